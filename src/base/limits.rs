@@ -1,0 +1,181 @@
+//! Every bound of the product, with its unit and its reason.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+const fn hours(n: u64) -> Duration {
+    minutes(n * 60)
+}
+const fn days(n: u64) -> Duration {
+    hours(n * 24)
+}
+
+// Text. Sizes are bytes of UTF-8.
+
+/// A message's text: what one model turn can use, and far below every client's line limit.
+pub const TEXT_BYTES_MAX: usize = 64 * KIB;
+/// Our name for a peer: short enough to type.
+pub const PEER_NAME_BYTES_MAX: usize = 32;
+/// What a peer calls itself.
+pub const CLAIMED_NAME_BYTES_MAX: usize = 64;
+/// A note beside an invite or a request.
+pub const NOTE_BYTES_MAX: usize = 200;
+
+// Wire.
+
+/// An envelope: a text of full size, its headers and a countersignature.
+pub const ENVELOPE_BYTES_MAX: usize = TEXT_BYTES_MAX + 2 * KIB;
+/// A frame of `countersign/1`: one envelope and its numbers.
+pub const FRAME_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 128;
+/// A frame of `countersign/pair/1`: what a stranger may make us read.
+pub const KNOCK_BYTES_MAX: usize = 512;
+/// The name of a kind of message.
+pub const KIND_BYTES_MAX: usize = 32;
+/// Entries of one receipt: a batch that one transaction made durable.
+pub const RECEIPT_ENTRIES_MAX: usize = 256;
+/// A reason inside a receipt.
+pub const REASON_BYTES_MAX: usize = 200;
+/// Addresses of one peer in a hello or an invite.
+pub const ADDRESSES_MAX: usize = 8;
+/// One address or relay URL.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+/// Feature names in a hello.
+pub const FEATURES_MAX: usize = 16;
+/// CBOR nesting: ours needs four levels; more is an attack on the stack.
+pub const CBOR_DEPTH_MAX: usize = 8;
+
+// Times of a message.
+
+/// The longest that a message may wait for its peer.
+pub const EXPIRY_MAX: Duration = days(30);
+/// How long a message waits when nobody said otherwise.
+pub const EXPIRY_DEFAULT: Duration = days(7);
+/// How far a sender's clock may run ahead before its messages are held with a warning.
+pub const CLOCK_AHEAD_MAX: Duration = minutes(10);
+/// How far a receiver's clock may run ahead before it would call a live message expired.
+pub const EXPIRY_SLACK: Duration = minutes(5);
+/// How long a duplicate is remembered after its message expired.
+pub const DUPLICATE_KEPT: Duration = days(1);
+
+// The gate.
+
+/// How long a new peer waits for a decision.
+pub const PENDING_PEER_LIFE: Duration = days(7);
+/// How long a payload waits for a decision.
+pub const PENDING_PAYLOAD_LIFE: Duration = hours(24);
+/// How old a signed decision may be when it arrives: the time a decision screen is open.
+pub const DECISION_LIFE: Duration = minutes(10);
+/// Strangers that wait for a decision at once; more would tire a person.
+pub const PENDING_STRANGERS_MAX: usize = 10;
+/// Requests of ours that wait at once.
+pub const PENDING_REQUESTS_MAX: usize = 10;
+/// Payloads that wait for a decision at once.
+pub const PENDING_PAYLOADS_MAX: usize = 100;
+/// Wrong passphrases before the approver locks.
+pub const PASSPHRASE_TRIES: u32 = 5;
+/// The first lock; each further one is twice as long.
+pub const PASSPHRASE_LOCK: Duration = minutes(15);
+/// The longest lock: a person who forgot must be able to come back.
+pub const PASSPHRASE_LOCK_MAX: Duration = days(7);
+/// The least score of a passphrase, 0 to 4 as zxcvbn counts: 3 is "safely unguessable".
+pub const PASSPHRASE_SCORE_MIN: u8 = 3;
+/// The longest passphrase: Argon2 takes more, a terminal line does not.
+pub const PASSPHRASE_BYTES_MAX: usize = 1024;
+
+// Pairing.
+
+/// How long an invite is good when nobody said otherwise.
+pub const INVITE_LIFE_DEFAULT: Duration = hours(24);
+/// The longest an invite may be good.
+pub const INVITE_LIFE_MAX: Duration = days(7);
+/// Invites open at once.
+pub const INVITES_OPEN_MAX: usize = 20;
+/// The longest invite text that is looked at.
+pub const INVITE_BYTES_MAX: usize = 4 * KIB;
+
+// Quotas.
+
+/// Messages of one peer that wait unread before we answer `busy`.
+pub const INBOX_UNREAD_MESSAGES_MAX: u64 = 200;
+/// Bytes of one peer's messages that wait unread before we answer `busy`.
+pub const INBOX_UNREAD_BYTES_MAX: u64 = 16 * MIB as u64;
+/// Messages that wait at the sender for one peer.
+pub const OUTBOX_MESSAGES_MAX: u64 = 10_000;
+/// Peers known at once, in any state.
+pub const PEERS_MAX: u64 = 10_000;
+/// Messages on their way to one peer and not yet acknowledged: two receipts' worth.
+pub const IN_FLIGHT_MESSAGES_MAX: usize = 2 * RECEIPT_ENTRIES_MAX;
+
+// Net.
+
+/// Our own bound around iroh's connect, whose own is 30 s.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
+/// From an accepted connection to its hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first wait after a failed connect.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(250);
+/// The longest wait between two connects.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Two dials within this time are one simultaneous dial.
+pub const TIE_WINDOW: Duration = Duration::from_secs(5);
+/// Silence with something unacknowledged before we ping.
+pub const PING_AFTER: Duration = Duration::from_secs(5);
+/// How long a pong may take before the connection counts as dead.
+pub const PONG_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a peer waits before it tries again where we answered `busy`.
+pub const BUSY_RETRY: Duration = Duration::from_secs(5);
+/// Connections that are not yet through a handshake.
+pub const HANDSHAKES_MAX: usize = 64;
+/// Handshakes a second that strangers may start, and how many at once.
+pub const HANDSHAKES_PER_S: u32 = 20;
+/// Pairing connections at once.
+pub const PAIR_CONNECTIONS_MAX: usize = 16;
+/// A pairing connection's total life: both humans may take longer, the joiner dials again.
+pub const PAIR_CONNECTION_LIFE: Duration = hours(1);
+/// Frames that wait to be written to one peer.
+pub const SEND_QUEUE_FRAMES: usize = 1024;
+/// Events from the net that wait for the node.
+pub const NET_QUEUE_EVENTS: usize = 256;
+/// Frames handed to the node in one event: one transaction's batch.
+pub const NET_BATCH_FRAMES: usize = RECEIPT_ENTRIES_MAX;
+
+// Node, store and surfaces.
+
+/// Requests that wait for the node.
+pub const NODE_QUEUE_REQUESTS: usize = 1024;
+/// Writes that wait for the store.
+pub const STORE_QUEUE_WRITES: usize = 4096;
+/// Writes joined in one commit.
+pub const STORE_BATCH_WRITES: usize = 512;
+/// Hints that a slow listener may fall behind before it reads the store again.
+pub const EVENT_QUEUE: usize = 256;
+/// Connections to the node's socket at once.
+pub const IPC_CLIENTS_MAX: usize = 256;
+/// One line on the node's socket, and one MCP message.
+pub const LINE_BYTES_MAX: usize = MIB;
+/// A result that a model reads.
+pub const RESULT_BYTES_MAX: usize = 100 * KIB;
+/// Messages on one page of the inbox when nobody said otherwise, and at most.
+pub const PAGE_DEFAULT: u32 = 20;
+/// See [`PAGE_DEFAULT`].
+pub const PAGE_MAX: u32 = 100;
+/// Bytes of a message that a page of the inbox shows; the rest is for reading it alone.
+pub const PREVIEW_BYTES_MAX: usize = 4 * KIB;
+/// Bytes of a message that one read gives.
+pub const READ_BYTES_MAX: usize = 48 * KIB;
+/// The longest a call waits for an answer.
+pub const WAIT_MAX: Duration = minutes(10);
+/// How long `connect` waits for the other side's node before it answers with what it knows.
+pub const CONNECT_ANSWER_WAIT: Duration = Duration::from_secs(8);
+/// How long a shutdown may take.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records between two signed checkpoints of the audit chain.
+pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
+
+const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
+const _: () = assert!(PREVIEW_BYTES_MAX < RESULT_BYTES_MAX, "a page holds more than one message");
+const _: () = assert!(READ_BYTES_MAX * 2 <= RESULT_BYTES_MAX, "escaped text still fits a result");

@@ -1,0 +1,14 @@
+//! The words that every other layer uses: ids, times, bounds and secrets.
+//!
+//! No rule of the product lives here, and nothing here does I/O.
+
+pub mod ids;
+pub mod limits;
+pub mod secret;
+pub mod text;
+pub mod time;
+
+pub use ids::{ApproverId, Digest, InviteId, MessageId, PeerId, PendingId, ThreadId};
+pub use secret::Secret;
+pub use text::{ClaimedName, MessageText, Note, PeerName, TextError};
+pub use time::Timestamp;

@@ -1,0 +1,214 @@
+//! Text that people type or peers claim, each kind its own type.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::limits;
+
+/// A text that was outside its bounds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Longer than its limit.
+    #[error("{what} is {bytes} bytes; the limit is {bytes_max}")]
+    TooLong {
+        /// Which text.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        bytes_max: usize,
+    },
+    /// Nothing in it.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// A character that does not belong.
+    #[error("{what} may hold only {allowed}; got {got:?}")]
+    Character {
+        /// Which text.
+        what: &'static str,
+        /// What it may hold.
+        allowed: &'static str,
+        /// The first character that does not belong.
+        got: char,
+    },
+}
+
+fn bounded(what: &'static str, text: &str, bytes_max: usize) -> Result<(), TextError> {
+    if text.is_empty() {
+        return Err(TextError::Empty(what));
+    }
+    if text.len() > bytes_max {
+        return Err(TextError::TooLong { what, bytes: text.len(), bytes_max });
+    }
+    Ok(())
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> String {
+                text.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+
+            fn try_from(text: String) -> Result<Self, TextError> {
+                Self::parse(&text)
+            }
+        }
+    };
+}
+
+text_type!(
+    /// What we call a peer: our own name for it, in lower-case letters, digits, `-`, `_` and `.`.
+    PeerName
+);
+text_type!(
+    /// What a peer says it is called. Shown as its claim, never used to find anyone.
+    ClaimedName
+);
+text_type!(
+    /// A line that goes with an invite or a request to connect.
+    Note
+);
+text_type!(
+    /// The text of a message, at most [`limits::TEXT_BYTES_MAX`] bytes of UTF-8.
+    MessageText
+);
+
+impl PeerName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When it is empty, over [`limits::PEER_NAME_BYTES_MAX`] or holds another character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let what = "a peer's name";
+        bounded(what, text, limits::PEER_NAME_BYTES_MAX)?;
+        let bad = text.chars().find(|c| !Self::allowed(*c));
+        bad.map_or_else(
+            || Ok(Self(text.to_owned())),
+            |got| {
+                let allowed = "lower-case letters, digits, '-', '_' and '.'";
+                Err(TextError::Character { what, allowed, got })
+            },
+        )
+    }
+
+    const fn allowed(c: char) -> bool {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.')
+    }
+
+    /// A name made of what `claim` says, with everything unusual left out.
+    #[must_use]
+    pub fn suggested(claim: &ClaimedName) -> Self {
+        let mut name = String::new();
+        for c in claim.as_str().chars().map(|c| c.to_ascii_lowercase()) {
+            let c = if Self::allowed(c) { c } else { '-' };
+            if !(c == '-' && (name.is_empty() || name.ends_with('-'))) {
+                name.push(c);
+            }
+            if name.len() >= limits::PEER_NAME_BYTES_MAX - 4 {
+                break;
+            }
+        }
+        let name = name.trim_end_matches('-');
+        Self(if name.is_empty() { "peer".to_owned() } else { name.to_owned() })
+    }
+
+    /// This name with a number behind it, for the second peer who claims it.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        Self(format!("{}-{number}", self.0))
+    }
+}
+
+fn no_controls(what: &'static str, text: &str) -> Result<(), TextError> {
+    text.chars().find(|c| c.is_control()).map_or(Ok(()), |got| {
+        Err(TextError::Character { what, allowed: "printable characters", got })
+    })
+}
+
+impl ClaimedName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When it is empty, over [`limits::CLAIMED_NAME_BYTES_MAX`] or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        bounded("a name", text, limits::CLAIMED_NAME_BYTES_MAX)?;
+        no_controls("a name", text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Note {
+    /// Reads a note.
+    ///
+    /// # Errors
+    /// When it is empty, over [`limits::NOTE_BYTES_MAX`] or holds a control character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        bounded("a note", text, limits::NOTE_BYTES_MAX)?;
+        no_controls("a note", text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl MessageText {
+    /// Reads a message's text. Any Unicode is allowed; showing it is the surfaces' care.
+    ///
+    /// # Errors
+    /// When it is empty or over [`limits::TEXT_BYTES_MAX`].
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        bounded("a message", text, limits::TEXT_BYTES_MAX)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_becomes_a_plain_name() {
+        let check = |claim: &str, expected: &str| {
+            let claim = ClaimedName::parse(claim).unwrap();
+            assert_eq!(PeerName::suggested(&claim).as_str(), expected);
+            PeerName::parse(expected).unwrap();
+        };
+        check("Alice", "alice");
+        check("Alice's Mac (work)", "alice-s-mac-work");
+        check("\u{202e}ecila", "ecila");
+        check("日本", "peer");
+    }
+
+    #[test]
+    fn a_text_over_its_bound_names_the_bound() {
+        let long = "x".repeat(limits::TEXT_BYTES_MAX + 1);
+        let error = MessageText::parse(&long).unwrap_err().to_string();
+        assert_eq!(error, "a message is 65537 bytes; the limit is 65536");
+        assert!(PeerName::parse("Bob").is_err());
+        assert!(ClaimedName::parse("a\nb").is_err());
+        assert!(Note::parse("").is_err());
+    }
+}

@@ -1,0 +1,4 @@
+//! Countersign.
+pub mod base;
+pub mod identity;
+pub mod wire;

@@ -1,0 +1,337 @@
+//! The envelope: a COSE_Sign1 (RFC 9052 section 4.2) by the sender's identity key.
+//!
+//! An [`Envelope`] exists only with a signature that verified, in the one encoding that its
+//! content has. Whether it is for us, trusted, fresh and new is for later layers to ask.
+
+use ciborium::Value;
+use coset::{
+    CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder,
+    TaggedCborSerializable as _, iana,
+};
+
+use super::{
+    Body, Countersignature, Kind, VERSION, WireError,
+    cbor::{self, Fields, MapBuilder},
+    countersignature,
+};
+use crate::{
+    base::{ApproverId, Digest, MessageId, PeerId, ThreadId, Timestamp, limits},
+    identity::{IdentityKey, PublicKey as _},
+};
+
+/// `external_aad` of every envelope's signature.
+pub const ENVELOPE_LABEL: &str = "countersign/envelope/v1";
+/// The protected header parameter that holds ours; private use (RFC 9052 section 11.1).
+pub const HEADER_LABEL: i64 = -70_001;
+
+/// The protected header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the body is.
+    pub kind: Kind,
+    /// Chosen by the sender, once.
+    pub id: MessageId,
+    /// Whose key signed.
+    pub sender: PeerId,
+    /// Whom it is for.
+    pub recipient: PeerId,
+    /// When it was signed, by the sender's clock.
+    pub created: Timestamp,
+    /// When it is worthless, at most [`limits::EXPIRY_MAX`] later.
+    pub expires: Timestamp,
+    /// The conversation it belongs to; receipts have none.
+    pub thread: Option<ThreadId>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+}
+
+/// An envelope that is not signed yet.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its header; `sender` must be the signing key's id.
+    pub header: Header,
+    /// Its content.
+    pub body: Body,
+}
+
+/// A signed envelope. Its bytes never change again, but for a countersignature that is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    header: Header,
+    body: Body,
+    countersignature: Option<Countersignature>,
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+impl Draft {
+    /// Signs.
+    ///
+    /// # Errors
+    /// When a bound is broken or the header names another sender.
+    pub fn seal(self, key: &IdentityKey) -> Result<Envelope, WireError> {
+        if self.header.sender != key.id() {
+            return Err(WireError::field("sender", "is not the signing key"));
+        }
+        check_header(&self.header)?;
+        let sign1 = CoseSign1Builder::new()
+            .protected(protected(&self.header))
+            .payload(self.body.encode())
+            .create_signature(ENVELOPE_LABEL.as_bytes(), |tbs| key.sign_cose(tbs).to_vec())
+            .build();
+        Envelope::from_parts(self.header, self.body, None, sign1)
+    }
+}
+
+impl Envelope {
+    /// Reads an envelope and verifies its signature. A countersignature is parsed but not
+    /// verified: that needs to know whose it must be ([`Envelope::countersigned_by`]).
+    ///
+    /// # Errors
+    /// Whatever is wrong with the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let limit = limits::ENVELOPE_BYTES_MAX;
+        if bytes.len() > limit {
+            return Err(WireError::TooLarge { what: "envelope", size: bytes.len(), limit });
+        }
+        let sign1 = CoseSign1::from_tagged_slice(bytes)
+            .map_err(|e| WireError::Cbor(format!("not a COSE_Sign1: {e}")))?;
+        let header = read_header(&sign1)?;
+        let payload = sign1.payload.as_deref().unwrap_or_default();
+        let body = Body::decode(&header.kind, payload)?;
+        let countersignature = countersignature::read(&sign1.unprotected)?;
+        header.sender.check()?;
+        sign1.verify_signature(ENVELOPE_LABEL.as_bytes(), |signature, tbs| {
+            header.sender.verify_cose(tbs, signature)
+        })?;
+        let signature = sign1.signature;
+        let fresh = CoseSign1Builder::new()
+            .protected(protected(&header))
+            .payload(body.encode())
+            .signature(signature)
+            .build();
+        let envelope = Self::from_parts(header, body, countersignature, fresh)?;
+        if envelope.bytes == bytes {
+            Ok(envelope)
+        } else {
+            Err(WireError::NotDeterministic("the envelope differs from its own re-encoding"))
+        }
+    }
+
+    fn from_parts(
+        header: Header,
+        body: Body,
+        countersignature: Option<Countersignature>,
+        mut sign1: CoseSign1,
+    ) -> Result<Self, WireError> {
+        if let Some(countersignature) = &countersignature {
+            sign1.unprotected.rest =
+                vec![(countersignature::HEADER, countersignature.value())];
+        }
+        let bytes = sign1.to_tagged_vec().map_err(|e| WireError::Cbor(e.to_string()))?;
+        if bytes.len() > limits::ENVELOPE_BYTES_MAX {
+            let (size, limit) = (bytes.len(), limits::ENVELOPE_BYTES_MAX);
+            return Err(WireError::TooLarge { what: "envelope", size, limit });
+        }
+        let signed = [protected_bytes(&sign1), sign1.payload.unwrap_or_default()];
+        let signed = cbor::encode(&Value::Array(signed.map(Value::Bytes).to_vec()));
+        let digest =
+            Digest::of("countersign/envelope-digest/v1", &[&signed, &sign1.signature]);
+        Ok(Self { header, body, countersignature, digest, bytes })
+    }
+
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The content.
+    #[must_use]
+    pub const fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The bytes as sent, stored and hashed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest of what the sender signed. A countersignature does not change it.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn sign1(&self) -> Option<CoseSign1> {
+        CoseSign1::from_tagged_slice(&self.bytes).ok()
+    }
+
+    /// The countersignature, unverified.
+    #[must_use]
+    pub const fn countersignature(&self) -> Option<&Countersignature> {
+        self.countersignature.as_ref()
+    }
+
+    /// The bytes that an approver signs to countersign (RFC 9338 section 3.3).
+    ///
+    /// # Errors
+    /// Never for an envelope that was decoded or sealed here.
+    pub fn to_be_countersigned(&self, protected: &[u8]) -> Result<Vec<u8>, WireError> {
+        let sign1 = self.sign1().ok_or(WireError::field("envelope", "cannot be read again"))?;
+        Ok(countersignature::structure(
+            &protected_bytes(&sign1),
+            protected,
+            &sign1.payload.unwrap_or_default(),
+            &sign1.signature,
+        ))
+    }
+
+    /// Adds a countersignature, or replaces the one that is there.
+    ///
+    /// # Errors
+    /// When the envelope would grow over its bound.
+    pub fn with_countersignature(self, added: Countersignature) -> Result<Self, WireError> {
+        let sign1 = self.sign1().ok_or(WireError::field("envelope", "cannot be read again"))?;
+        Self::from_parts(self.header, self.body, Some(added), sign1)
+    }
+
+    /// The countersignature, if `approver` made it and it verifies.
+    #[must_use]
+    pub fn countersigned_by(&self, approver: &ApproverId) -> Option<&Countersignature> {
+        let countersignature = self.countersignature.as_ref()?;
+        let tbs = self.to_be_countersigned(&countersignature.protected()).ok()?;
+        let ours = countersignature.approver == *approver
+            && approver.verify_cose(&tbs, &countersignature.signature).is_ok();
+        ours.then_some(countersignature)
+    }
+}
+
+fn protected_bytes(sign1: &CoseSign1) -> Vec<u8> {
+    sign1.protected.original_data.clone().unwrap_or_else(|| {
+        sign1.protected.header.clone().to_vec().unwrap_or_default()
+    })
+}
+
+fn protected(header: &Header) -> coset::Header {
+    let fields = MapBuilder::new()
+        .put(1, VERSION)
+        .put(2, header.kind.as_str())
+        .put(3, header.id.as_bytes().as_slice())
+        .put(4, header.recipient.as_bytes().as_slice())
+        .put(5, header.created.ms())
+        .put(6, header.expires.ms())
+        .put_opt(7, header.thread.as_ref().map(|id| id.as_bytes().as_slice()))
+        .put_opt(8, header.reply_to.as_ref().map(|id| id.as_bytes().as_slice()))
+        .value();
+    HeaderBuilder::new()
+        .algorithm(iana::Algorithm::EdDSA)
+        .key_id(header.sender.as_bytes().to_vec())
+        .value(HEADER_LABEL, fields)
+        .build()
+}
+
+fn read_header(sign1: &CoseSign1) -> Result<Header, WireError> {
+    let cose = &sign1.protected.header;
+    if cose.alg != Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA)) {
+        return Err(WireError::field("algorithm", "is not EdDSA"));
+    }
+    let sender = PeerId::from_slice(&cose.key_id)
+        .ok_or(WireError::field("kid", "is not an identity key"))?;
+    let label = coset::Label::Int(HEADER_LABEL);
+    let (_, ours) = cose
+        .rest
+        .iter()
+        .find(|(found, _)| *found == label)
+        .ok_or(WireError::field("header", "is missing"))?;
+    // Read from bytes, so that this map too is held to the deterministic form.
+    let bytes = cbor::encode(ours);
+    let mut fields = Fields::read("header", &bytes, limits::ENVELOPE_BYTES_MAX)?;
+    let version = fields.uint(1, "version")?;
+    if version != VERSION {
+        return Err(WireError::Version(version));
+    }
+    let header = Header {
+        kind: Kind::parse(&fields.text(2, "kind", limits::KIND_BYTES_MAX)?),
+        id: fields.id(3, "message id", MessageId::from_slice)?,
+        sender,
+        recipient: fields.id(4, "recipient", PeerId::from_slice)?,
+        created: Timestamp::from_ms(fields.uint(5, "created")?),
+        expires: Timestamp::from_ms(fields.uint(6, "expires")?),
+        thread: fields.id_opt(7, "thread", ThreadId::from_slice)?,
+        reply_to: fields.id_opt(8, "reply_to", MessageId::from_slice)?,
+    };
+    fields.finish()?;
+    check_header(&header)?;
+    Ok(header)
+}
+
+fn check_header(header: &Header) -> Result<(), WireError> {
+    let kind = header.kind.as_str();
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_');
+    if kind.is_empty() || kind.len() > limits::KIND_BYTES_MAX || !kind.chars().all(plain) {
+        return Err(WireError::field("kind", "is not 1 to 32 of a-z, 0-9, '.' and '_'"));
+    }
+    let life = header.expires.since(header.created);
+    if life.is_zero() || life > limits::EXPIRY_MAX {
+        return Err(WireError::Lifetime);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{MessageText, Secret},
+        identity::ApproverKey,
+        wire::Method,
+    };
+
+    fn envelope() -> (IdentityKey, Envelope) {
+        let key = IdentityKey::from_seed(&Secret::new([1; 32]));
+        let header = Header {
+            kind: Kind::Text,
+            id: MessageId::from_bytes([2; 16]),
+            sender: key.id(),
+            recipient: IdentityKey::from_seed(&Secret::new([3; 32])).id(),
+            created: Timestamp::from_ms(1_000),
+            expires: Timestamp::from_ms(2_000),
+            thread: Some(ThreadId::from_bytes([4; 16])),
+            reply_to: None,
+        };
+        let body = Body::Text(MessageText::parse("hello").unwrap());
+        let envelope = Draft { header, body }.seal(&key).unwrap();
+        (key, envelope)
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let (_, envelope) = envelope();
+        assert_eq!(Envelope::decode(envelope.bytes()).unwrap(), envelope);
+        for at in 0..envelope.bytes().len() * 8 {
+            let mut bytes = envelope.bytes().to_vec();
+            bytes[at / 8] ^= 1 << (at % 8);
+            assert!(Envelope::decode(&bytes).is_err(), "bit {at}");
+        }
+    }
+
+    #[test]
+    fn a_countersignature_holds_for_its_approver_and_envelope_alone() {
+        let (_, envelope) = envelope();
+        let human = ApproverKey::from_seed(&Secret::new([5; 32]));
+        let at = Timestamp::from_ms(1_500);
+        let signed = Countersignature::sign(&envelope, &human, Method::Passphrase, at).unwrap();
+        let digest = envelope.digest();
+        let whole = envelope.with_countersignature(signed).unwrap();
+        assert_eq!(whole.digest(), digest, "the digest is of what the sender signed");
+        let read = Envelope::decode(whole.bytes()).unwrap();
+        assert_eq!(read.countersigned_by(&human.id()).unwrap().method, Method::Passphrase);
+        let other = ApproverKey::from_seed(&Secret::new([6; 32]));
+        assert!(read.countersigned_by(&other.id()).is_none());
+        let forged = Countersignature { approver: other.id(), ..read.countersignature.clone().unwrap() };
+        let forged = read.with_countersignature(forged).unwrap();
+        assert!(forged.countersigned_by(&other.id()).is_none());
+    }
+}

@@ -1,0 +1,129 @@
+//! Frames of `countersign/1`, between trusted peers (`SPEC.md` section 6).
+
+use ciborium::Value;
+
+use super::{
+    VERSION, WireError,
+    cbor::{self, Fields, MapBuilder},
+};
+use crate::base::{ApproverId, limits};
+
+/// One frame. On the stream each is preceded by its length, four bytes big-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame in each direction.
+    Hello(Hello),
+    /// Are you there? The other side answers with the same number.
+    Ping(u64),
+    /// The answer to a ping.
+    Pong(u64),
+    /// An envelope. `seq` counts from 1 within one connection and direction.
+    Data {
+        /// Its number.
+        seq: u64,
+        /// The envelope's bytes.
+        envelope: Vec<u8>,
+    },
+    /// All up to `upto` is durable. `receipt` is the signed receipt of those that are messages.
+    Ack {
+        /// The highest number that is durable, with all before it.
+        upto: u64,
+        /// An envelope of kind `receipt`.
+        receipt: Option<Vec<u8>>,
+    },
+    /// A frame of a later version; it is skipped.
+    Unknown(u64),
+}
+
+/// What each side says of itself before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The approver that this node runs under.
+    pub approver: ApproverId,
+    /// Optional features it speaks.
+    pub features: Vec<String>,
+    /// Where it can be reached now: `ip:port` or a relay URL.
+    pub addresses: Vec<String>,
+}
+
+impl Frame {
+    /// The frame's bytes, without the length before it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let parts = match self {
+            Self::Hello(hello) => vec![0.into(), hello.value()],
+            Self::Ping(nonce) => vec![1.into(), (*nonce).into()],
+            Self::Pong(nonce) => vec![2.into(), (*nonce).into()],
+            Self::Data { seq, envelope } => {
+                vec![3.into(), (*seq).into(), envelope.as_slice().into()]
+            }
+            Self::Ack { upto, receipt } => {
+                let receipt = receipt.as_deref().map_or(Value::Null, Value::from);
+                vec![4.into(), (*upto).into(), receipt]
+            }
+            Self::Unknown(tag) => vec![(*tag).into()],
+        };
+        cbor::encode(&Value::Array(parts))
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// When it is over its bound, not deterministic, or not of its shape.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let value = cbor::decode("frame", bytes, limits::FRAME_BYTES_MAX)?;
+        let mut parts = cbor::array("frame", value, 16)?.into_iter();
+        let missing = WireError::field("frame", "is cut short");
+        let tag = cbor::uint("frame type", &parts.next().ok_or_else(|| missing.clone())?)?;
+        let mut next = || parts.next().ok_or_else(|| missing.clone());
+        let frame = match tag {
+            0 => Self::Hello(Hello::read(next()?)?),
+            1 => Self::Ping(cbor::uint("ping", &next()?)?),
+            2 => Self::Pong(cbor::uint("pong", &next()?)?),
+            3 => Self::Data {
+                seq: cbor::uint("sequence number", &next()?)?,
+                envelope: cbor::bytes("envelope", next()?)?,
+            },
+            4 => Self::Ack {
+                upto: cbor::uint("sequence number", &next()?)?,
+                receipt: match next()? {
+                    Value::Null => None,
+                    value => Some(cbor::bytes("receipt", value)?),
+                },
+            },
+            later => return Ok(Self::Unknown(later)),
+        };
+        if parts.next().is_some() {
+            return Err(WireError::field("frame", "is too long"));
+        }
+        Ok(frame)
+    }
+}
+
+impl Hello {
+    fn value(&self) -> Value {
+        MapBuilder::new()
+            .put(1, VERSION)
+            .put(2, self.approver.as_bytes().as_slice())
+            .put(3, cbor::texts_value(&self.features))
+            .put(4, cbor::texts_value(&self.addresses))
+            .value()
+    }
+
+    fn read(value: Value) -> Result<Self, WireError> {
+        let mut fields = Fields::of("hello", value)?;
+        let version = fields.uint(1, "version")?;
+        if version != VERSION {
+            return Err(WireError::Version(version));
+        }
+        let approver = fields.id(2, "approver", ApproverId::from_slice)?;
+        let features = fields.need(3, "features")?;
+        let addresses = fields.need(4, "addresses")?;
+        fields.finish()?;
+        let (most, long) = (limits::FEATURES_MAX, limits::KIND_BYTES_MAX);
+        let features = cbor::texts("features", features, most, long)?;
+        let (most, long) = (limits::ADDRESSES_MAX, limits::ADDRESS_BYTES_MAX);
+        let addresses = cbor::texts("addresses", addresses, most, long)?;
+        Ok(Self { approver, features, addresses })
+    }
+}
