@@ -138,7 +138,12 @@ pub trait PublicKey {
     ///
     /// # Errors
     /// A weak key, or a signature that does not verify.
-    fn verify(&self, domain: Domain, message: &[u8], signature: &[u8]) -> Result<(), IdentityError> {
+    fn verify(
+        &self,
+        domain: Domain,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), IdentityError> {
         self.verify_cose(&domain.framed(message), signature)
     }
 
@@ -314,8 +319,8 @@ impl SealedApprover {
             return Err(IdentityError::Parameters(format!("{asked:?} is over {most:?}")));
         }
         let wrong = |e: argon2::Error| IdentityError::Parameters(e.to_string());
-        let params = Params::new(asked.memory_kib, asked.passes, asked.lanes, Some(32))
-            .map_err(wrong)?;
+        let params =
+            Params::new(asked.memory_kib, asked.passes, asked.lanes, Some(32)).map_err(wrong)?;
         let mut key = Zeroizing::new([0_u8; 32]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(
@@ -384,7 +389,11 @@ mod tests {
 
     #[test]
     fn a_weak_key_is_refused() {
-        for weak in [[0_u8; 32], { let mut one = [0; 32]; one[0] = 1; one }] {
+        for weak in [[0_u8; 32], {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one
+        }] {
             assert_eq!(PeerId::from_bytes(weak).check(), Err(IdentityError::WeakKey));
         }
         assert!(IdentityKey::from_seed(&seed(3)).id().check().is_ok());

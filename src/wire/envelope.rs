@@ -5,8 +5,8 @@
 
 use ciborium::Value;
 use coset::{
-    CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder,
-    TaggedCborSerializable as _, iana,
+    CborSerializable as _, CoseSign1, CoseSign1Builder, HeaderBuilder, TaggedCborSerializable as _,
+    iana,
 };
 
 use super::{
@@ -125,18 +125,16 @@ impl Envelope {
         mut sign1: CoseSign1,
     ) -> Result<Self, WireError> {
         if let Some(countersignature) = &countersignature {
-            sign1.unprotected.rest =
-                vec![(countersignature::HEADER, countersignature.value())];
+            sign1.unprotected.rest = vec![(countersignature::HEADER, countersignature.value())];
         }
+        let signed = [protected_bytes(&sign1), sign1.payload.clone().unwrap_or_default()];
+        let signed = cbor::encode(&Value::Array(signed.map(Value::Bytes).to_vec()));
+        let digest = Digest::of("countersign/envelope-digest/v1", &[&signed, &sign1.signature]);
         let bytes = sign1.to_tagged_vec().map_err(|e| WireError::Cbor(e.to_string()))?;
         if bytes.len() > limits::ENVELOPE_BYTES_MAX {
             let (size, limit) = (bytes.len(), limits::ENVELOPE_BYTES_MAX);
             return Err(WireError::TooLarge { what: "envelope", size, limit });
         }
-        let signed = [protected_bytes(&sign1), sign1.payload.unwrap_or_default()];
-        let signed = cbor::encode(&Value::Array(signed.map(Value::Bytes).to_vec()));
-        let digest =
-            Digest::of("countersign/envelope-digest/v1", &[&signed, &sign1.signature]);
         Ok(Self { header, body, countersignature, digest, bytes })
     }
 
@@ -209,9 +207,11 @@ impl Envelope {
 }
 
 fn protected_bytes(sign1: &CoseSign1) -> Vec<u8> {
-    sign1.protected.original_data.clone().unwrap_or_else(|| {
-        sign1.protected.header.clone().to_vec().unwrap_or_default()
-    })
+    sign1
+        .protected
+        .original_data
+        .clone()
+        .unwrap_or_else(|| sign1.protected.header.clone().to_vec().unwrap_or_default())
 }
 
 fn protected(header: &Header) -> coset::Header {
@@ -330,7 +330,8 @@ mod tests {
         assert_eq!(read.countersigned_by(&human.id()).unwrap().method, Method::Passphrase);
         let other = ApproverKey::from_seed(&Secret::new([6; 32]));
         assert!(read.countersigned_by(&other.id()).is_none());
-        let forged = Countersignature { approver: other.id(), ..read.countersignature.clone().unwrap() };
+        let forged =
+            Countersignature { approver: other.id(), ..read.countersignature.clone().unwrap() };
         let forged = read.with_countersignature(forged).unwrap();
         assert!(forged.countersigned_by(&other.id()).is_none());
     }

@@ -114,9 +114,9 @@ impl Invite {
         }
         let text: String = text.split_whitespace().collect::<String>().to_ascii_lowercase();
         let Some(code) = text.strip_prefix(PREFIX) else {
-            let later = text.strip_prefix("countersign").is_some_and(|rest| {
-                rest.starts_with(|c: char| c.is_ascii_digit())
-            });
+            let later = text
+                .strip_prefix("countersign")
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
             return Err(if later { InviteError::Version } else { InviteError::NotAnInvite });
         };
         let body = open(code)?;

@@ -158,8 +158,7 @@ impl Body {
                 let mut fields = Fields::read("body", bytes, bytes_max)?;
                 let entries = fields.need(1, "receipt entries")?;
                 fields.finish()?;
-                let entries =
-                    cbor::array("receipt entries", entries, limits::RECEIPT_ENTRIES_MAX)?;
+                let entries = cbor::array("receipt entries", entries, limits::RECEIPT_ENTRIES_MAX)?;
                 let entries: Vec<_> =
                     entries.into_iter().map(ReceiptEntry::read).collect::<Result<_, _>>()?;
                 if entries.is_empty() {
@@ -200,7 +199,11 @@ impl ReceiptEntry {
         let entry = Self {
             id: fields.id(1, "message id", MessageId::from_slice)?,
             digest: fields.id(2, "message digest", Digest::from_slice)?,
-            state: ReceiptState::parse(&fields.text(3, "receipt state", limits::KIND_BYTES_MAX)?)?,
+            state: ReceiptState::parse(&fields.text(
+                3,
+                "receipt state",
+                limits::KIND_BYTES_MAX,
+            )?)?,
             at: Timestamp::from_ms(fields.uint(4, "receipt time")?),
             reason: fields
                 .take(5)
