@@ -80,6 +80,10 @@ pub fn decode(what: &'static str, bytes: &[u8], bytes_max: usize) -> Result<Valu
     Ok(value)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "ciborium's Value may grow; new kinds are refused"
+)]
 fn check(value: &Value) -> Result<(), WireError> {
     match value {
         Value::Integer(_) | Value::Bytes(_) | Value::Text(_) | Value::Bool(_) | Value::Null => {
@@ -110,10 +114,8 @@ impl Fields {
     /// # Errors
     /// When it is none.
     pub fn of(what: &'static str, value: Value) -> Result<Self, WireError> {
-        match value {
-            Value::Map(pairs) => Ok(Self { what, pairs }),
-            _ => Err(WireError::field(what, "is not a map")),
-        }
+        let pairs = value.into_map().map_err(|_| WireError::field(what, "is not a map"))?;
+        Ok(Self { what, pairs })
     }
 
     /// Opens a map in encoded bytes.

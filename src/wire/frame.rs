@@ -87,7 +87,7 @@ impl Frame {
             4 => Self::Ack {
                 upto: cbor::uint("sequence number", &next()?)?,
                 receipt: match next()? {
-                    Value::Null => None,
+                    value if value.is_null() => None,
                     value => Some(cbor::bytes("receipt", value)?),
                 },
             },

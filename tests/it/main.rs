@@ -1,0 +1,5 @@
+//! One binary for all integration tests: one link, one place to look.
+#![allow(missing_docs, reason = "tests say what they show in their names")]
+#![allow(clippy::disallowed_methods, reason = "tests read the clock and spawn as they need")]
+
+mod wire;
