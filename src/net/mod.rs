@@ -1,0 +1,150 @@
+//! Links to peers over iroh: what the node tells the net, and what the net tells the node.
+
+use crate::{
+    base::{ApproverId, PeerId, Secret},
+    gate::Approved,
+    wire::{Envelope, Hello, PairFrame, WireError},
+};
+
+/// Which networks are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Direct and through these relays; `None` means the public ones of iroh's makers.
+    Internet {
+        /// Relay URLs.
+        relays: Option<Vec<String>>,
+    },
+    /// Direct, found by mDNS.
+    Lan,
+    /// 127.0.0.1 alone.
+    Loopback,
+}
+
+/// What an endpoint needs to start.
+pub struct NetConfig {
+    /// The identity's secret bytes.
+    pub seed: Secret<[u8; 32]>,
+    /// Our human, named in our hello.
+    pub approver: Option<ApproverId>,
+    /// Which networks.
+    pub reach: Reach,
+    /// The UDP port to try first; 0 for any.
+    pub port: u16,
+}
+
+/// One life of a connection to a peer. A later one has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// What the net tells the node.
+#[derive(Debug)]
+pub enum NetEvent {
+    /// Both sides have said hello over `countersign/1`: the other side's node runs and trusts us.
+    LinkUp {
+        /// Whom.
+        peer: PeerId,
+        /// Which connection.
+        link: LinkId,
+        /// What the other side said.
+        hello: Hello,
+    },
+    /// The connection is gone.
+    LinkDown {
+        /// Whom.
+        peer: PeerId,
+        /// Which connection.
+        link: LinkId,
+    },
+    /// The other side refused us, with its close code.
+    Rejected {
+        /// Whom.
+        peer: PeerId,
+        /// The QUIC application error code.
+        code: u64,
+    },
+    /// Frames in their order, at most [`crate::base::limits::NET_BATCH_FRAMES`].
+    Frames {
+        /// From whom.
+        peer: PeerId,
+        /// Over which connection.
+        link: LinkId,
+        /// The frames.
+        frames: Vec<Inbound>,
+    },
+    /// A pairing connection is open.
+    PairUp {
+        /// With whom.
+        peer: PeerId,
+        /// Which connection.
+        link: LinkId,
+        /// We dialed: we are the joiner.
+        dialed: bool,
+    },
+    /// A pairing frame.
+    Pair {
+        /// From whom.
+        peer: PeerId,
+        /// Over which connection.
+        link: LinkId,
+        /// The frame.
+        frame: PairFrame,
+    },
+    /// The pairing connection is gone, or could not be opened.
+    PairDown {
+        /// With whom.
+        peer: PeerId,
+        /// Which connection; `None` when the dial failed.
+        link: Option<LinkId>,
+    },
+    /// We can be reached at other addresses now.
+    AddressesChanged,
+    /// The endpoint ended and must be started anew.
+    Ended,
+}
+
+/// A frame that arrived. Signatures are verified where the frame is read, beside the node.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A message or receipt.
+    Data {
+        /// Its number.
+        seq: u64,
+        /// What it is, or why it is nothing.
+        envelope: Result<Box<Envelope>, WireError>,
+    },
+    /// An acknowledgement.
+    Ack {
+        /// All up to here is durable there.
+        upto: u64,
+        /// The signed receipt.
+        receipt: Option<Result<Box<Envelope>, WireError>>,
+    },
+}
+
+/// A frame that leaves. A message leaves approved or not at all.
+#[derive(Debug)]
+pub enum Outbound {
+    /// A message or receipt.
+    Data {
+        /// Its number.
+        seq: u64,
+        /// What it is.
+        envelope: Approved<Envelope>,
+    },
+    /// An acknowledgement.
+    Ack {
+        /// All up to here is durable here.
+        upto: u64,
+        /// The signed receipt.
+        receipt: Option<Approved<Envelope>>,
+    },
+}
+
+/// How a peer is reached now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinkPath {
+    /// Through a relay.
+    pub relayed: bool,
+    /// Round trip.
+    pub rtt_ms: f64,
+}

@@ -1,0 +1,241 @@
+//! Where a home is, what is in it, and the few settings that a user may set.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::ClaimedName;
+
+/// Which networks the node uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkMode {
+    /// Direct and through relays, found by DNS.
+    #[default]
+    Internet,
+    /// The local network: direct, found by mDNS. No relay, no lookup.
+    Lan,
+    /// 127.0.0.1 alone: no relay, no lookup, no multicast, no port mapping.
+    Loopback,
+}
+
+impl fmt::Display for NetworkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Internet => "internet",
+            Self::Lan => "lan",
+            Self::Loopback => "loopback",
+        })
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not one of the modes.
+    #[error("COUNTERSIGN_NETWORK is {0:?}; use internet, lan or loopback")]
+    Network(String),
+    /// There is no home directory to default to.
+    #[error("neither COUNTERSIGN_HOME nor HOME is set; set COUNTERSIGN_HOME to a folder")]
+    NoHome,
+    /// A Unix socket's path has a limit.
+    #[error(
+        "COUNTERSIGN_HOME is {size} bytes long; the limit is {SOCKET_HOME_BYTES_MAX}, because a \
+         Unix socket's path is short; choose a shorter one"
+    )]
+    HomeTooLong {
+        /// How long it is.
+        size: usize,
+    },
+    /// `config.toml` cannot be read.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// `sun_path` is 104 bytes on macOS and 108 on Linux, with its end.
+const SOCKET_HOME_BYTES_MAX: usize = 104 - "/node.sock".len() - 1;
+
+impl FromStr for NetworkMode {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        [Self::Internet, Self::Lan, Self::Loopback]
+            .into_iter()
+            .find(|mode| mode.to_string() == text)
+            .ok_or_else(|| ConfigError::Network(text.to_owned()))
+    }
+}
+
+/// A folder that holds one node: its keys, its store, its socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The home at `path`.
+    ///
+    /// # Errors
+    /// When the path is too long for the socket in it.
+    pub fn at(path: impl Into<PathBuf>) -> Result<Self, ConfigError> {
+        let path = path.into();
+        let size = path.as_os_str().len();
+        if size > SOCKET_HOME_BYTES_MAX {
+            return Err(ConfigError::HomeTooLong { size });
+        }
+        Ok(Self(path))
+    }
+
+    /// The home that the environment names: `COUNTERSIGN_HOME`, or `~/.countersign`.
+    ///
+    /// # Errors
+    /// When neither is there, or the path is too long.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        match set("COUNTERSIGN_HOME") {
+            Some(path) => Self::at(path),
+            None => {
+                Self::at(Path::new(&set("HOME").ok_or(ConfigError::NoHome)?).join(".countersign"))
+            }
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The node's key: 32 bytes, 0600.
+    #[must_use]
+    pub fn identity_file(&self) -> PathBuf {
+        self.0.join("identity.key")
+    }
+
+    /// The sealed approver key: JSON, 0600.
+    #[must_use]
+    pub fn approver_file(&self) -> PathBuf {
+        self.0.join("approver.key")
+    }
+
+    /// Wrong passphrases so far.
+    #[must_use]
+    pub fn attempts_file(&self) -> PathBuf {
+        self.0.join("approver.attempts")
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database_file(&self) -> PathBuf {
+        self.0.join("countersign.db")
+    }
+
+    /// Held by the one node that runs here.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("node.lock")
+    }
+
+    /// The node's socket.
+    #[must_use]
+    pub fn socket_file(&self) -> PathBuf {
+        self.0.join("node.sock")
+    }
+
+    /// What the node says when it runs in the background.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.0.join("node.log")
+    }
+}
+
+/// `config.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What this node calls itself to peers.
+    pub name: ClaimedName,
+    /// How it is reached.
+    #[serde(default)]
+    pub network: NetworkConfig,
+}
+
+/// `[network]` of `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Which networks; `COUNTERSIGN_NETWORK` comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<NetworkMode>,
+    /// The UDP port to listen on. Without it, one is chosen and remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Relay URLs in internet mode. Without it, the public relays of iroh's makers; an empty
+    /// list means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relays: Option<Vec<String>>,
+}
+
+impl Config {
+    /// Reads `config.toml`.
+    ///
+    /// # Errors
+    /// When it is not there, or says what nobody knows.
+    pub fn read(home: &Home) -> Result<Self, ConfigError> {
+        let path = home.config_file();
+        let file = |problem: String| ConfigError::File { path: path.clone(), problem };
+        let text = std::fs::read_to_string(&path).map_err(|e| file(e.to_string()))?;
+        toml::from_str(&text).map_err(|e| file(e.to_string()))
+    }
+
+    /// As the file holds it.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // Our own struct of plain values always serialises.
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    /// The mode that counts: the environment's, the file's, or internet.
+    ///
+    /// # Errors
+    /// When the environment names none that there is.
+    pub fn mode(&self) -> Result<NetworkMode, ConfigError> {
+        match std::env::var("COUNTERSIGN_NETWORK") {
+            Ok(text) if !text.is_empty() => text.parse(),
+            _ => Ok(self.network.mode.unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_whose_socket_would_not_fit_is_refused_with_its_bound() {
+        assert!(Home::at("/tmp/x").is_ok());
+        let error = Home::at("/".to_owned() + &"x".repeat(200)).unwrap_err().to_string();
+        assert!(error.contains("201 bytes") && error.contains("shorter"), "{error}");
+    }
+
+    #[test]
+    fn a_config_with_an_unknown_field_is_refused() {
+        let good: Config = toml::from_str("name = \"Ann\"\n[network]\nport = 7000").unwrap();
+        assert_eq!(toml::from_str::<Config>(&good.to_toml()).unwrap(), good);
+        assert!(toml::from_str::<Config>("name = \"Ann\"\nrelay = 1").is_err());
+        assert!("Internet".parse::<NetworkMode>().is_err());
+    }
+}

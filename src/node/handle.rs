@@ -1,0 +1,150 @@
+//! Handles on a running node.
+//!
+//! An [`AgentHandle`] can say [`AgentRequest`] and nothing else; it is what `mcp/` holds.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    time::Instant,
+};
+
+use super::api::{
+    AgentRequest, ApiError, ErrorKind, Event, HumanRequest, Inbox, InboxRequest, Reply, Request,
+    SendRequest, Sent,
+};
+use crate::base::limits;
+
+/// A question with the place for its answer.
+#[derive(Debug)]
+pub struct Question {
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Result<Reply, ApiError>>,
+}
+
+/// A handle that can ask anything. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    questions: mpsc::Sender<Question>,
+    events: broadcast::Sender<Event>,
+}
+
+/// A handle for an agent's session. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AgentHandle(NodeHandle);
+
+impl NodeHandle {
+    /// A handle, and the end that the node reads.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Question>) {
+        let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
+        let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
+        (Self { questions, events }, receiver)
+    }
+
+    /// The same node, for an agent.
+    #[must_use]
+    pub fn agent(&self) -> AgentHandle {
+        AgentHandle(self.clone())
+    }
+
+    /// Hints of what changes from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Tells all who listen.
+    pub(super) fn tell(&self, event: Event) {
+        // Nobody listening is no error.
+        self.events.send(event).ok();
+    }
+
+    /// Asks as a human.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn human(&self, request: HumanRequest) -> Result<Reply, ApiError> {
+        self.ask(Request::Human(request)).await
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
+        let gone = || {
+            let (message, next) = ("the node is shutting down", "try again in a moment");
+            ApiError::new(ErrorKind::Failed, message, next)
+        };
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(Question { request, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl AgentHandle {
+    /// Asks.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn ask(&self, request: AgentRequest) -> Result<Reply, ApiError> {
+        self.0.ask(Request::Agent(request)).await
+    }
+
+    /// Hints of what changes from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.0.events()
+    }
+
+    /// A page of the inbox; when it is empty, waits for a message until `wait` is over. Waits on
+    /// events, and reads the store again after each.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn inbox(&self, request: InboxRequest, wait: Duration) -> Result<Inbox, ApiError> {
+        let until = Instant::now() + wait.min(limits::WAIT_MAX);
+        let mut events = self.events();
+        loop {
+            let reply = self.ask(AgentRequest::Inbox(request.clone())).await?;
+            let Reply::Inbox(inbox) = reply else { return Err(unexpected()) };
+            if !inbox.messages.is_empty() || !changed_before(&mut events, until).await {
+                return Ok(inbox);
+            }
+        }
+    }
+
+    /// Sends a request and waits for its reply until `wait` is over.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn send(&self, request: SendRequest, wait: Duration) -> Result<Sent, ApiError> {
+        let Reply::Send(mut sent) = self.ask(AgentRequest::Send(request)).await? else {
+            return Err(unexpected());
+        };
+        if !wait.is_zero() {
+            let reply_to = Some(sent.id.clone());
+            let answers = InboxRequest { reply_to, mark_read: true, ..InboxRequest::default() };
+            sent.reply = self.inbox(answers, wait).await?.messages.into_iter().next();
+        }
+        Ok(sent)
+    }
+}
+
+/// Waits for any event. `false` when the time is over first.
+async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant) -> bool {
+    loop {
+        match tokio::time::timeout_at(until, events.recv()).await {
+            Err(_) | Ok(Err(broadcast::error::RecvError::Closed)) => return false,
+            Ok(Ok(Event::Arrived { .. }) | Err(broadcast::error::RecvError::Lagged(_))) => {
+                return true;
+            }
+            Ok(Ok(Event::MessageChanged { .. } | Event::PeersChanged | Event::PendingChanged)) => {}
+        }
+    }
+}
+
+fn unexpected() -> ApiError {
+    ApiError::new(ErrorKind::Failed, "the node gave another kind of answer", "report this")
+}

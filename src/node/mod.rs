@@ -1,0 +1,8 @@
+//! The node: what can be asked of it, and the loop that answers.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+pub mod handle;
+
+pub use handle::{AgentHandle, NodeHandle};
