@@ -425,23 +425,26 @@ pub fn outgoing(
     }
 }
 
+/// What the policy says of a message that arrived.
+#[derive(Debug)]
+pub enum Incoming {
+    /// It may go to the inbox.
+    Allowed(Approved<Envelope>),
+    /// Our human is asked.
+    Asked(Envelope, Vec<policy::Reason>),
+}
+
 /// Asks the policy about a message that arrives from a trusted peer.
-///
-/// # Errors
-/// The reasons to ask the human.
-pub fn incoming(
-    envelope: Envelope,
-    peer_approver: &ApproverId,
-    now: Timestamp,
-) -> Result<Approved<Envelope>, (Envelope, Vec<policy::Reason>)> {
+#[must_use]
+pub fn incoming(envelope: Envelope, peer_approver: &ApproverId, now: Timestamp) -> Incoming {
     let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
     let action = Action::MessageIn {
         countersigned: envelope.countersigned_by(peer_approver).is_some(),
         clock_ahead: envelope.header().created.since(now) > limits::CLOCK_AHEAD_MAX,
     };
     match policy::decide(action, &findings) {
-        Verdict::Allow => Ok(Approved { item: envelope }),
-        Verdict::Ask(reasons) => Err((envelope, reasons)),
+        Verdict::Allow => Incoming::Allowed(Approved { item: envelope }),
+        Verdict::Ask(reasons) => Incoming::Asked(envelope, reasons),
     }
 }
 

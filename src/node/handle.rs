@@ -18,8 +18,10 @@ use crate::base::limits;
 /// A question with the place for its answer.
 #[derive(Debug)]
 pub struct Question {
-    pub(super) request: Request,
-    pub(super) answer: oneshot::Sender<Result<Reply, ApiError>>,
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Reply, ApiError>>,
 }
 
 /// A handle that can ask anything. Cheap to clone.
@@ -55,7 +57,7 @@ impl NodeHandle {
     }
 
     /// Tells all who listen.
-    pub(super) fn tell(&self, event: Event) {
+    pub fn tell(&self, event: Event) {
         // Nobody listening is no error.
         self.events.send(event).ok();
     }
