@@ -208,7 +208,11 @@ impl Statement {
             .encode()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+    /// Reads a statement without asking who signed it.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut fields = Fields::read("decision", bytes, limits::KNOCK_BYTES_MAX)?;
         let version = fields.uint(1, "version")?;
         if version != VERSION {
@@ -274,7 +278,7 @@ impl Decision {
     /// A wrong signature, or bytes that are no statement.
     pub fn open(&self, approver: &ApproverId) -> Result<Statement, GateError> {
         approver.verify(Domain::Decision, &self.statement, &self.signature)?;
-        Ok(Statement::decode(&self.statement)?)
+        Ok(Statement::read(&self.statement)?)
     }
 }
 

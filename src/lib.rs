@@ -1,6 +1,7 @@
 //! Countersign.
 pub mod audit;
 pub mod base;
+pub mod delivery;
 pub mod gate;
 pub mod identity;
 pub mod net;

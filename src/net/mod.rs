@@ -148,3 +148,19 @@ pub struct LinkPath {
     /// Round trip.
     pub rtt_ms: f64,
 }
+
+/// QUIC application error codes (`SPEC.md` section 6).
+pub mod code {
+    /// An orderly end.
+    pub const BYE: u32 = 0;
+    /// Another connection to the same peer was kept.
+    pub const DUPLICATE: u32 = 0x10;
+    /// A newer connection took this one's place.
+    pub const SUPERSEDED: u32 = 0x11;
+    /// Something that the protocol does not allow.
+    pub const PROTOCOL: u32 = 0x20;
+    /// The other side runs under another approver than the consent names.
+    pub const APPROVER_CHANGED: u32 = 0x30;
+    /// Not a trusted peer, or nobody expected.
+    pub const NOT_TRUSTED: u32 = 0x403;
+}

@@ -1,8 +1,52 @@
 //! The node: what can be asked of it, and the loop that answers.
+//!
+//! One task owns the state. It writes first, in one transaction, and only then tells the net or
+//! whoever asked; a crash in between repeats a send and loses none.
 
+mod agent;
 pub mod api;
 pub mod clock;
 pub mod config;
 pub mod handle;
+mod human;
+mod inbound;
+mod outbound;
+mod pairs;
+mod run;
+mod start;
+mod state;
+mod views;
 
 pub use handle::{AgentHandle, NodeHandle};
+pub use start::start;
+
+use std::path::PathBuf;
+
+use crate::{
+    identity::IdentityError,
+    net::NetError,
+    store::{StoreError, keys::KeyFileError},
+};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// There is no identity.
+    #[error("{0} is not set up; run `countersign init` in a terminal")]
+    NotSetUp(PathBuf),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The approver's public key is weak.
+    #[error("approver.key: {0}")]
+    Approver(IdentityError),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The net does not start.
+    #[error(transparent)]
+    Net(#[from] NetError),
+}

@@ -1,2 +1,89 @@
-//! What is on disk.
+#![doc = include_str!("SCHEMA.md")]
+
+pub mod audit;
 pub mod keys;
+pub mod messages;
+pub mod migrate;
+pub mod outbox;
+pub mod pairings;
+pub mod peers;
+pub mod pending;
+mod rows;
+mod worker;
+
+pub use worker::Store;
+
+use std::path::PathBuf;
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database is from a later version.
+    #[error(
+        "{path} has schema {found}, and this countersign knows {known}; update countersign, or \
+         use another COUNTERSIGN_HOME"
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// The newest that we know.
+        known: u32,
+    },
+    /// The file is no database of ours.
+    #[error("{0} is not a countersign database")]
+    Foreign(PathBuf),
+    /// The file belongs to another node.
+    #[error("{path} belongs to the node {owner}, and this home's identity is another")]
+    OtherNode {
+        /// Which file.
+        path: PathBuf,
+        /// Whose.
+        owner: String,
+    },
+    /// `SQLite`'s check found damage.
+    #[error("{path} is damaged: {problem}; restore it from a copy")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What the check said first.
+        problem: String,
+    },
+    /// No room.
+    #[error("the disk is full; nothing was stored")]
+    DiskFull,
+    /// The disk or the file does not take writes.
+    #[error("the database cannot be written: {0}")]
+    ReadOnly(String),
+    /// `SQLite` said something else.
+    #[error("the database failed: {0}")]
+    Sqlite(String),
+    /// A row is not what we wrote.
+    #[error("a row of {table} cannot be read: {problem}")]
+    Row {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Too many writes wait.
+    #[error("the store has too much to do")]
+    Busy,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly(error.to_string())
+            }
+            _ => Self::Sqlite(error.to_string()),
+        }
+    }
+}

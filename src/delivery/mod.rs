@@ -1,0 +1,8 @@
+//! Delivery and pairing as machines without I/O: what to do next, given what happened.
+
+pub mod inbox;
+pub mod outbox;
+pub mod pairing;
+pub mod state;
+
+pub use state::MessageState;

@@ -1,0 +1,398 @@
+//! What an agent may ask: who, whom, send, list, read, revoke.
+
+use super::{
+    api::{
+        AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
+        MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
+    },
+    clock,
+    state::{Answer, InviteEntry, Node, reply, store_failed, usage},
+    views::prefix,
+};
+use crate::{
+    audit,
+    base::{MessageId, Note, PeerId, Secret, limits},
+    delivery::MessageState,
+    identity,
+    net::code,
+    store::{
+        self, StoreError,
+        messages::{self, Filter, HistoryRow, MessageRow},
+        outbox, pairings, peers, pending,
+    },
+    trust::{PeerState, TrustMove},
+    wire::{Invite, invite},
+};
+
+impl Node {
+    /// Answers an agent.
+    pub(super) fn on_agent(&mut self, request: AgentRequest, answer: Answer) {
+        match request {
+            AgentRequest::Whoami => self.whoami(answer),
+            AgentRequest::Invite { note, expires_minutes } => {
+                self.invite(note, expires_minutes, answer);
+            }
+            AgentRequest::Connect { invite, name, note } => {
+                self.connect(&invite, name, note, answer);
+            }
+            AgentRequest::Send(request) => self.send(request, answer),
+            AgentRequest::Inbox(request) => self.inbox(&request, answer),
+            AgentRequest::Read { id, offset, mark_read } => {
+                self.read_message(&id, offset.unwrap_or(0), mark_read, answer);
+            }
+            AgentRequest::Message { id } => self.message_life(&id, answer),
+            AgentRequest::Outstanding => self.outstanding(answer),
+            AgentRequest::Peers { state } => reply(answer, Ok(self.list_peers(state))),
+            AgentRequest::Revoke { peer, block } => self.revoke(&peer, block, answer),
+        }
+    }
+
+    fn whoami(&mut self, answer: Answer) {
+        self.read(messages::counts, |node, counts| {
+            let unread = counts.map(|counts| counts.unread).map_err(|e| store_failed(&e));
+            reply(answer, unread.map(|unread| Reply::Whoami(node.whoami_view(unread))));
+        });
+    }
+
+    fn whoami_view(&self, unread: u64) -> Whoami {
+        let words = identity::fingerprint_words(&self.id);
+        Whoami {
+            id: self.id.to_string(),
+            name: self.name.to_string(),
+            words: words.into_iter().map(str::to_owned).collect(),
+            did: identity::did_key(&self.id),
+            approver: ApproverInfo {
+                set: self.approver.is_some(),
+                did: self.approver.as_ref().map(identity::did_key),
+            },
+            network: NetworkInfo {
+                mode: self.mode.to_string(),
+                addresses: self.net.addresses(),
+                relay: self.net.relay(),
+            },
+            waiting: u64::try_from(self.pending.len()).unwrap_or(u64::MAX),
+            unread,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Without a human nobody can consent.
+    pub(super) fn need_approver(&self) -> Result<crate::base::ApproverId, ApiError> {
+        self.approver.ok_or_else(|| {
+            let message = "approvals are not set up, so nobody can say yes to a peer";
+            let next = "ask your human to run: countersign init";
+            ApiError::new(ErrorKind::WaitsForHuman, message, next)
+        })
+    }
+
+    fn invite(&mut self, note: Option<String>, minutes: Option<u64>, answer: Answer) {
+        let made = self.new_invite(note, minutes);
+        let (invite, row) = match made {
+            Ok(made) => made,
+            Err(error) => return reply(answer, Err(error)),
+        };
+        let (text, expires) = (invite.encode(), invite.expires);
+        let entry = InviteEntry {
+            id: row.id,
+            secret: invite.secret,
+            note: row.note.clone(),
+            expires,
+            used_by: None,
+        };
+        let now = clock::now();
+        let op = move |db: &rusqlite::Connection| {
+            peers::add_invite(db, &row, now)?;
+            let event = audit::Event::Invited { invite: row.id.to_string() };
+            store::audit::append(db, now, &event).map(drop)
+        };
+        self.write(op, move |node, done| {
+            if let Err(error) = done {
+                return reply(answer, Err(store_failed(&error)));
+            }
+            node.invites.push(entry);
+            node.refresh_pairing();
+            let made = InviteMade { invite: text, expires_at: expires.rfc3339() };
+            reply(answer, Ok(Reply::Invite(made)));
+        });
+    }
+
+    fn new_invite(
+        &self,
+        note: Option<String>,
+        minutes: Option<u64>,
+    ) -> Result<(Invite, peers::InviteRow), ApiError> {
+        let approver = self.need_approver()?;
+        if self.invites.len() >= limits::INVITES_OPEN_MAX {
+            let message = format!("{} invites are open", limits::INVITES_OPEN_MAX);
+            return Err(ApiError::new(ErrorKind::Busy, message, "wait until one is used or expires"));
+        }
+        let note = note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
+        let longest = limits::INVITE_LIFE_MAX.as_secs() / 60;
+        let minutes = minutes.unwrap_or(limits::INVITE_LIFE_DEFAULT.as_secs() / 60);
+        if !(1..=longest).contains(&minutes) {
+            let message = format!("expires_minutes is {minutes}; it goes from 1 to {longest}");
+            return Err(usage(message, "choose a number in between"));
+        }
+        let expires = clock::now().plus(std::time::Duration::from_secs(minutes * 60));
+        let secret = clock::random();
+        let invite = Invite {
+            inviter: self.id,
+            approver: invite::approver_fingerprint(&approver),
+            addresses: self.net.addresses(),
+            secret: Secret::new(secret),
+            expires,
+        };
+        let secret = Secret::new(secret);
+        let row = peers::InviteRow { id: invite.id(), secret, note, expires, used_by: None };
+        Ok((invite, row))
+    }
+
+    fn inbox(&mut self, request: &InboxRequest, answer: Answer) {
+        let filter = match self.filter(request) {
+            Ok(filter) => filter,
+            Err(error) => return reply(answer, Err(error)),
+        };
+        let mark_read = request.mark_read;
+        let limit = filter.limit;
+        let op = move |db: &rusqlite::Connection| {
+            let more = Filter { limit: limit + 1, ..filter };
+            Ok((messages::page(db, &more)?, messages::counts(db)?.unread))
+        };
+        self.read(op, move |node, found| match found {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok((mut rows, unread)) => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let more = rows.len() > limit;
+                rows.truncate(limit);
+                let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
+                let messages = rows.iter().map(|row| node.message_view(row)).collect();
+                let inbox = Inbox { messages, unread, next_cursor };
+                let whole = |row: &MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
+                let shown = rows.into_iter().filter(|row| mark_read && whole(row)).collect();
+                node.mark_read(shown, Reply::Inbox(inbox), answer);
+            }
+        });
+    }
+
+    fn filter(&self, request: &InboxRequest) -> Result<Filter, ApiError> {
+        let limit = request.limit.unwrap_or(limits::PAGE_DEFAULT);
+        if !(1..=limits::PAGE_MAX).contains(&limit) {
+            let message = format!("limit is {limit}; it goes from 1 to {}", limits::PAGE_MAX);
+            return Err(usage(message, "choose a number in between"));
+        }
+        let after = match &request.cursor {
+            None => 0,
+            Some(cursor) => cursor.parse().map_err(|_| {
+                usage("cursor is not one that was given", "pass next_cursor of the page before")
+            })?,
+        };
+        let ids = "copy the id from a message";
+        Ok(Filter {
+            peer: request.from.as_deref().map(|name| self.find_peer(name)).transpose()?,
+            thread: parse_opt(request.thread.as_deref(), ids)?,
+            query: request.query.clone().filter(|query| !query.is_empty()),
+            unread: request.unread,
+            reply_to: parse_opt(request.reply_to.as_deref(), ids)?,
+            after,
+            limit,
+        })
+    }
+
+    fn read_message(&mut self, id: &str, offset: u64, mark_read: bool, answer: Answer) {
+        let id: MessageId = match id.parse() {
+            Ok(id) => id,
+            Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
+        };
+        self.read(move |db| messages::find(db, &id), move |node, found| {
+            let row = match found {
+                Ok(Some(row)) if row.outgoing || in_inbox(row.state) => row,
+                Ok(Some(_)) => return reply(answer, Err(waits_for_human())),
+                Ok(None) => return reply(answer, Err(no_message(&id))),
+                Err(error) => return reply(answer, Err(store_failed(&error))),
+            };
+            match node.part(&row, offset) {
+                Err(error) => reply(answer, Err(error)),
+                Ok(part) => {
+                    let shown = if mark_read { vec![row] } else { vec![] };
+                    node.mark_read(shown, Reply::Read(part), answer);
+                }
+            }
+        });
+    }
+
+    fn part(&self, row: &MessageRow, offset: u64) -> Result<MessagePart, ApiError> {
+        let size = row.text.len();
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let Some(rest) = row.text.get(start..) else {
+            let message = format!("offset is {offset}; the text has {size} bytes");
+            return Err(usage(message, "pass next_offset of the part before"));
+        };
+        let text = prefix(rest, limits::READ_BYTES_MAX);
+        let end = start + text.len();
+        let as_u64 = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let mut message = self.message_view(row);
+        text.clone_into(&mut message.text);
+        message.truncated = end < size;
+        Ok(MessagePart {
+            message,
+            offset,
+            size_bytes: as_u64(size),
+            next_offset: (end < size).then(|| as_u64(end)),
+        })
+    }
+
+    fn message_life(&mut self, id: &str, answer: Answer) {
+        let id: MessageId = match id.parse() {
+            Ok(id) => id,
+            Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
+        };
+        let op = move |db: &rusqlite::Connection| with_history(db, messages::find(db, &id)?);
+        self.read(op, move |node, found| {
+            let result = match found {
+                Ok(Some((row, history))) => Ok(Reply::Message(node.life_view(&row, &history))),
+                Ok(None) => Err(no_message(&id)),
+                Err(error) => Err(store_failed(&error)),
+            };
+            reply(answer, result);
+        });
+    }
+
+    fn outstanding(&mut self, answer: Answer) {
+        let op = |db: &rusqlite::Connection| {
+            let rows = messages::outstanding(db, limits::PAGE_MAX)?;
+            let lives: Result<Vec<_>, StoreError> = rows
+                .into_iter()
+                .map(|row| messages::history(db, row.number).map(|history| (row, history)))
+                .collect();
+            Ok((lives?, messages::counts(db)?))
+        };
+        self.read(op, |node, found| {
+            let result = found.map_err(|e| store_failed(&e)).map(|(lives, counts)| {
+                let view = |(row, history): &(MessageRow, Vec<HistoryRow>)| {
+                    node.life_view(row, history)
+                };
+                let messages = lives.iter().map(view).collect();
+                let (held, queued) = (counts.held, counts.queued);
+                Reply::Outstanding(Outstanding { messages, held, queued })
+            });
+            reply(answer, result);
+        });
+    }
+
+    fn list_peers(&self, state: Option<PeerState>) -> Reply {
+        let wanted = |entry: &PeerState| state.is_none_or(|state| *entry == state);
+        let mut peers: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, entry)| wanted(&entry.state))
+            .map(|(id, entry)| self.peer_view(id, entry))
+            .collect();
+        peers.sort_by(|a, b| a.name.cmp(&b.name));
+        Reply::Peers(Peers { peers })
+    }
+
+    fn revoke(&mut self, peer: &str, block: bool, answer: Answer) {
+        let id = match self.find_peer(peer) {
+            Ok(id) => id,
+            Err(error) => return reply(answer, Err(error)),
+        };
+        let step = if block { TrustMove::Block } else { TrustMove::Revoke };
+        self.end_trust(id, step, "trust was revoked", move |node, done| {
+            let result = done.map_err(|e| store_failed(&e)).map(|purged| {
+                let state = node.peers.get(&id).map_or(PeerState::Revoked, |entry| entry.state);
+                let peer = PeerRef { id: id.to_string(), name: node.name_of(&id) };
+                Reply::Revoked(Revoked { peer, state, purged })
+            });
+            reply(answer, result);
+        });
+    }
+
+    /// Lowers trust, at once in memory and on the net, and then on disk: what waits for the peer
+    /// never leaves, and nothing of it is asked any more.
+    pub(super) fn end_trust(
+        &mut self,
+        peer: PeerId,
+        step: TrustMove,
+        reason: &'static str,
+        then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
+    ) {
+        let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
+        let Some(state) = entry.state.after(step) else { return then(self, Ok(0)) };
+        let from = entry.state;
+        entry.state = state;
+        entry.consent = None;
+        entry.verified = false;
+        entry.link = None;
+        entry.warning = None;
+        self.net.distrust(&peer, code::NOT_TRUSTED);
+        self.end_pairing(&peer);
+        self.pending.retain(|_, row| row.peer != peer);
+        let now = clock::now();
+        let op = move |db: &rusqlite::Connection| {
+            peers::set_state(db, &peer, state)?;
+            pairings::remove(db, &peer)?;
+            pending::remove_of_peer(db, &peer)?;
+            let purged = purge(db, &peer, reason, now)?;
+            let (from, to) = (from.as_str().to_owned(), state.as_str().to_owned());
+            let event = audit::Event::TrustMoved { peer: peer.to_string(), from, to };
+            store::audit::append(db, now, &event)?;
+            Ok(purged)
+        };
+        self.write(op, move |node, done| {
+            node.handle.tell(Event::PeersChanged);
+            node.handle.tell(Event::PendingChanged);
+            then(node, done);
+        });
+    }
+}
+
+/// Ends every message of ours that waits for `peer`.
+fn purge(
+    db: &rusqlite::Connection,
+    peer: &PeerId,
+    reason: &str,
+    now: crate::base::Timestamp,
+) -> Result<u64, StoreError> {
+    outbox::purge(db, peer)?;
+    let mut purged = 0;
+    for row in messages::outstanding(db, u32::MAX)?.iter().filter(|row| row.peer == *peer) {
+        let step =
+            HistoryRow { state: MessageState::Denied, at: now, reason: Some(reason.to_owned()) };
+        messages::set_state(db, row.number, &step, None)?;
+        purged += 1;
+    }
+    Ok(purged)
+}
+
+/// What an agent may see of what came in.
+const fn in_inbox(state: MessageState) -> bool {
+    matches!(state, MessageState::Accepted | MessageState::Read | MessageState::Replied)
+}
+
+fn waits_for_human() -> ApiError {
+    let message = "this message waits for your human's decision and is not in the inbox";
+    ApiError::new(ErrorKind::WaitsForHuman, message, "your human runs: countersign pending")
+}
+
+pub(super) fn no_message(id: &MessageId) -> ApiError {
+    let message = format!("there is no message {id}");
+    ApiError::new(ErrorKind::NotFound, message, "peer_inbox lists messages")
+}
+
+fn with_history(
+    db: &rusqlite::Connection,
+    row: Option<MessageRow>,
+) -> Result<Option<(MessageRow, Vec<HistoryRow>)>, StoreError> {
+    row.map(|row| messages::history(db, row.number).map(|history| (row, history))).transpose()
+}
+
+/// Parses an id that may be absent.
+pub(super) fn parse_opt<T: std::str::FromStr>(
+    text: Option<&str>,
+    next: &str,
+) -> Result<Option<T>, ApiError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.map(|text| text.parse().map_err(|e| usage(e, next))).transpose()
+}

@@ -1,0 +1,465 @@
+//! Messages and receipts on their way out.
+
+use rusqlite::Connection;
+
+use super::{
+    agent::{no_message, parse_opt},
+    api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest, Sent},
+    clock,
+    state::{Answer, Node, reply, store_failed, usage},
+};
+use crate::{
+    audit,
+    base::{Digest, MessageId, MessageText, PeerId, PendingId, ThreadId, Timestamp, limits},
+    delivery::{
+        MessageState,
+        outbox::{Effect, Input, Queued},
+    },
+    gate::{self, Approved, Item, What},
+    net::{LinkId, Outbound, code},
+    policy::Reason,
+    store::{
+        self, StoreError,
+        messages::{self, Arrival, HistoryRow, MessageRow},
+        outbox,
+        pending::{self, PendingRow},
+    },
+    trust::PeerState,
+    wire::{
+        Body, Draft, Envelope, Header, Kind, Receipt, ReceiptState, WireError,
+        message::ReceiptEntry,
+    },
+};
+
+/// What a new message is about, once everything was parsed.
+struct Plan {
+    to: PeerId,
+    kind: Kind,
+    text: MessageText,
+    thread: Option<ThreadId>,
+    reply_to: Option<MessageId>,
+    expires: Timestamp,
+}
+
+/// A message that is ready to be written down.
+enum Ready {
+    Queue(Approved<Envelope>),
+    Hold(Envelope, PendingRow),
+}
+
+impl Node {
+    /// Sends a message: durable before the answer.
+    pub(super) fn send(&mut self, request: SendRequest, answer: Answer) {
+        let plan = match self.plan(&request) {
+            Ok(plan) => plan,
+            Err(error) => return reply(answer, Err(error)),
+        };
+        let Some(id) = plan.reply_to else { return self.send_plan(plan, answer) };
+        self.read(move |db| messages::find(db, &id), move |node, found| match found {
+            Ok(Some(row)) if row.peer == plan.to => {
+                let thread = Some(plan.thread.unwrap_or(row.thread));
+                node.send_plan(Plan { thread, ..plan }, answer);
+            }
+            Ok(Some(_)) => {
+                let message = format!("message {id} is not from or to {}", node.name_of(&plan.to));
+                let next = "reply to the peer that sent it";
+                reply(answer, Err(ApiError::new(ErrorKind::Usage, message, next)));
+            }
+            Ok(None) => reply(answer, Err(no_message(&id))),
+            Err(error) => reply(answer, Err(store_failed(&error))),
+        });
+    }
+
+    fn plan(&self, request: &SendRequest) -> Result<Plan, ApiError> {
+        let to = self.find_peer(&request.to)?;
+        self.need_trusted(&to)?;
+        let text = MessageText::parse(&request.text)
+            .map_err(|e| usage(e, "split a longer text into several messages"))?;
+        let ids = "copy the id from a message";
+        let reply_to = parse_opt(request.reply_to.as_deref(), ids)?;
+        let thread = parse_opt(request.thread.as_deref(), ids)?;
+        let longest = limits::EXPIRY_MAX.as_secs() / 3600;
+        let hours = request.expires_hours.unwrap_or(limits::EXPIRY_DEFAULT.as_secs() / 3600);
+        if !(1..=longest).contains(&hours) {
+            let message = format!("expires_hours is {hours}; it goes from 1 to {longest}");
+            return Err(usage(message, "choose a number in between"));
+        }
+        let expires = clock::now().plus(std::time::Duration::from_secs(hours * 3600));
+        let kind = match (&reply_to, request.request) {
+            (_, true) => Kind::Request,
+            (Some(_), false) => Kind::Reply,
+            (None, false) => Kind::Text,
+        };
+        Ok(Plan { to, kind, text, thread, reply_to, expires })
+    }
+
+    fn need_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
+        let name = self.name_of(peer);
+        let state = self.peers.get(peer).map_or(PeerState::Revoked, |entry| entry.state);
+        let (kind, next) = match state {
+            PeerState::Trusted => return Ok(()),
+            PeerState::Requested => {
+                let next = "both humans have to approve first; yours runs: countersign pending";
+                (ErrorKind::WaitsForHuman, next.to_owned())
+            }
+            PeerState::Incoming => {
+                (ErrorKind::WaitsForHuman, "your human decides: countersign pending".to_owned())
+            }
+            PeerState::Revoked | PeerState::Blocked => {
+                (ErrorKind::Refused, "connect again with a new invite of theirs".to_owned())
+            }
+        };
+        let message = format!("{name} is {}, not trusted; nothing was sent", state.as_str());
+        Err(ApiError::new(kind, message, next))
+    }
+
+    fn send_plan(&mut self, plan: Plan, answer: Answer) {
+        let (now, to, reply_to) = (clock::now(), plan.to, plan.reply_to);
+        let ready = self.seal(plan, now).and_then(|envelope| self.ask_policy(envelope, now));
+        let (ready, findings) = match ready {
+            Ok(ready) => ready,
+            Err(error) => return reply(answer, Err(error)),
+        };
+        let pending = match &ready {
+            Ready::Hold(_, row) => Some(row.clone()),
+            Ready::Queue(_) => None,
+        };
+        let write = move |db: &Connection| {
+            if outbox::waiting(db, &to)? >= limits::OUTBOX_MESSAGES_MAX {
+                return Ok(None);
+            }
+            mark_replied(db, reply_to, &to, now)?;
+            write_outgoing(db, ready, now).map(Some)
+        };
+        self.write(write, move |node, done| {
+            let written = match done {
+                Ok(Some(written)) => written,
+                Ok(None) => return reply(answer, Err(outbox_full())),
+                Err(error) => return reply(answer, Err(store_failed(&error))),
+            };
+            let state = if pending.is_some() { MessageState::Held } else { MessageState::Queued };
+            let sent = Sent {
+                id: written.id.to_string(),
+                state: state.as_str().to_owned(),
+                pending: pending.as_ref().map(|row| row.id.to_string()),
+                findings,
+                reply: None,
+            };
+            reply(answer, Ok(Reply::Send(sent)));
+            if let Some(row) = pending {
+                node.pending.insert(row.id, row);
+                node.handle.tell(Event::PendingChanged);
+            }
+            if let Some(queued) = written.queued {
+                node.feed(&to, Input::Queued(queued));
+            }
+        });
+    }
+
+    fn seal(&self, plan: Plan, now: Timestamp) -> Result<Envelope, ApiError> {
+        let header = Header {
+            kind: plan.kind,
+            id: MessageId::from_bytes(clock::random()),
+            sender: self.id,
+            recipient: plan.to,
+            created: now,
+            expires: plan.expires,
+            thread: Some(plan.thread.unwrap_or_else(|| ThreadId::from_bytes(clock::random()))),
+            reply_to: plan.reply_to,
+        };
+        let draft = Draft { header, body: Body::Text(plan.text) };
+        draft.seal(&self.key).map_err(|e| usage(e, "shorten the text"))
+    }
+
+    fn ask_policy(
+        &self,
+        envelope: Envelope,
+        now: Timestamp,
+    ) -> Result<(Ready, Vec<FindingInfo>), ApiError> {
+        match gate::outgoing(envelope.clone(), &self.id, self.approver.as_ref()) {
+            Ok(approved) => Ok((Ready::Queue(approved), Vec::new())),
+            Err((_, reasons)) => {
+                let findings = reasons.iter().map(FindingInfo::from).collect();
+                self.need_payload_room()?;
+                let row = held_row(What::MessageOut, envelope.clone(), reasons, now);
+                Ok((Ready::Hold(envelope, row), findings))
+            }
+        }
+    }
+
+    /// A person can only look at so many payloads.
+    pub(super) fn need_payload_room(&self) -> Result<(), ApiError> {
+        let waiting = self.pending.values().filter(|row| row.message.is_some()).count();
+        if waiting < limits::PENDING_PAYLOADS_MAX {
+            return Ok(());
+        }
+        let message = format!("{waiting} payloads wait for your human already");
+        Err(ApiError::new(ErrorKind::Busy, message, "your human decides: countersign pending"))
+    }
+
+    /// Gives one peer's outbox machine an input, and does what it says.
+    pub(super) fn feed(&mut self, peer: &PeerId, input: Input) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let link = entry.link;
+        for effect in entry.outbox.handle(input, clock::now()) {
+            match effect {
+                Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
+                Effect::Load { after, limit } => self.load(*peer, after, limit),
+                Effect::Settle(number) => {
+                    // A row that stays is sent once more, and acknowledged once more.
+                    self.write(move |db| outbox::remove(db, number), |_, _| ());
+                }
+            }
+        }
+    }
+
+    fn transmit(&self, peer: &PeerId, link: Option<LinkId>, seq: u64, envelope: Approved<Envelope>) {
+        let Some(link) = link else { return };
+        if self.net.send(peer, link, Outbound::Data { seq, envelope }).is_err() {
+            // The link is gone; when it is back, all that was not acknowledged is sent again.
+            tracing::debug!(peer = %peer.short(), "a frame found no link");
+        }
+    }
+
+    /// Reads what waits for a peer. Each row passes the gate again.
+    fn load(&mut self, peer: PeerId, after: i64, limit: usize) {
+        let (me, approver) = (self.id, self.approver);
+        let op = move |db: &Connection| {
+            let rows = outbox::after(db, &peer, after, limit)?;
+            let seen = rows.last().map_or(after, |row| row.number);
+            let more = rows.len() == limit;
+            let items = rows.into_iter().filter_map(|row| {
+                let envelope = Envelope::decode(&row.envelope).ok()?;
+                let for_peer = envelope.header().recipient == peer;
+                let approved = gate::outgoing(envelope, &me, approver.as_ref());
+                if approved.is_err() || !for_peer {
+                    tracing::warn!(number = row.number, "a queued message has no approval; kept");
+                }
+                Some(Queued { number: row.number, envelope: approved.ok().filter(|_| for_peer)? })
+            });
+            Ok(Input::Loaded { items: items.collect(), seen, more })
+        };
+        self.read(op, move |node, loaded| {
+            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed));
+        });
+    }
+
+    /// The messages were shown to the agent: writes that down, queues the receipts, and answers.
+    pub(super) fn mark_read(&mut self, rows: Vec<MessageRow>, result: Reply, answer: Answer) {
+        let unread = |row: &MessageRow| !row.outgoing && row.state == MessageState::Accepted;
+        let rows: Vec<MessageRow> = rows.into_iter().filter(unread).collect();
+        if rows.is_empty() {
+            return reply(answer, Ok(result));
+        }
+        let now = clock::now();
+        let receipts = self.receipts(&rows, ReceiptState::Read, None, now);
+        let op = move |db: &Connection| {
+            let step = HistoryRow { state: MessageState::Read, at: now, reason: None };
+            for row in &rows {
+                if messages::set_seen(db, row.number)? {
+                    move_arrived(db, row, &step)?;
+                }
+            }
+            queue_receipts(db, receipts)
+        };
+        self.write(op, move |node, done| match done {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok(queued) => {
+                reply(answer, Ok(result));
+                node.feed_all(queued);
+            }
+        });
+    }
+
+    /// Receipts for messages that came in, one a peer and 256 messages.
+    pub(super) fn receipts(
+        &self,
+        rows: &[MessageRow],
+        state: ReceiptState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Vec<Approved<Envelope>> {
+        let mut by_peer: std::collections::BTreeMap<PeerId, Vec<ReceiptEntry>> =
+            std::collections::BTreeMap::new();
+        for row in rows.iter().filter(|row| self.trusted(&row.peer).is_some()) {
+            let entry = entry(row.id, row.digest, state, reason, now);
+            by_peer.entry(row.peer).or_default().push(entry);
+        }
+        let chunks = by_peer.iter().flat_map(|(peer, entries)| {
+            entries.chunks(limits::RECEIPT_ENTRIES_MAX).map(move |chunk| (peer, chunk.to_vec()))
+        });
+        chunks.filter_map(|(peer, entries)| self.receipt(*peer, entries, now)).collect()
+    }
+
+    /// Signs a receipt. Entries without long reasons always fit an envelope.
+    pub(super) fn receipt(
+        &self,
+        peer: PeerId,
+        entries: Vec<ReceiptEntry>,
+        now: Timestamp,
+    ) -> Option<Approved<Envelope>> {
+        let header = Header {
+            kind: Kind::Receipt,
+            id: MessageId::from_bytes(clock::random()),
+            sender: self.id,
+            recipient: peer,
+            created: now,
+            expires: now.plus(limits::EXPIRY_MAX),
+            thread: None,
+            reply_to: None,
+        };
+        let sealed = Draft { header, body: Body::Receipt(Receipt { entries }) }.seal(&self.key);
+        let sealed = sealed.inspect_err(|error: &WireError| tracing::error!(%error, "no receipt"));
+        gate::outgoing(sealed.ok()?, &self.id, self.approver.as_ref()).ok()
+    }
+
+    /// Gives each peer's machine what was queued for it.
+    pub(super) fn feed_all(&mut self, queued: Vec<Queued>) {
+        for item in queued {
+            let peer = item.envelope.item().header().recipient;
+            self.feed(&peer, Input::Queued(item));
+        }
+    }
+
+    /// Ends our messages that are too late.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        let op = move |db: &Connection| {
+            let rows = messages::expired(db, now)?;
+            for row in &rows {
+                let step = HistoryRow { state: MessageState::Expired, at: now, reason: None };
+                messages::set_state(db, row.number, &step, None)?;
+                outbox::remove_message(db, &row.peer, &row.id)?;
+                let event = audit::Event::moved(row.id, MessageState::Expired.as_str());
+                store::audit::append(db, now, &event)?;
+            }
+            messages::forget_arrivals(db, now)?;
+            Ok(rows)
+        };
+        self.write(op, |node, done| {
+            for row in done.unwrap_or_default() {
+                node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
+            }
+        });
+    }
+
+    /// Closes a link whose other side does not keep to the protocol.
+    pub(super) fn protocol_error(&self, peer: &PeerId, link: LinkId, problem: &str) {
+        tracing::warn!(peer = %peer.short(), problem, "protocol error");
+        self.net.close(peer, link, code::PROTOCOL);
+    }
+}
+
+/// One entry of a receipt.
+pub(super) fn entry(
+    id: MessageId,
+    digest: Digest,
+    state: ReceiptState,
+    reason: Option<&str>,
+    at: Timestamp,
+) -> ReceiptEntry {
+    ReceiptEntry { id, digest, state, at, reason: reason.map(str::to_owned) }
+}
+
+/// Something that waits for our human.
+pub(super) fn held_row(
+    what: What,
+    envelope: Envelope,
+    reasons: Vec<Reason>,
+    now: Timestamp,
+) -> PendingRow {
+    let header = envelope.header();
+    let peer = if what == What::MessageOut { header.recipient } else { header.sender };
+    let expires = now.plus(limits::PENDING_PAYLOAD_LIFE).min(header.expires);
+    PendingRow {
+        id: PendingId::from_bytes(clock::random()),
+        what,
+        peer,
+        message: Some(header.id),
+        item: Some(Item::Message(what, envelope)),
+        reasons,
+        note: None,
+        created: now,
+        expires,
+    }
+}
+
+struct Written {
+    id: MessageId,
+    queued: Option<Queued>,
+}
+
+fn write_outgoing(db: &Connection, ready: Ready, now: Timestamp) -> Result<Written, StoreError> {
+    let (state, envelope) = match &ready {
+        Ready::Queue(approved) => (MessageState::Queued, approved.item()),
+        Ready::Hold(envelope, _) => (MessageState::Held, envelope),
+    };
+    let (id, peer) = (envelope.header().id, envelope.header().recipient);
+    let number = messages::add(db, envelope, true, state, now)?;
+    messages::add_history(db, number, &HistoryRow { state, at: now, reason: None }, None)?;
+    let event = audit::Event::Sent {
+        message: id.to_string(),
+        peer: peer.to_string(),
+        state: state.as_str().to_owned(),
+        digest: envelope.digest().to_string(),
+    };
+    store::audit::append(db, now, &event)?;
+    let queued = match ready {
+        Ready::Queue(envelope) => {
+            Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope })
+        }
+        Ready::Hold(_, row) => {
+            pending::put(db, &row)?;
+            None
+        }
+    };
+    Ok(Written { id, queued })
+}
+
+/// A message that came in was answered.
+fn mark_replied(
+    db: &Connection,
+    id: Option<MessageId>,
+    peer: &PeerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(id) = id else { return Ok(()) };
+    let row = messages::find_with(db, &id, peer, false)?;
+    if let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) {
+        let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
+        messages::set_seen(db, row.number)?;
+        messages::set_state(db, row.number, &step, None)?;
+    }
+    Ok(())
+}
+
+/// Brings a message that came in, and what its sender will be told again, into another state.
+pub(super) fn move_arrived(
+    db: &Connection,
+    row: &MessageRow,
+    step: &HistoryRow,
+) -> Result<(), StoreError> {
+    messages::set_state(db, row.number, step, None)?;
+    let arrival =
+        Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
+    let forget = row.expires.plus(limits::DUPLICATE_KEPT);
+    messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)
+}
+
+/// Queues receipts, to be sent until they are acknowledged.
+pub(super) fn queue_receipts(
+    db: &Connection,
+    receipts: Vec<Approved<Envelope>>,
+) -> Result<Vec<Queued>, StoreError> {
+    let queue = |envelope: Approved<Envelope>| {
+        let header = envelope.item().header();
+        let (peer, id) = (header.recipient, header.id);
+        let number = outbox::add(db, &peer, &id, Some(envelope.item().bytes()))?;
+        Ok(Queued { number, envelope })
+    };
+    receipts.into_iter().map(queue).collect()
+}
+
+fn outbox_full() -> ApiError {
+    let message = format!("{} messages wait for this peer", limits::OUTBOX_MESSAGES_MAX);
+    ApiError::new(ErrorKind::Busy, message, "wait until it is back; peer_status shows the queue")
+}

@@ -1,0 +1,182 @@
+//! The node's loop: one task, which takes what comes and does what follows.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    api::{Event, Request},
+    clock,
+    handle::Question,
+    start::approver_changed,
+    state::Node,
+};
+use crate::{
+    base::PeerId,
+    delivery::outbox::Input,
+    net::{LinkId, NetEvent, code},
+    store::{self, peers},
+    wire::Hello,
+};
+
+/// How often what is too late is looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// Runs until cancelled or asked to stop.
+pub(super) async fn run(
+    mut node: Node,
+    mut questions: mpsc::Receiver<Question>,
+    mut net_events: mpsc::Receiver<NetEvent>,
+    cancel: &CancellationToken,
+) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    while !node.stopping {
+        let due = node.next_due();
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            Some(then) = node.writes.next() => then(&mut node),
+            Some(then) = node.reads.next() => then(&mut node),
+            Some(event) = net_events.recv() => node.on_net(event),
+            Some(question) = questions.recv() => node.on_question(question),
+            () = tokio::time::sleep(due) => node.tick(),
+            _ = sweep.tick() => node.sweep(),
+        }
+    }
+    finish(node).await;
+}
+
+/// Lets what is being written be written, signs the audit chain's head, and ends the net.
+async fn finish(mut node: Node) {
+    while let Some(then) = node.writes.next().await {
+        then(&mut node);
+    }
+    let key = node.key.clone();
+    let signed = node.store.write(move |db| store::audit::checkpoint(db, &key, true));
+    if let Ok(Err(error)) = signed.await {
+        tracing::warn!(%error, "the audit chain's head was not signed");
+    }
+    node.net.shutdown().await;
+}
+
+impl Node {
+    fn on_question(&mut self, question: Question) {
+        let Question { request, answer } = question;
+        match request {
+            Request::Agent(request) => self.on_agent(request, answer),
+            Request::Human(request) => self.on_human(request, answer),
+        }
+    }
+
+    fn on_net(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, hello),
+            NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
+            NetEvent::Rejected { peer, code } => self.on_rejected(&peer, code),
+            NetEvent::Frames { peer, link, frames } => self.on_frames(peer, link, frames),
+            NetEvent::PairUp { peer, link, dialed } => self.on_pair_up(peer, link, dialed),
+            NetEvent::Pair { peer, link, frame } => self.on_pair_frame(peer, link, frame),
+            NetEvent::PairDown { peer, link } => self.on_pair_down(peer, link),
+            NetEvent::AddressesChanged => {}
+            NetEvent::Ended => {
+                tracing::error!("the endpoint ended; the node stops, to be started anew");
+                self.stopping = true;
+            }
+        }
+    }
+
+    fn on_link_up(&mut self, peer: PeerId, link: LinkId, hello: Hello) {
+        let expected = self.trusted(&peer).map(|(_, approver)| approver);
+        let Some(expected) = expected else {
+            return self.net.close(&peer, link, code::NOT_TRUSTED);
+        };
+        if hello.approver != expected {
+            return self.on_other_approver(peer, link, hello);
+        }
+        let now = clock::now();
+        let paired = self.pairings.get(&peer).is_some_and(|e| e.pairing.is_consented());
+        if paired {
+            // It answers as a trusted peer, so it has our consent: nothing is left to exchange.
+            self.end_pairing(&peer);
+            self.write(move |db| store::pairings::remove(db, &peer), |_, _| ());
+        }
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        entry.link = Some(link);
+        entry.no_room_for = None;
+        entry.seen = Some(now);
+        entry.warning = None;
+        if !hello.addresses.is_empty() {
+            entry.addresses.clone_from(&hello.addresses);
+        }
+        let addresses = entry.addresses.clone();
+        self.net.learn(&peer, addresses.clone());
+        self.write(move |db| peers::set_seen(db, &peer, &addresses, now), |_, _| ());
+        self.feed(&peer, Input::LinkUp);
+        self.handle.tell(Event::PeersChanged);
+    }
+
+    /// The peer's home was set up anew, or somebody holds its key: our human has to look.
+    fn on_other_approver(&mut self, peer: PeerId, link: LinkId, hello: Hello) {
+        self.net.close(&peer, link, code::APPROVER_CHANGED);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.warning = Some(approver_changed(&hello.approver));
+        }
+        self.write(move |db| peers::set_other_approver(db, &peer, &hello.approver), |_, _| ());
+        self.handle.tell(Event::PeersChanged);
+    }
+
+    fn on_link_down(&mut self, peer: &PeerId, link: LinkId) {
+        let Some(entry) = self.peers.get_mut(peer).filter(|entry| entry.link == Some(link)) else {
+            return;
+        };
+        entry.link = None;
+        entry.seen = Some(clock::now());
+        self.feed(peer, Input::LinkDown);
+        self.handle.tell(Event::PeersChanged);
+    }
+
+    fn on_rejected(&mut self, peer: &PeerId, code: u64) {
+        let Some(entry) = self.peers.get_mut(peer) else { return };
+        let warning = match u32::try_from(code) {
+            Ok(code::NOT_TRUSTED) => "its node does not trust this one (now, or yet)",
+            Ok(code::APPROVER_CHANGED) => {
+                "its node sees another approver here than the one that its human consented to"
+            }
+            _ => "its node refused the connection",
+        };
+        if entry.warning.is_none() {
+            entry.warning = Some(warning.to_owned());
+            self.handle.tell(Event::PeersChanged);
+        }
+    }
+
+    /// How long until something is due.
+    fn next_due(&self) -> Duration {
+        let now = clock::now();
+        let outboxes = self.peers.values().filter_map(|entry| entry.outbox.next_due());
+        let due = outboxes.min().map(|at| at.since(now)).into_iter().chain(self.pairings_due());
+        due.min().unwrap_or(SWEEP).max(Duration::from_millis(5))
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        let due = |entry: &super::state::PeerEntry| {
+            entry.outbox.next_due().is_some_and(|at| at <= now)
+        };
+        let peers: Vec<PeerId> =
+            self.peers.iter().filter(|(_, entry)| due(entry)).map(|(id, _)| *id).collect();
+        for peer in peers {
+            self.feed(&peer, Input::Tick);
+        }
+        self.tick_pairings();
+    }
+
+    fn sweep(&mut self) {
+        let now = clock::now();
+        self.expire(now);
+        self.expire_pending(now);
+        let key = self.key.clone();
+        self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
+    }
+}

@@ -1,0 +1,225 @@
+//! Starting a node: keys, store, trust verified again, net.
+
+use std::{collections::HashMap, sync::Arc};
+
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    NodeError, NodeHandle, clock,
+    config::{Config, Home, NetworkMode},
+    handle::Question,
+    pairs::new_entry,
+    run,
+    state::{InviteEntry, Node, PairingEntry, PeerEntry},
+};
+use crate::{
+    audit,
+    base::{ApproverId, PeerId, PendingId, Secret, limits},
+    delivery::{outbox::Outbox, pairing::Pairing},
+    identity::{IdentityKey, PublicKey as _},
+    net::{Net, NetConfig, NetEvent, Reach},
+    store::{
+        self, Store, StoreError,
+        keys,
+        migrate,
+        pairings,
+        peers::{self, ConsentRow, InviteRow, PeerRow},
+        pending::{self, PendingRow},
+    },
+    trust::{Consent, PeerState},
+};
+
+/// What the store holds at the start.
+struct Loaded {
+    peers: Vec<PeerRow>,
+    pairings: Vec<Pairing>,
+    pending: Vec<PendingRow>,
+    invites: Vec<InviteRow>,
+    port: u16,
+}
+
+fn load(db: &Connection) -> Result<Loaded, StoreError> {
+    let port = migrate::meta(db, "udp_port")?.and_then(|port| port.parse().ok()).unwrap_or(0);
+    Ok(Loaded {
+        peers: peers::all_peers(db)?,
+        pairings: pairings::all_pairings(db)?,
+        pending: pending::all_pending(db)?,
+        invites: peers::open_invites(db, clock::now())?,
+        port,
+    })
+}
+
+/// Starts the node of a home. It ends when `cancel` is cancelled, or when it is asked to.
+///
+/// # Errors
+/// A home that is not set up, keys or a store that cannot be used, or a net that does not start.
+pub async fn start(
+    home: &Home,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<NodeHandle, NodeError> {
+    if !home.identity_file().exists() {
+        return Err(NodeError::NotSetUp(home.path().to_owned()));
+    }
+    let key = keys::read_identity(&home.identity_file())?;
+    let approver = keys::read_approver(&home.approver_file())?.map(|sealed| sealed.public());
+    if let Some(approver) = &approver {
+        approver.check().map_err(NodeError::Approver)?;
+    }
+    let config = Config::read(home)?;
+    let mode = config.mode()?;
+    let store = Store::open(&home.database_file(), &key.id())?;
+    let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
+    let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
+    let net_config = net_config(&key, approver, &config, mode, loaded.port);
+    let net = Net::start(net_config, tasks, cancel, events).await?;
+    let (handle, questions) = NodeHandle::channel();
+    let key = Arc::new(key);
+    let node = assemble((key, approver), config, mode, (store, net, handle.clone()), loaded);
+    let node = remember_start(node).await?;
+    tasks.spawn(go_on(node, questions, net_events, cancel.clone()));
+    Ok(handle)
+}
+
+async fn go_on(
+    node: Node,
+    questions: mpsc::Receiver<Question>,
+    net_events: mpsc::Receiver<NetEvent>,
+    cancel: CancellationToken,
+) {
+    run::run(node, questions, net_events, &cancel).await;
+    // A node that ended by itself takes the rest of the process with it.
+    cancel.cancel();
+}
+
+fn net_config(
+    key: &IdentityKey,
+    approver: Option<ApproverId>,
+    config: &Config,
+    mode: NetworkMode,
+    port: u16,
+) -> NetConfig {
+    let reach = match mode {
+        NetworkMode::Internet => Reach::Internet { relays: config.network.relays.clone() },
+        NetworkMode::Lan => Reach::Lan,
+        NetworkMode::Loopback => Reach::Loopback,
+    };
+    let port = config.network.port.unwrap_or(port);
+    NetConfig { seed: key.seed(), approver, reach, port }
+}
+
+/// Remembers the port, so that peers find us there after a restart, and notes the start.
+async fn remember_start(node: Node) -> Result<Node, NodeError> {
+    let (port, now) = (node.net.port(), clock::now());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let done = node.store.write(move |db| {
+        migrate::set_meta(db, "udp_port", &port.to_string())?;
+        peers::remove_invites(db, now, None)?;
+        store::audit::append(db, now, &audit::Event::Started { version }).map(drop)
+    });
+    done.await.map_err(|_| StoreError::Closed)??;
+    for (id, entry) in &node.peers {
+        if entry.state == PeerState::Trusted && entry.consent.is_some() {
+            node.net.trust(*id, entry.addresses.clone());
+        }
+    }
+    node.refresh_pairing();
+    Ok(node)
+}
+
+fn assemble(
+    (key, approver): (Arc<IdentityKey>, Option<ApproverId>),
+    config: Config,
+    mode: NetworkMode,
+    (store, net, handle): (Store, Net, NodeHandle),
+    loaded: Loaded,
+) -> Node {
+    let id = key.id();
+    let peers = loaded.peers.into_iter().map(|row| (row.id, entry(row, &id, approver.as_ref())));
+    let pending: std::collections::BTreeMap<PendingId, PendingRow> =
+        loaded.pending.into_iter().map(|row| (row.id, row)).collect();
+    let pairings = loaded.pairings.into_iter().map(|pairing| {
+        let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
+        let id = waits.map_or_else(|| PendingId::from_bytes(clock::random()), |row| row.id);
+        let dial_at = pairing.is_joiner().then(clock::now);
+        (pairing.peer, PairingEntry { dial_at, ..new_entry(pairing, id) })
+    });
+    let invite = |row: InviteRow| InviteEntry {
+        id: row.id,
+        secret: Secret::new(*row.secret.expose_secret()),
+        note: row.note,
+        expires: row.expires,
+        used_by: row.used_by,
+    };
+    Node {
+        key,
+        id,
+        approver,
+        name: config.name,
+        mode,
+        store,
+        net,
+        handle,
+        peers: peers.collect(),
+        pairings: pairings.collect(),
+        knocking: HashMap::new(),
+        invites: loaded.invites.into_iter().map(invite).collect(),
+        pending,
+        stopping: false,
+        writes: futures_util::stream::FuturesOrdered::new(),
+        reads: futures_util::stream::FuturesUnordered::new(),
+    }
+}
+
+/// A peer from its row. A row that says `trusted` counts only with a consent that verifies.
+fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry {
+    let consent = row.consent.as_ref();
+    let verified = match (row.state, consent, approver) {
+        (PeerState::Trusted, Some(consent), Some(approver)) => {
+            Consent::verify(&consent.record, &consent.ours, &consent.theirs, (me, approver), &row.id)
+                .map_err(|error| error.to_string())
+        }
+        (PeerState::Trusted, None, _) => Err("there is no consent record".to_owned()),
+        (PeerState::Trusted, _, None) => Err("approvals are not set up".to_owned()),
+        (_, _, _) => Err(String::new()),
+    };
+    let refused = verified.as_ref().err().filter(|_| row.state == PeerState::Trusted);
+    let warning = refused.map(|why| {
+        tracing::warn!(peer = %row.id.short(), why, "a trust row was refused");
+        format!("the database says trusted, but that is refused: {why}; pair again with an invite")
+    });
+    let compared = consent.is_some_and(|consent| words_compared(consent, approver));
+    let trusted = verified.is_ok();
+    let changed = row.other_approver.map(|other| approver_changed(&other));
+    PeerEntry {
+        name: row.name,
+        claim: row.claim,
+        state: if warning.is_some() { PeerState::Revoked } else { row.state },
+        consent: verified.ok(),
+        verified: compared && trusted,
+        addresses: row.addresses,
+        created: row.created,
+        seen: row.seen,
+        warning: warning.or(changed),
+        link: None,
+        outbox: Outbox::new(),
+        no_room_for: None,
+    }
+}
+
+/// Whether our human signed that they compared the words.
+fn words_compared(consent: &ConsentRow, approver: Option<&ApproverId>) -> bool {
+    let statement = consent.decision.as_ref().zip(approver).map(|(d, approver)| d.open(approver));
+    matches!(statement, Some(Ok(statement)) if statement.verified)
+}
+
+/// What a human reads when a peer's node runs under another approver.
+pub(super) fn approver_changed(other: &ApproverId) -> String {
+    let did = crate::identity::did_key(other);
+    format!(
+        "its approver changed to {did}; nothing passes until you pair again: ask that person \
+         whether they set up anew, then revoke and use a new invite"
+    )
+}

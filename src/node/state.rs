@@ -1,0 +1,199 @@
+//! What the node holds in memory, and how it writes and goes on.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use futures_util::{
+    future::BoxFuture,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    api::{ApiError, ErrorKind, Reply},
+    config::NetworkMode,
+    handle::NodeHandle,
+};
+use crate::{
+    base::{
+        ApproverId, ClaimedName, InviteId, MessageId, Note, PeerId, PeerName, PendingId, Secret,
+        Timestamp,
+    },
+    delivery::{
+        outbox::Outbox,
+        pairing::{Me, Pairing},
+    },
+    identity::IdentityKey,
+    net::{LinkId, Net},
+    store::{Store, StoreError, pending::PendingRow},
+    trust::{Consent, PeerState},
+};
+
+/// Where an answer goes.
+pub(super) type Answer = oneshot::Sender<Result<Reply, ApiError>>;
+/// What goes on when the store is done.
+pub(super) type Then = Box<dyn FnOnce(&mut Node) + Send>;
+
+/// A peer in memory. Its `state` is `trusted` only beside a consent that was verified.
+pub(super) struct PeerEntry {
+    pub(super) name: PeerName,
+    pub(super) claim: ClaimedName,
+    pub(super) state: PeerState,
+    pub(super) consent: Option<Consent>,
+    pub(super) verified: bool,
+    pub(super) addresses: Vec<String>,
+    pub(super) created: Timestamp,
+    pub(super) seen: Option<Timestamp>,
+    pub(super) warning: Option<String>,
+    pub(super) link: Option<LinkId>,
+    pub(super) outbox: Outbox,
+    /// The first message that we had no room for; those behind it must not pass it.
+    pub(super) no_room_for: Option<MessageId>,
+}
+
+/// A pairing in memory.
+pub(super) struct PairingEntry {
+    pub(super) pairing: Pairing,
+    pub(super) pending: PendingId,
+    pub(super) link: Option<LinkId>,
+    pub(super) tries: u32,
+    pub(super) dial_at: Option<Timestamp>,
+    /// Our side chose the name; it is not changed to what the peer claims.
+    pub(super) named: bool,
+    pub(super) waiting: Vec<(Answer, Timestamp)>,
+}
+
+/// An invite that is open.
+pub(super) struct InviteEntry {
+    pub(super) id: InviteId,
+    pub(super) secret: Secret<[u8; 16]>,
+    pub(super) note: Option<Note>,
+    pub(super) expires: Timestamp,
+    pub(super) used_by: Option<PeerId>,
+}
+
+/// The node. One task owns it.
+pub(super) struct Node {
+    pub(super) key: Arc<IdentityKey>,
+    pub(super) id: PeerId,
+    pub(super) approver: Option<ApproverId>,
+    pub(super) name: ClaimedName,
+    pub(super) mode: NetworkMode,
+    pub(super) store: Store,
+    pub(super) net: Net,
+    pub(super) handle: NodeHandle,
+    pub(super) peers: BTreeMap<PeerId, PeerEntry>,
+    pub(super) pairings: HashMap<PeerId, PairingEntry>,
+    pub(super) knocking: HashMap<PeerId, LinkId>,
+    pub(super) invites: Vec<InviteEntry>,
+    pub(super) pending: BTreeMap<PendingId, PendingRow>,
+    pub(super) stopping: bool,
+    pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
+    pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,
+}
+
+impl Node {
+    /// Queues a write; `then` runs on this task when it is on disk, in the order of the calls.
+    pub(super) fn write<T: Send + 'static>(
+        &mut self,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<T, StoreError>) + Send + 'static,
+    ) {
+        let answered = self.store.write(op);
+        self.writes.push_back(Box::pin(async move {
+            let result = answered.await.unwrap_or(Err(StoreError::Closed));
+            Box::new(move |node: &mut Self| then(node, result)) as Then
+        }));
+    }
+
+    /// Queues a read; `then` runs on this task with what it found.
+    pub(super) fn read<T: Send + 'static>(
+        &mut self,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<T, StoreError>) + Send + 'static,
+    ) {
+        let answered = self.store.read(op);
+        self.reads.push(Box::pin(async move {
+            let result = answered.await.unwrap_or(Err(StoreError::Closed));
+            Box::new(move |node: &mut Self| then(node, result)) as Then
+        }));
+    }
+
+    /// Who we are in a pairing, once a human is there to consent.
+    pub(super) fn me(&self) -> Option<Me> {
+        let approver = self.approver?;
+        Some(Me { identity: self.id, approver, name: self.name.clone() })
+    }
+
+    /// The trusted peer of this id, with its human.
+    pub(super) fn trusted(&self, peer: &PeerId) -> Option<(&PeerEntry, ApproverId)> {
+        let entry = self.peers.get(peer).filter(|entry| entry.state == PeerState::Trusted)?;
+        Some((entry, entry.consent.as_ref()?.peer_approver()))
+    }
+
+    /// What we call a peer.
+    pub(super) fn name_of(&self, peer: &PeerId) -> String {
+        self.peers.get(peer).map_or_else(|| peer.short(), |entry| entry.name.to_string())
+    }
+
+    /// The peer that a surface names by our name for it or by its id.
+    pub(super) fn find_peer(&self, text: &str) -> Result<PeerId, ApiError> {
+        let by_name = self.peers.iter().find(|(_, entry)| entry.name.as_str() == text);
+        if let Some((id, _)) = by_name {
+            return Ok(*id);
+        }
+        let by_id = text.parse::<PeerId>().ok().filter(|id| self.peers.contains_key(id));
+        by_id.ok_or_else(|| {
+            let shown: String = text.chars().take(80).collect();
+            let message = format!("there is no peer {shown:?}");
+            ApiError::new(ErrorKind::NotFound, message, "trust_list (countersign peers) names them")
+        })
+    }
+
+    /// A name that no other peer has.
+    pub(super) fn free_name(&self, wanted: &PeerName, peer: &PeerId) -> PeerName {
+        let taken = |name: &PeerName| {
+            name.as_str() == "me"
+                || self.peers.iter().any(|(id, entry)| id != peer && entry.name == *name)
+        };
+        if !taken(wanted) {
+            return wanted.clone();
+        }
+        (2..).map(|n| wanted.numbered(n)).find(|name| !taken(name)).unwrap_or_else(|| wanted.clone())
+    }
+
+    /// Strangers are heard only while somebody is expected.
+    pub(super) fn refresh_pairing(&self) {
+        self.net.allow_pairing(!self.invites.is_empty() || !self.pairings.is_empty());
+    }
+}
+
+/// An answer for a store that failed.
+pub(super) fn store_failed(error: &StoreError) -> ApiError {
+    let (kind, next) = match error {
+        StoreError::DiskFull => (ErrorKind::Failed, "free some space and try again"),
+        StoreError::Busy => (ErrorKind::Busy, "try again in a moment"),
+        StoreError::ReadOnly(_) => (ErrorKind::Failed, "make COUNTERSIGN_HOME writable"),
+        StoreError::Newer { .. }
+        | StoreError::Foreign(_)
+        | StoreError::OtherNode { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Sqlite(_)
+        | StoreError::Row { .. }
+        | StoreError::Closed => (ErrorKind::Failed, "run: countersign doctor"),
+    };
+    ApiError::new(kind, error.to_string(), next)
+}
+
+/// Answers. Whoever asked may have gone; then nobody needs it.
+pub(super) fn reply(answer: Answer, result: Result<Reply, ApiError>) {
+    answer.send(result).ok();
+}
+
+/// An argument that is wrong.
+pub(super) fn usage(error: impl std::fmt::Display, next: &str) -> ApiError {
+    ApiError::new(ErrorKind::Usage, error.to_string(), next)
+}

@@ -1,0 +1,149 @@
+//! Rows as the shapes of the contract.
+
+use super::{
+    api::{
+        Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, Step,
+    },
+    state::{Node, PeerEntry},
+};
+use crate::{
+    base::{PeerId, limits},
+    gate::Item,
+    store::{
+        messages::{HistoryRow, MessageRow},
+        pending::PendingRow,
+    },
+    wire::Envelope,
+};
+
+/// The longest prefix of `text` of at most `bytes_max` bytes that ends between characters.
+pub(super) fn prefix(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
+}
+
+impl Node {
+    /// A message as a list shows it.
+    pub(super) fn message_view(&self, row: &MessageRow) -> Message {
+        let name = self.name_of(&row.peer);
+        let (from, to) = if row.outgoing { ("me".into(), name) } else { (name, "me".into()) };
+        let text = prefix(&row.text, limits::PREVIEW_BYTES_MAX);
+        Message {
+            id: row.id.to_string(),
+            from,
+            to,
+            direction: if row.outgoing { "out" } else { "in" }.to_owned(),
+            kind: row.kind.as_str().to_owned(),
+            truncated: text.len() < row.text.len(),
+            text: text.to_owned(),
+            thread: row.thread.to_string(),
+            reply_to: row.reply_to.map(|id| id.to_string()),
+            sent_at: row.created.rfc3339(),
+            state: row.state.as_str().to_owned(),
+            countersigned: self.countersigned_view(row),
+            untrusted: !row.outgoing,
+        }
+    }
+
+    /// A countersignature is shown only where it verifies as that of the sender's human.
+    fn countersigned_view(&self, row: &MessageRow) -> Option<Countersigned> {
+        if !row.countersigned {
+            return None;
+        }
+        let human = if row.outgoing {
+            self.approver?
+        } else {
+            self.peers.get(&row.peer)?.consent.as_ref()?.peer_approver()
+        };
+        let envelope = Envelope::decode(&row.envelope).ok()?;
+        let found = envelope.countersigned_by(&human)?;
+        Some(Countersigned { method: found.method.to_string(), at: found.at.rfc3339() })
+    }
+
+    /// A message's life.
+    pub(super) fn life_view(&self, row: &MessageRow, history: &[HistoryRow]) -> MessageLife {
+        let step = |step: &HistoryRow| Step {
+            state: step.state.as_str().to_owned(),
+            at: step.at.rfc3339(),
+            reason: step.reason.clone(),
+        };
+        let name = self.name_of(&row.peer);
+        let pending = self.pending.values().find(|pending| {
+            pending.message == Some(row.id) && pending.peer == row.peer
+        });
+        MessageLife {
+            id: row.id.to_string(),
+            to: row.outgoing.then(|| name.clone()),
+            from: (!row.outgoing).then_some(name),
+            state: row.state.as_str().to_owned(),
+            history: history.iter().map(step).collect(),
+            pending: pending.map(|pending| pending.id.to_string()),
+            expires_at: row.expires.rfc3339(),
+            note: row.note.clone().or_else(|| self.waiting_note(row)),
+        }
+    }
+
+    /// Why a queued message has not left yet.
+    fn waiting_note(&self, row: &MessageRow) -> Option<String> {
+        let queued = row.outgoing && row.state == crate::delivery::MessageState::Queued;
+        let entry = self.peers.get(&row.peer).filter(|_| queued)?;
+        entry.link.is_none().then(|| {
+            entry.warning.clone().unwrap_or_else(|| "the peer's node does not answer".to_owned())
+        })
+    }
+
+    /// A peer.
+    pub(super) fn peer_view(&self, id: &PeerId, entry: &PeerEntry) -> Peer {
+        let path = entry.link.and_then(|_| self.net.path(id));
+        let word = path.map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
+        Peer {
+            name: entry.name.to_string(),
+            id: id.to_string(),
+            claim: entry.claim.to_string(),
+            state: entry.state,
+            verified: entry.verified,
+            path: word.to_owned(),
+            rtt_ms: path.map(|path| path.rtt_ms),
+            last_seen: entry.seen.map(|at| at.rfc3339()),
+            grants: Vec::new(),
+            warning: entry.warning.clone(),
+        }
+    }
+
+    /// Something that waits.
+    pub(super) fn pending_view(&self, row: &PendingRow) -> PendingItem {
+        let entry = self.peers.get(&row.peer);
+        let words = row.item.as_ref().and_then(|item| match item {
+            Item::Peer(_, record) => {
+                Some(record.words().into_iter().map(str::to_owned).collect())
+            }
+            Item::Message(..) => None,
+        });
+        let not_ready = row.item.is_none().then(|| {
+            "the other side's node has not answered yet, so there is nothing to sign; it is tried \
+             again and again while both nodes run"
+                .to_owned()
+        });
+        PendingItem {
+            id: row.id.to_string(),
+            what: row.what,
+            peer: PendingPeer {
+                name: self.name_of(&row.peer),
+                id: row.peer.to_string(),
+                claim: entry.map(|entry| entry.claim.to_string()).unwrap_or_default(),
+                verified: entry.is_some_and(|entry| entry.verified),
+            },
+            reasons: row.reasons.iter().map(FindingInfo::from).collect(),
+            digest: row.item.as_ref().map(|item| item.digest().to_string()).unwrap_or_default(),
+            size_bytes: row
+                .item
+                .as_ref()
+                .and_then(|item| u64::try_from(item.encode().len()).ok())
+                .unwrap_or_default(),
+            words,
+            created_at: row.created.rfc3339(),
+            expires_at: row.expires.rfc3339(),
+            note: row.note.as_ref().map(ToString::to_string),
+            not_ready,
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! Messages, their history and their arrivals on disk.
+
+use rusqlite::{Connection, params, types::Value};
+
+use super::{
+    StoreError,
+    rows::{Columns, all, ms},
+};
+use crate::{
+    base::{Digest, MessageId, PeerId, ThreadId, Timestamp},
+    delivery::{MessageState, inbox::Room},
+    wire::{Envelope, Kind},
+};
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct MessageRow {
+    /// Its place in the inbox.
+    pub number: i64,
+    /// We sent it.
+    pub outgoing: bool,
+    /// The other side.
+    pub peer: PeerId,
+    /// Its id.
+    pub id: MessageId,
+    /// Its envelope's digest.
+    pub digest: Digest,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its conversation.
+    pub thread: ThreadId,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// What it says.
+    pub text: String,
+    /// The envelope's bytes.
+    pub envelope: Vec<u8>,
+    /// It carries a countersignature, to be verified when it is shown.
+    pub countersigned: bool,
+    /// Its newest state.
+    pub state: MessageState,
+    /// When it was signed, by the sender's clock.
+    pub created: Timestamp,
+    /// When it is worthless.
+    pub expires: Timestamp,
+    /// What keeps it waiting.
+    pub note: Option<String>,
+}
+
+/// One state that a message was in.
+#[derive(Clone, Debug)]
+pub struct HistoryRow {
+    /// The state.
+    pub state: MessageState,
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
+    Ok(MessageRow {
+        number: row.get("number")?,
+        outgoing: row.get("outgoing")?,
+        peer: row.id("peer", PeerId::from_slice)?,
+        id: row.id("id", MessageId::from_slice)?,
+        digest: row.id("digest", Digest::from_slice)?,
+        kind: Kind::parse(&row.get::<String>("kind")?),
+        thread: row.id("thread", ThreadId::from_slice)?,
+        reply_to: row.id_opt("reply_to", MessageId::from_slice)?,
+        text: row.get("text")?,
+        envelope: row.get("envelope")?,
+        countersigned: row.get("countersigned")?,
+        state: row.word("state", MessageState::parse)?,
+        created: row.time("created_ms")?,
+        expires: row.time("expires_ms")?,
+        note: row.get("note")?,
+    })
+}
+
+/// The conversation of an envelope: its own, or one of its own name.
+#[must_use]
+pub fn thread_of(envelope: &Envelope) -> ThreadId {
+    let header = envelope.header();
+    header.thread.unwrap_or_else(|| ThreadId::from_bytes(*header.id.as_bytes()))
+}
+
+/// Adds a message. `unread` where it waits for our agent.
+///
+/// # Errors
+/// When there is one of this id already, or the database fails.
+pub fn add(
+    db: &Connection,
+    envelope: &Envelope,
+    outgoing: bool,
+    state: MessageState,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let header = envelope.header();
+    let peer = if outgoing { header.recipient } else { header.sender };
+    let text = envelope.body().text().map_or("", |text| text.as_str());
+    let sql = "INSERT INTO messages (outgoing, peer, id, digest, kind, thread, reply_to, text,
+               envelope, state, unread, created_ms, expires_ms, stored_ms, countersigned)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    db.prepare_cached(sql)?.execute(params![
+        outgoing,
+        peer.as_bytes(),
+        header.id.as_bytes(),
+        envelope.digest().as_bytes(),
+        header.kind.as_str(),
+        thread_of(envelope).as_bytes(),
+        header.reply_to.as_ref().map(MessageId::as_bytes),
+        text,
+        envelope.bytes(),
+        state.as_str(),
+        !outgoing,
+        ms(header.created),
+        ms(header.expires),
+        ms(now),
+        envelope.countersignature().is_some()
+    ])?;
+    Ok(db.last_insert_rowid())
+}
+
+/// Adds a step to a message's history.
+///
+/// # Errors
+/// When the database fails.
+pub fn add_history(
+    db: &Connection,
+    number: i64,
+    step: &HistoryRow,
+    receipt: Option<&MessageId>,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO history (message, state, at_ms, reason, receipt)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    db.prepare_cached(sql)?.execute(params![
+        number,
+        step.state.as_str(),
+        ms(step.at),
+        step.reason,
+        receipt.map(MessageId::as_bytes)
+    ])?;
+    Ok(())
+}
+
+/// Brings a message into another state and notes it in its history.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_state(
+    db: &Connection,
+    number: i64,
+    step: &HistoryRow,
+    receipt: Option<&MessageId>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET state = ?2, note = NULL WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, step.state.as_str()])?;
+    add_history(db, number, step, receipt)
+}
+
+/// Replaces a message's envelope by its countersigned form.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_envelope(db: &Connection, number: i64, envelope: &Envelope) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET envelope = ?2, countersigned = 1 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, envelope.bytes()])?;
+    Ok(())
+}
+
+/// Notes what keeps a message waiting.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_note(db: &Connection, number: i64, note: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET note = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, note])?;
+    Ok(())
+}
+
+/// The message was shown to the agent. `false` when it had been before.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_seen(db: &Connection, number: i64) -> Result<bool, StoreError> {
+    let sql = "UPDATE messages SET unread = 0 WHERE number = ?1 AND unread = 1";
+    Ok(db.prepare_cached(sql)?.execute([number])? == 1)
+}
+
+/// The message of this id. Ids are chosen by senders, so two senders may choose the same: the
+/// first that came is meant.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn find(db: &Connection, id: &MessageId) -> Result<Option<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE id = ?1 ORDER BY number LIMIT 1";
+    Ok(all(db, "messages", sql, [id.as_bytes()], read)?.into_iter().next())
+}
+
+/// The message of this id that we sent to `peer`, or that came from it.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn find_with(
+    db: &Connection,
+    id: &MessageId,
+    peer: &PeerId,
+    outgoing: bool,
+) -> Result<Option<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE id = ?1 AND peer = ?2 AND outgoing = ?3";
+    let params = params![id.as_bytes(), peer.as_bytes(), outgoing];
+    Ok(all(db, "messages", sql, params, read)?.into_iter().next())
+}
+
+/// A message's states, oldest first.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn history(db: &Connection, number: i64) -> Result<Vec<HistoryRow>, StoreError> {
+    let sql = "SELECT * FROM history WHERE message = ?1 ORDER BY rowid";
+    all(db, "history", sql, [number], |row| {
+        Ok(HistoryRow {
+            state: row.word("state", MessageState::parse)?,
+            at: row.time("at_ms")?,
+            reason: row.get("reason")?,
+        })
+    })
+}
+
+/// Which messages a page shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this peer's.
+    pub peer: Option<PeerId>,
+    /// Only this conversation's; both directions.
+    pub thread: Option<ThreadId>,
+    /// Only with this in the text, whatever the case of ASCII letters.
+    pub query: Option<String>,
+    /// Only those that the agent has not seen.
+    pub unread: bool,
+    /// Only answers to this message.
+    pub reply_to: Option<MessageId>,
+    /// Only after this place.
+    pub after: i64,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Messages that are in the inbox (and, of a conversation, those that we sent), oldest first.
+/// What waits for our human's decision is not in the inbox.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreError> {
+    let mut sql = String::from("SELECT * FROM messages WHERE number > ?");
+    let mut values = vec![Value::from(filter.after)];
+    let mut and = |clause: &str, value: Option<Value>| {
+        sql.push_str(" AND ");
+        sql.push_str(clause);
+        values.extend(value);
+    };
+    if let Some(thread) = filter.thread {
+        and("thread = ?", Some(Value::from(thread.as_bytes().to_vec())));
+        and("(outgoing = 1 OR state IN ('accepted', 'read', 'replied'))", None);
+    } else {
+        and("outgoing = 0 AND state IN ('accepted', 'read', 'replied')", None);
+    }
+    if let Some(peer) = filter.peer {
+        and("peer = ?", Some(Value::from(peer.as_bytes().to_vec())));
+    }
+    if let Some(query) = &filter.query {
+        let escaped = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        and("text LIKE ? ESCAPE '\\'", Some(Value::from(format!("%{escaped}%"))));
+    }
+    if filter.unread {
+        and("unread = 1", None);
+    }
+    if let Some(id) = filter.reply_to {
+        and("reply_to = ?", Some(Value::from(id.as_bytes().to_vec())));
+    }
+    sql.push_str(" ORDER BY number LIMIT ?");
+    values.push(Value::from(i64::from(filter.limit)));
+    all(db, "messages", &sql, rusqlite::params_from_iter(values), read)
+}
+
+/// Our messages that are held or queued, oldest first.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn outstanding(db: &Connection, limit: u32) -> Result<Vec<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE outgoing = 1 AND state IN ('held', 'queued')
+               ORDER BY number LIMIT ?1";
+    all(db, "messages", sql, [limit], read)
+}
+
+/// What a peer's messages take of its room: all that wait unread, held ones too.
+///
+/// # Errors
+/// When the database fails.
+pub fn room(db: &Connection, peer: &PeerId) -> Result<Room, StoreError> {
+    let sql = "SELECT count(*), coalesce(sum(length(envelope)), 0) FROM messages
+               WHERE peer = ?1 AND unread = 1";
+    let room = db.prepare_cached(sql)?.query_row([peer.as_bytes()], |row| {
+        Ok(Room { messages: row.get(0)?, bytes: row.get(1)? })
+    })?;
+    Ok(room)
+}
+
+/// How many messages wait in which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// In the inbox, not seen by the agent.
+    pub unread: u64,
+    /// Ours, on their way.
+    pub queued: u64,
+    /// Ours, waiting for our human.
+    pub held: u64,
+}
+
+/// Counts messages.
+///
+/// # Errors
+/// When the database fails.
+pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
+    let count = |sql: &str| -> Result<u64, StoreError> {
+        Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    };
+    let waiting = |state: &str| {
+        count(&format!(
+            "SELECT count(*) FROM messages WHERE outgoing = 1 AND state = '{state}'
+             AND state IN ('held', 'queued')"
+        ))
+    };
+    Ok(Counts {
+        unread: count("SELECT count(*) FROM messages WHERE unread = 1 AND state = 'accepted'")?,
+        queued: waiting("queued")?,
+        held: waiting("held")?,
+    })
+}
+
+/// Our messages that are too late and did not arrive.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn expired(db: &Connection, now: Timestamp) -> Result<Vec<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE outgoing = 1 AND state IN ('held', 'queued')
+               AND expires_ms <= ?1 ORDER BY number LIMIT 1000";
+    all(db, "messages", sql, [ms(now)], read)
+}
+
+/// What became of something that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The envelope's digest.
+    pub digest: Digest,
+    /// The message's state, as its sender was or will be told.
+    pub state: MessageState,
+    /// Why, for a refusal.
+    pub reason: Option<String>,
+}
+
+/// Whether a message has arrived before.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn arrival(
+    db: &Connection,
+    peer: &PeerId,
+    id: &MessageId,
+) -> Result<Option<Arrival>, StoreError> {
+    let sql = "SELECT * FROM arrivals WHERE peer = ?1 AND id = ?2";
+    let found = all(db, "arrivals", sql, params![peer.as_bytes(), id.as_bytes()], |row| {
+        Ok(Arrival {
+            digest: row.id("digest", Digest::from_slice)?,
+            state: row.word("state", MessageState::parse)?,
+            reason: row.get("reason")?,
+        })
+    })?;
+    Ok(found.into_iter().next())
+}
+
+/// Remembers that a message arrived, until `forget`.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_arrival(
+    db: &Connection,
+    peer: &PeerId,
+    id: &MessageId,
+    arrival: &Arrival,
+    forget: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO arrivals (peer, id, digest, state, reason, forget_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (peer, id) DO UPDATE SET state = excluded.state, reason = excluded.reason";
+    db.prepare_cached(sql)?.execute(params![
+        peer.as_bytes(),
+        id.as_bytes(),
+        arrival.digest.as_bytes(),
+        arrival.state.as_str(),
+        arrival.reason,
+        ms(forget)
+    ])?;
+    Ok(())
+}
+
+/// Forgets arrivals whose messages expired long ago. At most 10,000 at once.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget_arrivals(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "DELETE FROM arrivals WHERE (peer, id) IN
+               (SELECT peer, id FROM arrivals WHERE forget_ms <= ?1 LIMIT 10000)";
+    db.prepare_cached(sql)?.execute([ms(now)])?;
+    Ok(())
+}
+
+/// Keeps a receipt that a peer signed.
+///
+/// # Errors
+/// When the database fails.
+pub fn put_receipt(db: &Connection, receipt: &Envelope, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO receipts (id, peer, envelope, at_ms) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?.execute(params![
+        receipt.header().id.as_bytes(),
+        receipt.header().sender.as_bytes(),
+        receipt.bytes(),
+        ms(now)
+    ])?;
+    Ok(())
+}

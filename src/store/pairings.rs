@@ -1,0 +1,92 @@
+//! Unfinished pairings on disk.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    StoreError,
+    rows::{Columns, all, ms},
+};
+use crate::{
+    base::{ApproverId, ClaimedName, Digest, InviteId, Note, PeerId},
+    delivery::pairing::{Pairing, Role},
+    wire::ConsentRecord,
+};
+
+/// Every pairing that is not finished on both sides.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn all_pairings(db: &Connection) -> Result<Vec<Pairing>, StoreError> {
+    all(db, "pairings", "SELECT * FROM pairings", [], read)
+}
+
+fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
+    let signature = |column: &str| {
+        row.id_opt(column, |bytes| <[u8; crate::identity::SIGNATURE_BYTES]>::try_from(bytes).ok())
+    };
+    let joiner: bool = row.get("joiner")?;
+    let fingerprint = row.id_opt("fingerprint", |bytes| bytes.try_into().ok())?;
+    Ok(Pairing {
+        peer: row.id("peer", PeerId::from_slice)?,
+        role: match (joiner, fingerprint) {
+            (true, Some(fingerprint)) => Role::Joiner { fingerprint },
+            (true, None) => return Err(row.wrong("fingerprint")),
+            (false, _) => Role::Inviter,
+        },
+        invite: row.id("invite", InviteId::from_slice)?,
+        proof: row.id("proof", Digest::from_slice)?,
+        nonce: row.id("nonce", |bytes| bytes.try_into().ok())?,
+        commitment: row.id("commitment", Digest::from_slice)?,
+        knocked: row.time("knocked_ms")?,
+        their_name: row
+            .get::<Option<String>>("their_name")?
+            .and_then(|name| ClaimedName::parse(&name).ok()),
+        their_approver: row.id_opt("their_approver", ApproverId::from_slice)?,
+        record: row.id_opt("record", |bytes| ConsentRecord::decode(bytes).ok())?,
+        ours: signature("ours")?,
+        theirs: signature("theirs")?,
+        kept: row.get("kept")?,
+        note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+    })
+}
+
+/// Writes a pairing as it stands.
+///
+/// # Errors
+/// When the database fails.
+pub fn put(db: &Connection, pairing: &Pairing) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO pairings (peer, joiner, invite, proof, fingerprint, nonce,
+               commitment, knocked_ms, their_name, their_approver, record, ours, theirs, kept, note)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let fingerprint = match pairing.role {
+        Role::Joiner { fingerprint } => Some(fingerprint),
+        Role::Inviter => None,
+    };
+    db.prepare_cached(sql)?.execute(params![
+        pairing.peer.as_bytes(),
+        fingerprint.is_some(),
+        pairing.invite.as_bytes(),
+        pairing.proof.as_bytes(),
+        fingerprint,
+        pairing.nonce,
+        pairing.commitment.as_bytes(),
+        ms(pairing.knocked),
+        pairing.their_name.as_ref().map(ClaimedName::as_str),
+        pairing.their_approver.as_ref().map(ApproverId::as_bytes),
+        pairing.record.as_ref().map(ConsentRecord::encode),
+        pairing.ours,
+        pairing.theirs,
+        pairing.kept,
+        pairing.note.as_ref().map(Note::as_str)
+    ])?;
+    Ok(())
+}
+
+/// Removes a pairing that is finished or ended.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove(db: &Connection, peer: &PeerId) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM pairings WHERE peer = ?1")?.execute([peer.as_bytes()])?;
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What waits for the human, and what the human decided, on disk.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    StoreError,
+    rows::{Columns, all, ms},
+};
+use crate::{
+    base::{Digest, MessageId, Note, PeerId, PendingId, Timestamp},
+    gate::{Decision, Item, What},
+    policy::Reason,
+    risk::Severity,
+};
+
+/// Something that waits.
+#[derive(Clone, Debug)]
+pub struct PendingRow {
+    /// Its id.
+    pub id: PendingId,
+    /// What it is.
+    pub what: What,
+    /// Whom it is about.
+    pub peer: PeerId,
+    /// Which message, where it is one.
+    pub message: Option<MessageId>,
+    /// The exact bytes; `None` until the other side has answered.
+    pub item: Option<Item>,
+    /// Why the human is asked.
+    pub reasons: Vec<Reason>,
+    /// A note that came with it.
+    pub note: Option<Note>,
+    /// Since when.
+    pub created: Timestamp,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct StoredReason {
+    rule: String,
+    severity: Severity,
+    text: String,
+}
+
+/// All that waits, oldest first.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn all_pending(db: &Connection) -> Result<Vec<PendingRow>, StoreError> {
+    all(db, "pending", "SELECT * FROM pending ORDER BY created_ms, id", [], read)
+}
+
+fn read(row: &Columns<'_>) -> Result<PendingRow, StoreError> {
+    let reasons: Vec<StoredReason> =
+        serde_json::from_str(&row.get::<String>("reasons")?).map_err(|_| row.wrong("reasons"))?;
+    let reason = |StoredReason { rule, severity, text }| Reason { rule, severity, text };
+    Ok(PendingRow {
+        id: row.id("id", PendingId::from_slice)?,
+        what: row.word("what", What::parse)?,
+        peer: row.id("peer", PeerId::from_slice)?,
+        message: row.id_opt("message", MessageId::from_slice)?,
+        item: row.id_opt("item", |bytes| Item::decode(bytes).ok())?,
+        reasons: reasons.into_iter().map(reason).collect(),
+        note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+        created: row.time("created_ms")?,
+        expires: row.time("expires_ms")?,
+    })
+}
+
+/// Adds what waits, or brings its bytes up to date.
+///
+/// # Errors
+/// When the database fails.
+pub fn put(db: &Connection, row: &PendingRow) -> Result<(), StoreError> {
+    let stored = |reason: &Reason| StoredReason {
+        rule: reason.rule.clone(),
+        severity: reason.severity,
+        text: reason.text.clone(),
+    };
+    let reasons: Vec<StoredReason> = row.reasons.iter().map(stored).collect();
+    let sql = "INSERT OR REPLACE INTO pending (id, what, peer, message, item, reasons, note,
+               created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    db.prepare_cached(sql)?.execute(params![
+        row.id.as_bytes(),
+        row.what.as_str(),
+        row.peer.as_bytes(),
+        row.message.as_ref().map(MessageId::as_bytes),
+        row.item.as_ref().map(Item::encode),
+        serde_json::to_string(&reasons).unwrap_or_default(),
+        row.note.as_ref().map(Note::as_str),
+        ms(row.created),
+        ms(row.expires)
+    ])?;
+    Ok(())
+}
+
+/// Removes what waits. `false` when it was not there: somebody else decided first.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove(db: &Connection, id: &PendingId) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM pending WHERE id = ?1";
+    Ok(db.prepare_cached(sql)?.execute([id.as_bytes()])? == 1)
+}
+
+/// Removes all that waits about a peer.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_of_peer(db: &Connection, peer: &PeerId) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM pending WHERE peer = ?1")?.execute([peer.as_bytes()])?;
+    Ok(())
+}
+
+/// What is kept of a decision.
+pub struct DecisionRow<'d> {
+    /// Which item.
+    pub id: PendingId,
+    /// Its digest.
+    pub digest: Digest,
+    /// `approved` or `denied`.
+    pub decision: &'static str,
+    /// How the human was asked.
+    pub method: &'static str,
+    /// What was signed; a refusal needs no signature.
+    pub signed: Option<&'d Decision>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Keeps a decision. An item is decided once: a second decision fails.
+///
+/// # Errors
+/// When there is one, or the database fails.
+pub fn add_decision(db: &Connection, row: &DecisionRow<'_>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO decisions (id, digest, decision, method, statement, signature, at_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    db.prepare_cached(sql)?.execute(params![
+        row.id.as_bytes(),
+        row.digest.as_bytes(),
+        row.decision,
+        row.method,
+        row.signed.map(|signed| &signed.statement),
+        row.signed.map(|signed| signed.signature),
+        ms(row.at)
+    ])?;
+    Ok(())
+}
