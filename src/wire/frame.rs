@@ -6,7 +6,10 @@ use super::{
     VERSION, WireError,
     cbor::{self, Fields, MapBuilder},
 };
-use crate::base::{ApproverId, limits};
+use crate::{
+    base::{ApproverId, limits},
+    identity::PublicKey as _,
+};
 
 /// One frame. On the stream each is preceded by its length, four bytes big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +123,7 @@ impl Hello {
         let features = fields.need(3, "features")?;
         let addresses = fields.need(4, "addresses")?;
         fields.finish()?;
+        approver.check()?;
         let (most, long) = (limits::FEATURES_MAX, limits::KIND_BYTES_MAX);
         let features = cbor::texts("features", features, most, long)?;
         let (most, long) = (limits::ADDRESSES_MAX, limits::ADDRESS_BYTES_MAX);
