@@ -27,9 +27,10 @@ pub enum Frame {
         /// The envelope's bytes.
         envelope: Vec<u8>,
     },
-    /// All up to `upto` is durable. `receipt` is the signed receipt of those that are messages.
+    /// All up to `upto` is durable, or `receipt` says of it that it is busy or refused. The receipt
+    /// covers those that are messages.
     Ack {
-        /// The highest number that is durable, with all before it.
+        /// The highest number that was dealt with, with all before it.
         upto: u64,
         /// An envelope of kind `receipt`.
         receipt: Option<Vec<u8>>,
