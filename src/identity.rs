@@ -56,7 +56,7 @@ impl Domain {
 /// Why a key, a signature or a sealed key was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// The bytes are no point of the curve, or a point of small order.
+    /// The bytes are no point of the curve in its one encoding, or a point of small order.
     #[error("the public key is not a safe Ed25519 key")]
     WeakKey,
     /// The signature does not verify (strict, RFC 8032 section 5.1.7).
@@ -173,7 +173,14 @@ impl PublicKey for ApproverId {
 
 fn verifying_key(bytes: &[u8; 32]) -> Result<VerifyingKey, IdentityError> {
     let key = VerifyingKey::from_bytes(bytes).map_err(|_| IdentityError::WeakKey)?;
-    if key.is_weak() { Err(IdentityError::WeakKey) } else { Ok(key) }
+    if key.is_weak() || !is_reduced(bytes) { Err(IdentityError::WeakKey) } else { Ok(key) }
+}
+
+/// Whether `y` is below the field's prime 2^255 - 19, as RFC 8032 section 5.1.3 demands: the
+/// library reduces it, so that a point would have two names.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = bytes;
+    *low < 0xed || middle.iter().any(|byte| *byte != 0xff) || high & 0x7f != 0x7f
 }
 
 /// `did:key` of an Ed25519 key: multicodec `0xed 0x01`, base58btc (W3C did:key section 3.1.3).
@@ -396,6 +403,11 @@ mod tests {
         }] {
             assert_eq!(PeerId::from_bytes(weak).check(), Err(IdentityError::WeakKey));
         }
+        // y = p + 3, the second name of a point.
+        let mut unreduced = [0xff; 32];
+        (unreduced[0], unreduced[31]) = (0xf0, 0x7f);
+        assert!(VerifyingKey::from_bytes(&unreduced).is_ok_and(|key| !key.is_weak()));
+        assert_eq!(PeerId::from_bytes(unreduced).check(), Err(IdentityError::WeakKey));
         assert!(IdentityKey::from_seed(&seed(3)).id().check().is_ok());
     }
 

@@ -102,7 +102,7 @@ hex_id!(
     ThreadId, 16, "a thread id", "32 lower-case hexadecimal digits"
 );
 hex_id!(
-    /// One invite: the first 128 bits of the SHA-256 of its secret.
+    /// One invite: the first 128 bits of a digest of its secret, which it does not give away.
     InviteId, 16, "an invite id", "32 lower-case hexadecimal digits"
 );
 hex_id!(

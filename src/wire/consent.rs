@@ -100,6 +100,9 @@ impl ConsentRecord {
             joiner: Party::read("joiner", fields.need(5, "joiner")?)?,
         };
         fields.finish()?;
+        if record.inviter.identity == record.joiner.identity {
+            return Err(WireError::field("joiner", "is the inviter"));
+        }
         Ok(record)
     }
 

@@ -68,15 +68,21 @@ impl Draft {
     /// Signs.
     ///
     /// # Errors
-    /// When a bound is broken or the header names another sender.
+    /// When a bound is broken, the header names another sender, or the body is not of its kind.
     pub fn seal(self, key: &IdentityKey) -> Result<Envelope, WireError> {
         if self.header.sender != key.id() {
             return Err(WireError::field("sender", "is not the signing key"));
         }
         check_header(&self.header)?;
+        let payload = self.body.encode();
+        // What no receiver would read must not be signed: a body of another kind, or over a bound.
+        let kind = Kind::parse(self.header.kind.as_str());
+        if kind != self.header.kind || Body::decode(&kind, &payload)? != self.body {
+            return Err(WireError::field("body", "is not of its kind"));
+        }
         let sign1 = CoseSign1Builder::new()
             .protected(protected(&self.header))
-            .payload(self.body.encode())
+            .payload(payload)
             .create_signature(ENVELOPE_LABEL.as_bytes(), |tbs| key.sign_cose(tbs).to_vec())
             .build();
         Envelope::from_parts(self.header, self.body, None, sign1)
@@ -314,6 +320,23 @@ mod tests {
             let mut bytes = envelope.bytes().to_vec();
             bytes[at / 8] ^= 1 << (at % 8);
             assert!(Envelope::decode(&bytes).is_err(), "bit {at}");
+        }
+    }
+
+    #[test]
+    fn what_no_receiver_would_read_is_not_sealed() {
+        let (key, envelope) = envelope();
+        let (header, body) = (envelope.header, envelope.body);
+        let text = |kind| Header { kind, ..header.clone() };
+        let named = Kind::Unknown("text".to_owned());
+        for (kind, body) in [
+            (Kind::Receipt, body.clone()),
+            (Kind::Receipt, Body::Receipt(crate::wire::Receipt { entries: Vec::new() })),
+            (Kind::Unknown("card".to_owned()), body.clone()),
+            (named, body),
+            (Kind::Unknown("card".to_owned()), Body::Unknown(vec![0xff])),
+        ] {
+            assert!(Draft { header: text(kind), body }.seal(&key).is_err());
         }
     }
 

@@ -6,7 +6,10 @@ use super::{
     VERSION, WireError,
     cbor::{self, Fields, MapBuilder},
 };
-use crate::base::{ApproverId, limits};
+use crate::{
+    base::{ApproverId, limits},
+    identity::PublicKey as _,
+};
 
 /// One frame. On the stream each is preceded by its length, four bytes big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +27,10 @@ pub enum Frame {
         /// The envelope's bytes.
         envelope: Vec<u8>,
     },
-    /// All up to `upto` is durable. `receipt` is the signed receipt of those that are messages.
+    /// All up to `upto` is durable, or `receipt` says of it that it is busy or refused. The receipt
+    /// covers those that are messages.
     Ack {
-        /// The highest number that is durable, with all before it.
+        /// The highest number that was dealt with, with all before it.
         upto: u64,
         /// An envelope of kind `receipt`.
         receipt: Option<Vec<u8>>,
@@ -120,6 +124,7 @@ impl Hello {
         let features = fields.need(3, "features")?;
         let addresses = fields.need(4, "addresses")?;
         fields.finish()?;
+        approver.check()?;
         let (most, long) = (limits::FEATURES_MAX, limits::KIND_BYTES_MAX);
         let features = cbor::texts("features", features, most, long)?;
         let (most, long) = (limits::ADDRESSES_MAX, limits::ADDRESS_BYTES_MAX);

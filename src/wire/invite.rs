@@ -1,7 +1,7 @@
 //! The invite: a text that one human hands to another (`SPEC.md` section 9).
 //!
 //! `countersign1` and then base32 (RFC 4648, lower case, no padding) of
-//! `length (2 bytes) ‖ CBOR ‖ the first 4 bytes of its SHA-256`.
+//! `length (2 bytes, big-endian) ‖ CBOR ‖ the first 4 bytes of its digest`.
 
 use ciborium::Value;
 use data_encoding::BASE32_NOPAD_NOCASE;

@@ -1,0 +1,87 @@
+//! What every decoder must hold on any bytes: it does not panic, and what it reads has one
+//! encoding, the one that it was read from. The fuzz targets and `tests/it` both run these.
+
+use std::str;
+
+use countersign::{
+    base::Timestamp,
+    wire::{Body, ConsentRecord, Countersignature, Envelope, Frame, Invite, Kind, PairFrame, cbor},
+};
+
+/// A property, with the name of its fuzz target and of the vectors that seed it.
+pub type Property = (&'static str, &'static str, fn(&[u8]));
+
+/// Every property.
+pub const ALL: [Property; 8] = [
+    ("envelope", "envelope", envelope),
+    ("countersignature", "countersignature", countersignature),
+    ("frame", "frame", frame),
+    ("pair_frame", "pair", pair_frame),
+    ("consent", "consent", consent),
+    ("invite", "invite", invite),
+    ("receipt", "receipt", receipt),
+    ("cbor", "cbor", any_cbor),
+];
+
+/// An envelope that is read is the bytes that it was read from.
+pub fn envelope(bytes: &[u8]) {
+    if let Ok(read) = Envelope::decode(bytes) {
+        assert_eq!(read.bytes(), bytes);
+    }
+}
+
+/// A countersignature by itself.
+pub fn countersignature(bytes: &[u8]) {
+    if let Ok(read) = Countersignature::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
+    }
+}
+
+/// A frame between peers; of a later one only the type is kept.
+pub fn frame(bytes: &[u8]) {
+    match Frame::decode(bytes) {
+        Ok(Frame::Unknown(tag)) => assert!(tag > 4, "type {tag} is known"),
+        Ok(read) => assert_eq!(read.encode(), bytes),
+        Err(_) => {}
+    }
+}
+
+/// A frame between strangers; of a later one only the type is kept.
+pub fn pair_frame(bytes: &[u8]) {
+    match PairFrame::decode(bytes) {
+        Ok(PairFrame::Unknown(tag)) => assert!(tag > 5, "type {tag} is known"),
+        Ok(read) => assert_eq!(read.encode(), bytes),
+        Err(_) => {}
+    }
+}
+
+/// A consent record.
+pub fn consent(bytes: &[u8]) {
+    if let Ok(read) = ConsentRecord::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
+        assert_eq!(read.words().len(), 4);
+    }
+}
+
+/// An invite; white space and case do not count.
+pub fn invite(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(read) = Invite::decode(text, Timestamp::from_ms(0)) {
+        let plain: String = text.split_whitespace().collect();
+        assert_eq!(read.encode(), plain.to_ascii_lowercase());
+    }
+}
+
+/// The body of a receipt.
+pub fn receipt(bytes: &[u8]) {
+    if let Ok(read) = Body::decode(&Kind::Receipt, bytes) {
+        assert_eq!(read.encode(), bytes);
+    }
+}
+
+/// Deterministic CBOR of any shape.
+pub fn any_cbor(bytes: &[u8]) {
+    if let Ok(read) = cbor::decode("fuzz", bytes, 1 << 20) {
+        assert_eq!(cbor::encode(&read), bytes);
+    }
+}
