@@ -124,9 +124,14 @@ impl Node {
         let approver = self.need_approver()?;
         if self.invites.len() >= limits::INVITES_OPEN_MAX {
             let message = format!("{} invites are open", limits::INVITES_OPEN_MAX);
-            return Err(ApiError::new(ErrorKind::Busy, message, "wait until one is used or expires"));
+            return Err(ApiError::new(
+                ErrorKind::Busy,
+                message,
+                "wait until one is used or expires",
+            ));
         }
-        let note = note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
+        let note =
+            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
         let longest = limits::INVITE_LIFE_MAX.as_secs() / 60;
         let minutes = minutes.unwrap_or(limits::INVITE_LIFE_DEFAULT.as_secs() / 60);
         if !(1..=longest).contains(&minutes) {
@@ -203,21 +208,24 @@ impl Node {
             Ok(id) => id,
             Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
         };
-        self.read(move |db| messages::find(db, &id), move |node, found| {
-            let row = match found {
-                Ok(Some(row)) if row.outgoing || in_inbox(row.state) => row,
-                Ok(Some(_)) => return reply(answer, Err(waits_for_human())),
-                Ok(None) => return reply(answer, Err(no_message(&id))),
-                Err(error) => return reply(answer, Err(store_failed(&error))),
-            };
-            match node.part(&row, offset) {
-                Err(error) => reply(answer, Err(error)),
-                Ok(part) => {
-                    let shown = if mark_read { vec![row] } else { vec![] };
-                    node.mark_read(shown, Reply::Read(part), answer);
+        self.read(
+            move |db| messages::find(db, &id),
+            move |node, found| {
+                let row = match found {
+                    Ok(Some(row)) if row.outgoing || in_inbox(row.state) => row,
+                    Ok(Some(_)) => return reply(answer, Err(waits_for_human())),
+                    Ok(None) => return reply(answer, Err(no_message(&id))),
+                    Err(error) => return reply(answer, Err(store_failed(&error))),
+                };
+                match node.part(&row, offset) {
+                    Err(error) => reply(answer, Err(error)),
+                    Ok(part) => {
+                        let shown = if mark_read { vec![row] } else { vec![] };
+                        node.mark_read(shown, Reply::Read(part), answer);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 
     fn part(&self, row: &MessageRow, offset: u64) -> Result<MessagePart, ApiError> {
@@ -268,9 +276,8 @@ impl Node {
         };
         self.read(op, |node, found| {
             let result = found.map_err(|e| store_failed(&e)).map(|(lives, counts)| {
-                let view = |(row, history): &(MessageRow, Vec<HistoryRow>)| {
-                    node.life_view(row, history)
-                };
+                let view =
+                    |(row, history): &(MessageRow, Vec<HistoryRow>)| node.life_view(row, history);
                 let messages = lives.iter().map(view).collect();
                 let (held, queued) = (counts.held, counts.queued);
                 Reply::Outstanding(Outstanding { messages, held, queued })
@@ -301,7 +308,7 @@ impl Node {
             let result = done.map_err(|e| store_failed(&e)).map(|purged| {
                 let state = node.peers.get(&id).map_or(PeerState::Revoked, |entry| entry.state);
                 let peer = PeerRef { id: id.to_string(), name: node.name_of(&id) };
-                Reply::Revoked(Revoked { peer, state, purged })
+                Reply::Revoke(Revoked { peer, state, purged })
             });
             reply(answer, result);
         });

@@ -30,7 +30,7 @@ use crate::{
         pending::{self, DecisionRow, PendingRow},
     },
     trust::TrustMove,
-    wire::{Envelope, ReceiptState, PairFrame, pair::EndReason},
+    wire::{Envelope, PairFrame, ReceiptState, pair::EndReason},
 };
 
 /// What was decided, verified.
@@ -374,9 +374,10 @@ impl Node {
         let of_peer = |entry: &super::state::PeerEntry| {
             entry.warning.as_ref().map(|warning| format!("{}: {warning}", entry.name))
         };
-        let approver = self.approver.is_none().then(|| {
-            "approvals are not set up; run: countersign init".to_owned()
-        });
+        let approver = self
+            .approver
+            .is_none()
+            .then(|| "approvals are not set up; run: countersign init".to_owned());
         approver.into_iter().chain(self.peers.values().filter_map(of_peer)).collect()
     }
 
@@ -397,17 +398,20 @@ impl Node {
 
     fn audit_verify(&mut self, answer: Answer) {
         let me = self.id;
-        self.read(move |db| store::audit::verify(db, &me), |_, found| {
-            let result = found.map_err(|e| store_failed(&e)).map(|verified| {
-                Reply::AuditVerified(AuditVerified {
-                    ok: verified.problem.is_none(),
-                    records: verified.records,
-                    checkpoints: verified.checkpoints,
-                    problem: verified.problem.map(|problem| problem.to_string()),
-                })
-            });
-            reply(answer, result);
-        });
+        self.read(
+            move |db| store::audit::verify(db, &me),
+            |_, found| {
+                let result = found.map_err(|e| store_failed(&e)).map(|verified| {
+                    Reply::AuditVerified(AuditVerified {
+                        ok: verified.problem.is_none(),
+                        records: verified.records,
+                        checkpoints: verified.checkpoints,
+                        problem: verified.problem.map(|problem| problem.to_string()),
+                    })
+                });
+                reply(answer, result);
+            },
+        );
     }
 }
 
@@ -476,21 +480,29 @@ fn read_decision(statement: &str, signature: &str, seal: &str) -> Result<Decisio
     let bytes = |what: &str, text: &str| {
         let bounded = text.len() <= 4 * limits::KNOCK_BYTES_MAX;
         HEXLOWER.decode(text.as_bytes()).ok().filter(|_| bounded).ok_or_else(|| {
-            usage(format!("the decision's {what} is not hexadecimal"), "run: countersign approve ID")
+            usage(
+                format!("the decision's {what} is not hexadecimal"),
+                "run: countersign approve ID",
+            )
         })
     };
     let signature = bytes("signature", signature)?;
     let signature = signature.try_into().map_err(|_| {
         usage("the decision's signature is not 64 bytes", "run: countersign approve ID")
     })?;
-    Ok(Decision { statement: bytes("statement", statement)?, signature, seal: bytes("seal", seal)? })
+    Ok(Decision {
+        statement: bytes("statement", statement)?,
+        signature,
+        seal: bytes("seal", seal)?,
+    })
 }
 
 fn gate_error(error: &GateError) -> ApiError {
     let (kind, next) = match error {
-        GateError::Signature(_) => {
-            (ErrorKind::Denied, "only the human's passphrase makes a decision: countersign approve ID")
-        }
+        GateError::Signature(_) => (
+            ErrorKind::Denied,
+            "only the human's passphrase makes a decision: countersign approve ID",
+        ),
         GateError::NotApproved => {
             (ErrorKind::WaitsForHuman, "it cannot be approved yet: countersign pending says why")
         }

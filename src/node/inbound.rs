@@ -154,11 +154,8 @@ impl Node {
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
         let now = clock::now();
-        let receipt = if taken.entries.is_empty() {
-            None
-        } else {
-            self.receipt(peer, taken.entries, now)
-        };
+        let receipt =
+            if taken.entries.is_empty() { None } else { self.receipt(peer, taken.entries, now) };
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {
             tracing::debug!(peer = %peer.short(), "an acknowledgement found no link");
         }

@@ -55,19 +55,23 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let Some(id) = plan.reply_to else { return self.send_plan(plan, answer) };
-        self.read(move |db| messages::find(db, &id), move |node, found| match found {
-            Ok(Some(row)) if row.peer == plan.to => {
-                let thread = Some(plan.thread.unwrap_or(row.thread));
-                node.send_plan(Plan { thread, ..plan }, answer);
-            }
-            Ok(Some(_)) => {
-                let message = format!("message {id} is not from or to {}", node.name_of(&plan.to));
-                let next = "reply to the peer that sent it";
-                reply(answer, Err(ApiError::new(ErrorKind::Usage, message, next)));
-            }
-            Ok(None) => reply(answer, Err(no_message(&id))),
-            Err(error) => reply(answer, Err(store_failed(&error))),
-        });
+        self.read(
+            move |db| messages::find(db, &id),
+            move |node, found| match found {
+                Ok(Some(row)) if row.peer == plan.to => {
+                    let thread = Some(plan.thread.unwrap_or(row.thread));
+                    node.send_plan(Plan { thread, ..plan }, answer);
+                }
+                Ok(Some(_)) => {
+                    let message =
+                        format!("message {id} is not from or to {}", node.name_of(&plan.to));
+                    let next = "reply to the peer that sent it";
+                    reply(answer, Err(ApiError::new(ErrorKind::Usage, message, next)));
+                }
+                Ok(None) => reply(answer, Err(no_message(&id))),
+                Err(error) => reply(answer, Err(store_failed(&error))),
+            },
+        );
     }
 
     fn plan(&self, request: &SendRequest) -> Result<Plan, ApiError> {
@@ -213,7 +217,13 @@ impl Node {
         }
     }
 
-    fn transmit(&self, peer: &PeerId, link: Option<LinkId>, seq: u64, envelope: Approved<Envelope>) {
+    fn transmit(
+        &self,
+        peer: &PeerId,
+        link: Option<LinkId>,
+        seq: u64,
+        envelope: Approved<Envelope>,
+    ) {
         let Some(link) = link else { return };
         if self.net.send(peer, link, Outbound::Data { seq, envelope }).is_err() {
             // The link is gone; when it is back, all that was not acknowledged is sent again.
@@ -439,8 +449,7 @@ pub(super) fn move_arrived(
     step: &HistoryRow,
 ) -> Result<(), StoreError> {
     messages::set_state(db, row.number, step, None)?;
-    let arrival =
-        Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
+    let arrival = Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
     let forget = row.expires.plus(limits::DUPLICATE_KEPT);
     messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)
 }

@@ -20,8 +20,7 @@ use crate::{
     net::LinkId,
     policy::{self, Action, Verdict},
     store::{
-        self,
-        pairings,
+        self, pairings,
         peers::{self, ConsentRow, PeerRow},
         pending::{self, PendingRow},
     },
@@ -65,7 +64,8 @@ impl Node {
         }
         let name = name.map(PeerName::try_from).transpose();
         let name = name.map_err(|e| usage(e, "choose another name"))?;
-        let note = note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
+        let note =
+            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
         let peer = invite.inviter;
         if let Some(name) = name.as_ref().filter(|name| self.free_name(name, &peer) != **name) {
             return Err(usage(format!("another peer is called {name}"), "choose another name"));
@@ -78,7 +78,11 @@ impl Node {
         let requests = self.pairings.values().filter(|e| e.pairing.is_joiner()).count();
         if requests >= limits::PENDING_REQUESTS_MAX {
             let message = format!("{requests} requests of yours wait already");
-            return Err(ApiError::new(ErrorKind::Busy, message, "your human decides: countersign pending"));
+            return Err(ApiError::new(
+                ErrorKind::Busy,
+                message,
+                "your human decides: countersign pending",
+            ));
         }
         let blocked = known.is_some_and(|entry| entry.state == PeerState::Blocked);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
@@ -144,7 +148,9 @@ impl Node {
         let known = self.peers.get(peer);
         let said = known.map(|entry| entry.claim.clone());
         PeerEntry {
-            claim: said.or_else(|| ClaimedName::parse(name.as_str()).ok()).unwrap_or_else(|| self.name.clone()),
+            claim: said
+                .or_else(|| ClaimedName::parse(name.as_str()).ok())
+                .unwrap_or_else(|| self.name.clone()),
             name,
             state,
             consent: None,
@@ -159,7 +165,13 @@ impl Node {
         }
     }
 
-    fn pending_row(&self, id: PendingId, what: What, pairing: &Pairing, blocked: bool) -> PendingRow {
+    fn pending_row(
+        &self,
+        id: PendingId,
+        what: What,
+        pairing: &Pairing,
+        blocked: bool,
+    ) -> PendingRow {
         let action = if what == What::PeerOut { Action::PeerOut } else { Action::PeerIn };
         let mut reasons = match policy::decide(action, &[]) {
             Verdict::Ask(reasons) => reasons,
@@ -202,7 +214,10 @@ impl Node {
     fn answer_connect(&self, peer: PeerId, answer: Answer) {
         let Some(entry) = self.peers.get(&peer) else {
             let next = "connect again with a new invite";
-            return reply(answer, Err(ApiError::new(ErrorKind::NotFound, "the request ended", next)));
+            return reply(
+                answer,
+                Err(ApiError::new(ErrorKind::NotFound, "the request ended", next)),
+            );
         };
         let pending = self.pairings.get(&peer).map(|pairing| pairing.pending);
         let pending = pending.filter(|id| self.pending.contains_key(id)).map(|id| id.to_string());
@@ -212,8 +227,12 @@ impl Node {
             (Some(_), _) if !answered => "the other side's node has not answered yet; it is tried \
                 again and again. Once it has, your human runs: countersign pending"
                 .to_owned(),
-            (Some(id), _) => format!("your human runs: countersign approve {id}; you cannot approve"),
-            (None, PeerState::Requested) => "your side said yes; the other human decides".to_owned(),
+            (Some(id), _) => {
+                format!("your human runs: countersign approve {id}; you cannot approve")
+            }
+            (None, PeerState::Requested) => {
+                "your side said yes; the other human decides".to_owned()
+            }
             (None, _) => "the request was denied or ended; ask for a new invite".to_owned(),
         };
         let peer = PeerRef { id: peer.to_string(), name: entry.name.to_string() };
@@ -283,7 +302,8 @@ impl Node {
             .collect();
         let state = self.peers.get(&peer).map(|entry| entry.state);
         let strangers = self.pairings.values().filter(|e| !e.pairing.is_joiner()).count();
-        let welcome = state != Some(PeerState::Blocked) && strangers < limits::PENDING_STRANGERS_MAX;
+        let welcome =
+            state != Some(PeerState::Blocked) && strangers < limits::PENDING_STRANGERS_MAX;
         let invite = pairing::invite_of_knock(knock, &open, &peer, &self.id);
         let Some(invite) = invite.filter(|_| welcome) else {
             self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
@@ -323,10 +343,13 @@ impl Node {
         });
         let write = PairWrite { pairing, asked, trusted, finished, note };
         let after = write.clone();
-        self.write(move |db| write.run(db), move |node, done| match done {
-            Err(error) => tracing::error!(%error, "a pairing step could not be stored"),
-            Ok(()) => node.applied(peer, after, steps),
-        });
+        self.write(
+            move |db| write.run(db),
+            move |node, done| match done {
+                Err(error) => tracing::error!(%error, "a pairing step could not be stored"),
+                Ok(()) => node.applied(peer, after, steps),
+            },
+        );
     }
 
     /// The rows that ask our human, now that the record is settled.

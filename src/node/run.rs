@@ -161,9 +161,8 @@ impl Node {
 
     fn tick(&mut self) {
         let now = clock::now();
-        let due = |entry: &super::state::PeerEntry| {
-            entry.outbox.next_due().is_some_and(|at| at <= now)
-        };
+        let due =
+            |entry: &super::state::PeerEntry| entry.outbox.next_due().is_some_and(|at| at <= now);
         let peers: Vec<PeerId> =
             self.peers.iter().filter(|(_, entry)| due(entry)).map(|(id, _)| *id).collect();
         for peer in peers {

@@ -21,10 +21,7 @@ use crate::{
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
-        self, Store, StoreError,
-        keys,
-        migrate,
-        pairings,
+        self, Store, StoreError, keys, migrate, pairings,
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
     },
@@ -177,10 +174,14 @@ fn assemble(
 fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry {
     let consent = row.consent.as_ref();
     let verified = match (row.state, consent, approver) {
-        (PeerState::Trusted, Some(consent), Some(approver)) => {
-            Consent::verify(&consent.record, &consent.ours, &consent.theirs, (me, approver), &row.id)
-                .map_err(|error| error.to_string())
-        }
+        (PeerState::Trusted, Some(consent), Some(approver)) => Consent::verify(
+            &consent.record,
+            &consent.ours,
+            &consent.theirs,
+            (me, approver),
+            &row.id,
+        )
+        .map_err(|error| error.to_string()),
         (PeerState::Trusted, None, _) => Err("there is no consent record".to_owned()),
         (PeerState::Trusted, _, None) => Err("approvals are not set up".to_owned()),
         (_, _, _) => Err(String::new()),

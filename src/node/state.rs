@@ -162,7 +162,10 @@ impl Node {
         if !taken(wanted) {
             return wanted.clone();
         }
-        (2..).map(|n| wanted.numbered(n)).find(|name| !taken(name)).unwrap_or_else(|| wanted.clone())
+        (2..)
+            .map(|n| wanted.numbered(n))
+            .find(|name| !taken(name))
+            .unwrap_or_else(|| wanted.clone())
     }
 
     /// Strangers are heard only while somebody is expected.

@@ -1,9 +1,7 @@
 //! Rows as the shapes of the contract.
 
 use super::{
-    api::{
-        Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, Step,
-    },
+    api::{Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, Step},
     state::{Node, PeerEntry},
 };
 use crate::{
@@ -67,9 +65,10 @@ impl Node {
             reason: step.reason.clone(),
         };
         let name = self.name_of(&row.peer);
-        let pending = self.pending.values().find(|pending| {
-            pending.message == Some(row.id) && pending.peer == row.peer
-        });
+        let pending = self
+            .pending
+            .values()
+            .find(|pending| pending.message == Some(row.id) && pending.peer == row.peer);
         MessageLife {
             id: row.id.to_string(),
             to: row.outgoing.then(|| name.clone()),
@@ -113,9 +112,7 @@ impl Node {
     pub(super) fn pending_view(&self, row: &PendingRow) -> PendingItem {
         let entry = self.peers.get(&row.peer);
         let words = row.item.as_ref().and_then(|item| match item {
-            Item::Peer(_, record) => {
-                Some(record.words().into_iter().map(str::to_owned).collect())
-            }
+            Item::Peer(_, record) => Some(record.words().into_iter().map(str::to_owned).collect()),
             Item::Message(..) => None,
         });
         let not_ready = row.item.is_none().then(|| {

@@ -9,6 +9,8 @@ pub mod pairings;
 pub mod peers;
 pub mod pending;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use worker::Store;

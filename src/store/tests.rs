@@ -1,0 +1,220 @@
+//! The store's own rules.
+
+use rusqlite::Connection;
+
+use super::{Store, StoreError, audit, messages, migrate, outbox, pending};
+use crate::{
+    audit::Event,
+    base::{Digest, MessageId, MessageText, PeerId, PendingId, Secret, Timestamp},
+    delivery::MessageState,
+    identity::IdentityKey,
+    wire::{Body, Draft, Envelope, Header, Kind},
+};
+
+const NOW: Timestamp = Timestamp::from_ms(1_000_000);
+
+fn owner() -> IdentityKey {
+    IdentityKey::from_seed(&Secret::new([1; 32]))
+}
+
+fn envelope(n: u8) -> Envelope {
+    let header = Header {
+        kind: Kind::Text,
+        id: MessageId::from_bytes([n; 16]),
+        sender: owner().id(),
+        recipient: PeerId::from_bytes([2; 32]),
+        created: NOW,
+        expires: Timestamp::from_ms(2_000_000),
+        thread: None,
+        reply_to: None,
+    };
+    let body = Body::Text(MessageText::parse(&format!("message {n} 100%")).unwrap());
+    Draft { header, body }.seal(&owner()).unwrap()
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("countersign.db")
+    }
+
+    fn open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.path(), &owner().id())
+    }
+
+    fn raw(&self) -> Connection {
+        Connection::open(self.path()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_fails_undoes_itself_alone() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let add =
+        |n| move |db: &Connection| messages::add(db, &envelope(n), true, MessageState::Queued, NOW);
+    let first = store.write(add(1));
+    let bad = store.write(move |db| {
+        migrate::set_meta(db, "half", "done")?;
+        add(1)(db)
+    });
+    let second = store.write(add(2));
+    assert!(first.await.unwrap().is_ok());
+    assert!(bad.await.unwrap().is_err(), "the same id twice");
+    assert!(second.await.unwrap().is_ok());
+    let half = store.read(|db| migrate::meta(db, "half")).await.unwrap().unwrap();
+    assert_eq!(half, None);
+    assert_eq!(store.read(messages::counts).await.unwrap().unwrap().queued, 2);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_next_open() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let peer = PeerId::from_bytes([2; 32]);
+    let written = store.write(move |db| {
+        messages::add(db, &envelope(1), true, MessageState::Queued, NOW)?;
+        outbox::add(db, &peer, &MessageId::from_bytes([1; 16]), None)
+    });
+    written.await.unwrap().unwrap();
+    drop(store);
+    let store = folder.open().unwrap();
+    let rows = store.read(move |db| outbox::after(db, &peer, 0, 9)).await.unwrap().unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].envelope, envelope(1).bytes(), "the same bytes on every try");
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_refused_by_name() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let other = Store::open(&folder.path(), &PeerId::from_bytes([9; 32]));
+    assert!(matches!(other, Err(StoreError::OtherNode { .. })));
+    folder.raw().execute_batch("PRAGMA user_version = 99").unwrap();
+    let error = folder.open().unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }));
+    assert!(error.to_string().contains("update countersign"), "{error}");
+    let foreign = Folder::new();
+    foreign.raw().execute_batch("CREATE TABLE x (y)").unwrap();
+    assert!(matches!(foreign.open(), Err(StoreError::Foreign(_))));
+    let text = Folder::new();
+    std::fs::write(
+        text.path(),
+        "not a database at all, but longer than a header of 100 bytes. ".repeat(9),
+    )
+    .unwrap();
+    assert!(matches!(text.open(), Err(StoreError::Foreign(_))));
+}
+
+#[test]
+fn a_damaged_database_is_not_used() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(folder.path()).unwrap();
+    let end = bytes.len() - 1;
+    bytes[4096..end].fill(0x5a);
+    std::fs::write(folder.path(), bytes).unwrap();
+    assert!(folder.open().is_err());
+}
+
+#[test]
+fn the_documented_schema_is_the_real_one() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    let mut real = String::new();
+    let mut tables = db
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .unwrap();
+    let names: Vec<String> =
+        tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for table in names {
+        let mut columns =
+            db.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).unwrap();
+        let columns: Vec<String> = columns
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap()
+            .map(|name| format!("`{}`", name.unwrap()))
+            .collect();
+        real.push_str(&format!("{table}: {}\n", columns.join(" ")));
+    }
+    let documented: String = include_str!("SCHEMA.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            format!("{}: {}\n", cells[0].trim_end_matches('`'), cells[2])
+        })
+        .collect();
+    assert_eq!(documented, real);
+}
+
+#[test]
+fn a_page_finds_what_is_asked_and_takes_signs_literally() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    for n in 1..=3 {
+        messages::add(&db, &envelope(n), false, MessageState::Accepted, NOW).unwrap();
+    }
+    messages::add(&db, &envelope(4), false, MessageState::HeldByPeer, NOW).unwrap();
+    let page = |query: &str, after, limit| {
+        let query = Some(query.to_owned()).filter(|query| !query.is_empty());
+        let filter = messages::Filter { query, after, limit, ..messages::Filter::default() };
+        messages::page(&db, &filter).unwrap().len()
+    };
+    assert_eq!(page("", 0, 9), 3, "what waits for our human is not in the inbox");
+    assert_eq!(page("", 1, 9), 2);
+    assert_eq!(page("", 0, 2), 2);
+    assert_eq!(page("MESSAGE 2", 0, 9), 1);
+    assert_eq!(page("100%", 0, 9), 3);
+    assert_eq!(page("1%%", 0, 9), 0);
+    let room = messages::room(&db, &owner().id()).unwrap();
+    assert_eq!(room.messages, 4, "what waits for our human takes room");
+}
+
+#[test]
+fn an_item_is_decided_once() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    let row = pending::DecisionRow {
+        id: PendingId::from_bytes([1; 5]),
+        digest: Digest::from_bytes([0; 32]),
+        decision: "approved",
+        method: "passphrase",
+        signed: None,
+        at: NOW,
+    };
+    pending::add_decision(&db, &row).unwrap();
+    assert!(pending::add_decision(&db, &row).is_err());
+    assert!(!pending::remove(&db, &row.id).unwrap());
+}
+
+#[test]
+fn an_audit_chain_that_was_touched_is_found_out() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    for n in 0..200 {
+        audit::append(&db, NOW, &Event::refused(format!("{n}"), None)).unwrap();
+        audit::checkpoint(&db, &owner(), false).unwrap();
+    }
+    audit::checkpoint(&db, &owner(), true).unwrap();
+    let verify = || audit::verify(&db, &owner().id()).unwrap();
+    let whole = verify();
+    assert_eq!((whole.records, whole.checkpoints, whole.problem), (200, 4, None));
+    db.execute_batch("SAVEPOINT s; UPDATE audit SET event = 'x' WHERE number = 7").unwrap();
+    assert_eq!(verify().problem, Some(crate::audit::ChainError::Broken(7)));
+    db.execute_batch("ROLLBACK TO s; DELETE FROM audit WHERE number > 150").unwrap();
+    let cut = crate::audit::ChainError::Cut { last: 150, signed: 200 };
+    assert_eq!(verify().problem, Some(cut));
+}
