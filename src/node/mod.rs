@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod guard;
 pub mod handle;
 
 pub use handle::{AgentHandle, NodeHandle};
