@@ -202,7 +202,8 @@ fn asked(checked: &Checked, style: Style) -> String {
         })
         .collect();
     if let Some(note) = &item.note {
-        lines.push(format!("{}  {}", style.dim("note"), quoted(note)));
+        lines.push(style.dim("note, which is theirs to claim:"));
+        lines.push(escape::block(note, style));
     }
     let digest = checked.item.digest().to_string();
     let rows =

@@ -119,12 +119,8 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
 
 /// Says what went wrong, and gives the exit code for it.
 fn failure(error: &anyhow::Error) -> Exit {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        let io = cause.downcast_ref::<std::io::Error>();
-        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
-        return Exit::Done; // Whoever read our output has enough.
+    if error.is::<print::Closed>() {
+        return Exit::Done;
     }
     print::talk(&format!("error: {}", escape::line(&format!("{error:#}"))));
     api_error(error).map_or(Exit::Failed, |error| match error.kind {
@@ -159,7 +155,8 @@ mod tests {
         check(ErrorKind::WaitsForHuman, Exit::Waits);
         check(ErrorKind::Denied, Exit::Denied);
         check(ErrorKind::NotFound, Exit::Failed);
-        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        assert_eq!(failure(&pipe.into()), Exit::Done);
+        assert_eq!(failure(&print::Closed.into()), Exit::Done);
+        let socket = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(failure(&socket.into()), Exit::Failed, "not our stdout");
     }
 }

@@ -18,8 +18,7 @@ impl Style {
     /// Colours where `to_terminal`, unless the environment asks for none.
     pub(super) fn new(to_terminal: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { on: to_terminal && !dumb && !set("NO_COLOR") }
+        Self { on: to_terminal && !is_dumb() && !set("NO_COLOR") }
     }
 
     /// No colours.
@@ -58,6 +57,11 @@ impl Style {
     }
 }
 
+/// Whether the terminal says that it knows no control sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// The two streams of one command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printer {
@@ -92,11 +96,19 @@ impl Printer {
     }
 }
 
+/// Whoever read our stdout has enough; no reason to say anything.
+#[derive(Debug, thiserror::Error)]
+#[error("stdout is closed")]
+pub(super) struct Closed;
+
 /// A text to stdout, ended by a line feed.
 pub(super) fn text(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", text.trim_end_matches('\n'))?;
-    Ok(stdout.flush()?)
+    let written = writeln!(stdout, "{}", text.trim_end_matches('\n'));
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Closed.into()),
+        other => Ok(other?),
+    }
 }
 
 /// Talk for the person at the keyboard: a line to stderr.
@@ -107,7 +119,7 @@ pub(super) fn talk(text: &str) {
 
 /// A spinner on stderr while something takes time; nothing where nobody watches.
 pub(super) fn spinner(text: &'static str) -> Spinner {
-    if !io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() || is_dumb() {
         return Spinner(ProgressBar::hidden());
     }
     let bar = ProgressBar::new_spinner().with_message(text);
