@@ -12,7 +12,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    base::PendingId,
+    base::{PendingId, Timestamp},
     gate::{Answer, Decision, Item, Statement, What},
     identity::ApproverKey,
     node::{
@@ -67,11 +67,15 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, verified: bool) -> anyhow:
     let mut terminal = Terminal::open()?;
     let sealed = keys::read_approver(&ctx.home.approver_file())?.ok_or_else(no_approver)?;
     let shown: PendingShown = ctx.human(HumanRequest::Show { id: id.to_string() }).await?;
+    ready(&shown.item)?;
     let checked = Checked::new(shown, &sealed.public())?;
     let style = terminal.style();
     terminal.say(&item::render(&checked, style))?;
-    check(&checked, verified)?;
     let is_peer = matches!(checked.item, Item::Peer(..));
+    if verified && !is_peer {
+        let message = "--verified is for the words of a new peer, and this is a message";
+        return Err(ApiError::new(ErrorKind::Usage, message, "leave it out").into());
+    }
     if is_peer && !verified {
         terminal.say("When you compared the words, leave with Enter and add --verified.\n")?;
     }
@@ -83,7 +87,7 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, verified: bool) -> anyhow:
     }
     let key = init::open(&ctx.home, &sealed, &passphrase)?;
     drop(passphrase);
-    let decision = sign(&checked.item, id, verified, &key)?;
+    let decision = sign(&checked.item, id, verified, &key, clock::now())?;
     drop(key);
     let decided = ctx.human(decide(id, &decision)).await?;
     report(ctx, &decided, Some(checked.item.what()))?;
@@ -95,8 +99,8 @@ fn no_approver() -> ApiError {
     ApiError::new(ErrorKind::WaitsForHuman, message, "run `countersign init` in a terminal")
 }
 
-fn check(checked: &Checked, verified: bool) -> Result<(), ApiError> {
-    let item = &checked.shown.item;
+/// What is not ready may have no bytes yet, so this comes before they are looked at.
+fn ready(item: &PendingItem) -> Result<(), ApiError> {
     if let Some(why) = &item.not_ready {
         let message = format!("this cannot be approved yet: {why}");
         let next = "try again when the other side has answered";
@@ -106,20 +110,22 @@ fn check(checked: &Checked, verified: bool) -> Result<(), ApiError> {
         let message = format!("this expired at {}", item.expires_at);
         return Err(ApiError::new(ErrorKind::Refused, message, "have it asked for again"));
     }
-    if verified && matches!(checked.item, Item::Message(..)) {
-        let message = "--verified is for the words of a new peer, and this is a message";
-        return Err(ApiError::new(ErrorKind::Usage, message, "leave it out"));
-    }
     Ok(())
 }
 
-fn sign(item: &Item, id: PendingId, verified: bool, key: &ApproverKey) -> anyhow::Result<Decision> {
+fn sign(
+    item: &Item,
+    id: PendingId,
+    verified: bool,
+    key: &ApproverKey,
+    at: Timestamp,
+) -> anyhow::Result<Decision> {
     let statement = Statement {
         id,
         digest: item.digest(),
         answer: Answer::Approve,
         method: Method::Passphrase,
-        at: clock::now(),
+        at,
         verified,
     };
     Ok(Decision::sign(item, &statement, key)?)
@@ -164,4 +170,71 @@ fn report(ctx: &Ctx, decided: &Decided, approved: Option<What>) -> anyhow::Resul
         None => "It was not sent on, and does not wait any longer.",
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::Secret,
+        cli::item::tests::{NOW, message_item, node, peer_item},
+        gate::{Outcome, Pending},
+        node::api::{FindingInfo, PendingPeer},
+        risk::Severity,
+    };
+
+    const ID: PendingId = PendingId::from_bytes([7; 5]);
+    const LATER: Timestamp = Timestamp::from_ms(NOW.ms() + 1000);
+
+    #[test]
+    fn what_is_signed_here_passes_the_gate() {
+        let key = ApproverKey::from_seed(&Secret::new([101; 32]));
+        let item = message_item("x");
+        let decision = sign(&item, ID, false, &key, NOW).unwrap();
+        let Item::Message(what, envelope) = item else { panic!() };
+        let pending = Pending::message(ID, what, envelope, LATER);
+        let Outcome::Approved(sent) = pending.decide(&decision, &key.id(), NOW).unwrap() else {
+            panic!()
+        };
+        let by = sent.item().countersigned_by(&key.id()).unwrap();
+        assert_eq!((by.method, by.at), (Method::Passphrase, NOW));
+        let item = peer_item();
+        let decision = sign(&item, ID, true, &key, NOW).unwrap();
+        let Item::Peer(what, record) = item else { panic!() };
+        let pending = Pending::peer(ID, what, record, LATER);
+        let decided = pending.decide(&decision, &node(1).id(), &key.id(), NOW).unwrap();
+        let Outcome::Approved(consent) = decided else { panic!() };
+        assert!(consent.item().verified);
+    }
+
+    #[test]
+    fn what_waits_is_listed_with_its_reasons_and_its_words() {
+        let item = PendingItem {
+            id: "abcdefgh".into(),
+            what: What::PeerIn,
+            peer: PendingPeer {
+                name: "bob".into(),
+                id: "00".into(),
+                claim: "Bob\u{202e}".into(),
+                verified: false,
+            },
+            reasons: vec![FindingInfo {
+                rule: "peer.new".into(),
+                severity: Severity::High,
+                text: "a new peer asks".into(),
+            }],
+            digest: "00".into(),
+            size_bytes: 300,
+            words: Some(["a", "b", "c", "d"].map(String::from).to_vec()),
+            created_at: "x".into(),
+            expires_at: "2020-01-08T00:00:00.000Z".into(),
+            note: Some("hi\n".into()),
+            not_ready: None,
+        };
+        let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };
+        assert_eq!(ready(&late).unwrap_err().kind, ErrorKind::WaitsForHuman);
+        assert_eq!(ready(&item).unwrap_err().kind, ErrorKind::Refused, "it is long over");
+        let list = PendingList { items: vec![item, late] };
+        insta::assert_snapshot!("pending", list_text(&list, Style::plain()));
+    }
 }

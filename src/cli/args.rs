@@ -45,7 +45,9 @@ pub enum Command {
         {\"mcpServers\": {\"countersign\": {\"command\": \"countersign\", \"args\": [\"mcp\"]}}}")]
     Mcp,
     /// Run the node in the foreground
-    #[command(after_help = "Example:\n  COUNTERSIGN_NETWORK=lan countersign node")]
+    #[command(
+        after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"
+    )]
     Node {
         /// Started by another command: leave its session
         #[arg(long, hide = true)]

@@ -175,7 +175,8 @@ async fn made(ctx: &Ctx, config: &Config, approver: &SealedApprover) -> anyhow::
         ];
         format!("{}\n{}", style.good("This home is set up."), print::fields(&rows, style))
     })?;
-    if ctx.if_running::<Status>(HumanRequest::Status).await?.is_some() {
+    // Whatever keeps a node from answering, the home is made.
+    if let Ok(Some(_)) = ctx.if_running::<Status>(HumanRequest::Status).await {
         print::talk(
             "A node runs since before there was an approver. Run `countersign stop`; the next \
              command or agent starts it anew.",

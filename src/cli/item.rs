@@ -208,7 +208,9 @@ fn asked(checked: &Checked, style: Style) -> String {
     let digest = checked.item.digest().to_string();
     let rows =
         [("item", item.id.clone()), ("digest", digest), ("expires", item.expires_at.clone())];
-    lines.push(String::new());
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
     lines.push(fields(&rows.map(|(name, text)| (name, escape::line(&text))), style));
     lines.join("\n")
 }
@@ -230,4 +232,4 @@ pub(super) fn is_over(expires_at: &str, now: Timestamp) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -57,12 +57,12 @@ impl Terminal {
     }
 
     /// Reads a passphrase, without echo.
-    pub(super) fn passphrase(&mut self, prompt: &str) -> anyhow::Result<Secret<String>> {
+    #[expect(clippy::unused_self, reason = "only who has opened the terminal may ask")]
+    pub(super) fn passphrase(&self, prompt: &str) -> anyhow::Result<Secret<String>> {
         // While this handler is there, Ctrl-C ends the reading and the echo comes back; without,
         // the process would be gone before that.
         let _interrupt = signal(SignalKind::interrupt())?;
         let typed = rpassword::prompt_password(prompt);
-        writeln!(self.device)?;
         let left = [io::ErrorKind::Interrupted, io::ErrorKind::UnexpectedEof];
         typed.map(Secret::new).map_err(|error| {
             if left.contains(&error.kind()) {

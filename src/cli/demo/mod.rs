@@ -113,7 +113,7 @@ pub(super) async fn demo(out: Printer) -> anyhow::Result<Exit> {
         told = story::tell(&mut stage) => told,
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
-    if told.as_ref().is_err_and(|error| error.is::<print::Closed>()) {
+    if told.as_ref().is_err_and(anyhow::Error::is::<print::Closed>) {
         clean_up(&mut stage, folder).await.ok(); // Nobody reads any more.
         return Ok(Exit::Done);
     }

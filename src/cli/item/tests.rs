@@ -6,9 +6,9 @@ use crate::{
     wire::{Draft, Header, Kind},
 };
 
-const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+pub(in crate::cli) const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
 
-fn node(n: u8) -> IdentityKey {
+pub(in crate::cli) fn node(n: u8) -> IdentityKey {
     IdentityKey::from_seed(&Secret::new([n; 32]))
 }
 
@@ -47,7 +47,7 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
     }
 }
 
-fn message_item(text: &str) -> Item {
+pub(in crate::cli) fn message_item(text: &str) -> Item {
     let header = Header {
         kind: Kind::Text,
         id: MessageId::from_bytes([2; 16]),
@@ -62,7 +62,7 @@ fn message_item(text: &str) -> Item {
     Item::Message(What::MessageOut, Draft { header, body }.seal(&node(1)).unwrap())
 }
 
-fn peer_item() -> Item {
+pub(in crate::cli) fn peer_item() -> Item {
     let party = |n: u8, name: &str| Party {
         identity: node(n).id(),
         approver: human(n + 100),
