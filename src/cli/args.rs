@@ -69,7 +69,8 @@ pub enum Command {
         #[arg(long)]
         note: Option<String>,
         /// Minutes until it is worthless (default: 1440)
-        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_080))]
+        #[arg(long, value_name = "MINUTES",
+            value_parser = clap::value_parser!(u64).range(1..=10_080))]
         expires_minutes: Option<u64>,
     },
     /// Use an invite; exits 3 while a human is asked

@@ -98,12 +98,19 @@ pub(super) fn text_or_stdin(text: Option<String>) -> anyhow::Result<String> {
         }
         None => {}
     }
-    let mut text = String::new();
-    let most = u64::try_from(limits::TEXT_BYTES_MAX + 1).unwrap_or(u64::MAX);
-    let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
-    read.map_err(|error| {
-        ApiError::new(ErrorKind::Usage, format!("stdin: {error}"), "send text in UTF-8")
-    })?;
-    // The line feed that a shell adds is not part of what was said.
-    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+    let wrong = |message: String| {
+        let next = format!("send UTF-8, at most {} bytes of it", limits::TEXT_BYTES_MAX);
+        ApiError::new(ErrorKind::Usage, message, next)
+    };
+    let mut bytes = Vec::new();
+    // One more for the line feed that a shell adds, and one to see that there is too much.
+    let most = u64::try_from(limits::TEXT_BYTES_MAX + 2).unwrap_or(u64::MAX);
+    std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop(); // Not part of what was said.
+    }
+    if bytes.len() > limits::TEXT_BYTES_MAX {
+        return Err(wrong("the text on stdin is too long".to_owned()).into());
+    }
+    String::from_utf8(bytes).map_err(|error| wrong(format!("stdin: {error}")).into())
 }

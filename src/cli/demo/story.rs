@@ -39,7 +39,7 @@ async fn steps(stage: &mut Stage) -> anyhow::Result<()> {
 async fn two_homes(stage: &mut Stage) -> anyhow::Result<()> {
     stage.begin(
         "Two homes",
-        "Alice and Bob each run `countersign init` in a terminal and choose an approval passphrase.\n\
+        "Alice and Bob each run `countersign init` in a terminal and choose a passphrase.\n\
          The demo plays both of them; all of it stays on 127.0.0.1.",
     )?;
     let init = async |side: &Side| {
@@ -77,7 +77,8 @@ async fn two_agents(stage: &mut Stage) -> anyhow::Result<()> {
 async fn pairing(stage: &mut Stage) -> anyhow::Result<PendingItem> {
     stage.begin(
         "An invite",
-        "Alice's agent makes an invite, Bob's agent uses it. Nothing flows yet: both humans are asked.",
+        "Alice's agent makes an invite, Bob's agent uses it.\n\
+         Nothing flows yet: both humans are asked.",
     )?;
     let note = "for Bob, from the demo";
     let made: InviteMade = stage.alice.call("peer_invite", json!({ "note": note })).await?;
@@ -205,7 +206,7 @@ async fn a_crash(stage: &mut Stage) -> anyhow::Result<()> {
 async fn a_secret(stage: &mut Stage) -> anyhow::Result<()> {
     stage.begin(
         "A secret is held",
-        "Alice's agent sends what looks like an access key. It does not leave before Alice says yes;\n\
+        "Alice's agent sends what looks like an access key. It stays until Alice says yes;\n\
          her yes is a second signature on the message. This is her screen:",
     )?;
     // Made up here, and put together only now, so that no scanner takes it for a real one.
