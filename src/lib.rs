@@ -1,13 +1,19 @@
-//! Countersign.
-pub mod audit;
+#![doc = include_str!("ARCHITECTURE.md")]
+
+// In reading order: a module names only modules above it.
 pub mod base;
-pub mod delivery;
-pub mod gate;
 pub mod identity;
+pub mod wire;
+pub mod trust;
+pub mod audit;
+pub mod risk;
+pub mod policy;
+pub mod gate;
+pub mod delivery;
+pub mod store;
 pub mod net;
 pub mod node;
-pub mod policy;
-pub mod risk;
-pub mod store;
-pub mod trust;
-pub mod wire;
+pub mod ipc;
+pub mod mcp;
+pub mod daemon;
+pub mod cli;

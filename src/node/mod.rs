@@ -7,6 +7,7 @@ mod agent;
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod guard;
 pub mod handle;
 mod human;
 mod inbound;

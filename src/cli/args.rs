@@ -1,0 +1,299 @@
+//! The arguments. Their names and the exit codes are a contract: added, never renamed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::base::PendingId;
+
+const ENVIRONMENT: &str = "\
+Environment:
+  COUNTERSIGN_HOME     the folder of keys and messages (default: ~/.countersign)
+  COUNTERSIGN_NETWORK  internet (default), lan, or loopback (127.0.0.1 only)
+  NO_COLOR             no colours
+
+Exit codes:
+  0 done, 1 failed, 2 usage, 3 waits for a human, 4 denied
+
+Examples:
+  countersign init          set up, once
+  countersign demo          see two nodes pair and talk, in half a minute
+  countersign mcp           what an MCP client starts";
+
+/// Lets your LLM agent talk to other people's agents, after both humans said yes.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "countersign", version, after_help = ENVIRONMENT)]
+pub struct Args {
+    /// Print the data as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Create the keys; asks on the terminal for the approval passphrase
+    #[command(after_help = "Example:\n  countersign init --name Alice")]
+    Init {
+        /// What this node calls itself to peers
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Speak MCP over stdio; starts the node when none runs
+    #[command(after_help = "Example, in an MCP client's settings:\n  \
+        {\"mcpServers\": {\"countersign\": {\"command\": \"countersign\", \"args\": [\"mcp\"]}}}")]
+    Mcp,
+    /// Run the node in the foreground
+    #[command(
+        after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"
+    )]
+    Node {
+        /// Started by another command: leave its session
+        #[arg(long, hide = true)]
+        background: bool,
+    },
+    /// Show how the node is; starts none
+    #[command(after_help = "Example:\n  countersign status --json")]
+    Status,
+    /// End the node; what is queued stays on disk
+    #[command(after_help = "Example:\n  countersign stop")]
+    Stop,
+    /// Show my id, name, words and how I can be reached
+    #[command(after_help = "Example:\n  countersign whoami")]
+    Whoami,
+    /// Make an invite to hand to one person
+    #[command(after_help = "Example:\n  countersign invite --note 'for Bob' --expires-minutes 60")]
+    Invite {
+        /// Shown to you beside the request that uses it
+        #[arg(long)]
+        note: Option<String>,
+        /// Minutes until it is worthless (default: 1440)
+        #[arg(long, value_name = "MINUTES",
+            value_parser = clap::value_parser!(u64).range(1..=10_080))]
+        expires_minutes: Option<u64>,
+    },
+    /// Use an invite; exits 3 while a human is asked
+    #[command(after_help = "Example:\n  countersign connect countersign1abc... --name bob")]
+    Connect {
+        /// The invite's text
+        invite: String,
+        /// What to call the peer
+        #[arg(long)]
+        name: Option<String>,
+        /// A line for the other human
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// List peers
+    #[command(after_help = "Example:\n  countersign peers --json")]
+    Peers,
+    /// Send a message; exits 3 when it is held for you, 4 when it was denied
+    #[command(after_help = "Examples:\n  countersign send bob 'lunch?'\n  \
+        git diff | countersign send bob -")]
+    Send(SendArgs),
+    /// Send a request and wait for its reply
+    #[command(after_help = "Example:\n  countersign ask bob 'which port?' --wait 60")]
+    Ask {
+        /// A peer's name or id
+        to: String,
+        /// The text; - reads stdin
+        text: Option<String>,
+        /// Seconds to wait for the reply, at most 600
+        #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = wait())]
+        wait: u64,
+    },
+    /// List messages
+    #[command(after_help = "Example:\n  countersign inbox --from bob --unread --wait 30")]
+    Inbox(InboxArgs),
+    /// Read one message whole
+    #[command(after_help = "Example:\n  countersign read 0f3c...")]
+    Read {
+        /// The message's id
+        id: String,
+        /// From this byte on
+        #[arg(long, value_name = "BYTES")]
+        offset: Option<u64>,
+        /// Count it as shown to the agent, which its sender learns
+        #[arg(long)]
+        mark_read: bool,
+    },
+    /// Show one message's life, each state with its time
+    #[command(after_help = "Example:\n  countersign message 0f3c...")]
+    Message {
+        /// The message's id
+        id: String,
+    },
+    /// List what waits for you
+    #[command(after_help = "Example:\n  countersign pending")]
+    Pending,
+    /// Show an item that waits, and approve it with the passphrase
+    #[command(after_help = "Examples:\n  countersign approve k3v9x2ma\n  \
+        countersign approve k3v9x2ma --verified")]
+    Approve {
+        /// The item's id
+        id: PendingId,
+        /// You compared the four words with the other person
+        #[arg(long)]
+        verified: bool,
+    },
+    /// Deny an item that waits
+    #[command(after_help = "Example:\n  countersign deny k3v9x2ma --block")]
+    Deny {
+        /// The item's id
+        id: PendingId,
+        /// And hear nothing of the peer again
+        #[arg(long)]
+        block: bool,
+    },
+    /// End the trust in a peer, at once
+    #[command(after_help = "Example:\n  countersign revoke bob --block")]
+    Revoke {
+        /// The peer's name or id
+        peer: String,
+        /// And hear nothing of it again
+        #[arg(long)]
+        block: bool,
+    },
+    /// The record of what happened
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// The rules for what needs your approval
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Check this home, with a remedy for each trouble
+    #[command(after_help = "Example:\n  countersign doctor")]
+    Doctor,
+    /// Two real nodes on this machine, paired and talking through MCP, each step explained
+    #[command(after_help = "Example:\n  countersign demo")]
+    Demo,
+}
+
+/// Of `send`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct SendArgs {
+    /// A peer's name or id
+    pub to: String,
+    /// The text; - reads stdin
+    pub text: Option<String>,
+    /// The message that this answers
+    #[arg(long, value_name = "ID")]
+    pub reply_to: Option<String>,
+    /// The conversation that this belongs to
+    #[arg(long, value_name = "ID")]
+    pub thread: Option<String>,
+    /// Hours until it is worthless (default: 168)
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=720))]
+    pub expires_hours: Option<u64>,
+}
+
+/// Of `inbox`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct InboxArgs {
+    /// Only from this peer
+    #[arg(long, value_name = "PEER")]
+    pub from: Option<String>,
+    /// Only of this conversation, in both directions
+    #[arg(long, value_name = "ID")]
+    pub thread: Option<String>,
+    /// Only with this text in them
+    #[arg(long, value_name = "TEXT")]
+    pub query: Option<String>,
+    /// Only those that the agent has not seen
+    #[arg(long)]
+    pub unread: bool,
+    /// Seconds to wait for a message when there is none, at most 600
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = wait())]
+    pub wait: u64,
+    /// At most this many, up to 100 (default: 20)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: Option<u32>,
+    /// Where the last page ended
+    #[arg(long)]
+    pub cursor: Option<String>,
+    /// Count them as shown to the agent, which their senders learn
+    #[arg(long)]
+    pub mark_read: bool,
+}
+
+/// Of `audit`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Show records, oldest first
+    #[command(after_help = "Example:\n  countersign audit show --after 100 --limit 20")]
+    Show {
+        /// Only records after this number
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        after: u64,
+        /// At most this many, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 100,
+            value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Check that no record was changed, added or lost
+    #[command(after_help = "Example:\n  countersign audit verify")]
+    Verify,
+}
+
+/// Of `policy`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say what would happen if this text were sent; sends nothing
+    #[command(after_help = "Examples:\n  countersign policy check 'hello'\n  \
+        countersign policy check < letter.txt")]
+    Check {
+        /// The text; - reads stdin
+        text: Option<String>,
+    },
+}
+
+fn wait() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(0..=600)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn helps(command: &mut clap::Command, path: &str, all: &mut String) {
+        let help = command.render_long_help();
+        all.extend(["=== ", path, "\n", &help.to_string(), "\n"]);
+        for child in command.get_subcommands_mut().filter(|child| child.get_name() != "help") {
+            let path = format!("{path} {}", child.get_name());
+            helps(child, &path, all);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_is_as_reviewed() {
+        let mut command = Args::command().term_width(100).disable_help_subcommand(true);
+        command.build();
+        let mut all = String::new();
+        helps(&mut command, "countersign", &mut all);
+        insta::assert_snapshot!("help", all);
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let has_children = command.get_subcommands().next().is_some();
+            assert!(has_children || help.contains("Example"), "{}", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Args::command().disable_help_subcommand(true));
+    }
+
+    #[test]
+    fn arguments_out_of_their_bounds_are_refused() {
+        let good = |line: &str| Args::try_parse_from(line.split(' ')).is_ok();
+        assert!(good("countersign approve abcdefgh --json"));
+        assert!(!good("countersign approve nonsense!"));
+        assert!(good("countersign inbox --wait 600") && !good("countersign inbox --wait 601"));
+        assert!(!good("countersign send bob x --expires-hours 0"));
+        assert!(!good("countersign invite --expires-minutes 10081"));
+        assert!(!good("countersign approve abcdefgh --passphrase x"), "never as an argument");
+    }
+}

@@ -1,0 +1,187 @@
+//! `init`: the two keys and the settings.
+//!
+//! The approver comes first and the identity last, because a home counts as set up with its
+//! identity: whatever a crash leaves, the next `init` completes it.
+
+use super::{Ctx, Exit, escape, print, terminal::Terminal};
+use crate::{
+    base::{ClaimedName, Secret},
+    identity::{IdentityError, SealNonces, SealedApprover, check_passphrase, did_key},
+    node::{
+        api::{ApiError, ErrorKind, HumanRequest, Status},
+        clock,
+        config::{Config, Home, NetworkConfig},
+        guard,
+    },
+    store::keys::{self, Attempts},
+};
+
+/// How often a passphrase may be weak, or typed differently, before `init` gives up.
+const TRIES: u32 = 3;
+
+/// Makes a home, or completes one.
+pub(super) async fn init(ctx: &Ctx, name: Option<String>) -> anyhow::Result<Exit> {
+    let home = &ctx.home;
+    let has_identity = home.identity_file().exists();
+    let approver = keys::read_approver(&home.approver_file())?;
+    if has_identity && approver.is_some() {
+        let message = format!("{} is set up already", home.path().display());
+        let next = "see it with `countersign whoami`, or set COUNTERSIGN_HOME for another one";
+        return Err(ApiError::new(ErrorKind::Refused, message, next).into());
+    }
+    let mut terminal = Terminal::open()?;
+    let config = config(home, &mut terminal, name)?;
+    guard::close_memory()?;
+    keys::create_home(home.path())?;
+    let approver = match approver {
+        Some(approver) => confirmed(home, &mut terminal, approver)?,
+        None => new_approver(home, &mut terminal)?,
+    };
+    if !home.config_file().exists() || Config::read(home)? != config {
+        keys::replace(&home.config_file(), config.to_toml().as_bytes())?;
+    }
+    if !has_identity {
+        keys::create_identity(&home.identity_file(), &Secret::new(clock::random()))?;
+    }
+    made(ctx, &config, &approver).await?;
+    Ok(Exit::Done)
+}
+
+/// The settings that are there, or new ones; with the name that was given or is typed now.
+fn config(home: &Home, terminal: &mut Terminal, name: Option<String>) -> anyhow::Result<Config> {
+    let known = if home.config_file().exists() { Some(Config::read(home)?) } else { None };
+    let typed = match (&known, name) {
+        (Some(known), None) => known.name.to_string(),
+        (_, Some(name)) => name,
+        (None, None) => ask_name(terminal)?,
+    };
+    let name = ClaimedName::parse(&typed).map_err(|error| {
+        ApiError::new(ErrorKind::Usage, error.to_string(), "choose another with --name")
+    })?;
+    let network = known.map_or_else(NetworkConfig::default, |known| known.network);
+    Ok(Config { name, network })
+}
+
+fn ask_name(terminal: &mut Terminal) -> anyhow::Result<String> {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "me".to_owned());
+    let typed = terminal.line(&format!("Name that peers will see [{}]: ", escape::line(&user)))?;
+    Ok(if typed.is_empty() { user } else { typed })
+}
+
+/// A new approver key under a passphrase that is typed twice.
+fn new_approver(home: &Home, terminal: &mut Terminal) -> anyhow::Result<SealedApprover> {
+    terminal.say(
+        "\nThe approval passphrase is how you, and not your agent, say yes: to a new peer, and \
+         to a\nmessage that looks risky. Nobody can reset it. Four or more unrelated words are \
+         good.\n",
+    )?;
+    let passphrase = choose(terminal)?;
+    let random = SealNonces { salt: clock::random(), nonce: clock::random() };
+    let sealed = SealedApprover::seal(&Secret::new(clock::random()), &passphrase, &random)?;
+    keys::create_approver(&home.approver_file(), &sealed)?;
+    Ok(sealed)
+}
+
+fn choose(terminal: &mut Terminal) -> anyhow::Result<Secret<String>> {
+    for left in (0..TRIES).rev() {
+        let first = terminal.passphrase("New approval passphrase: ")?;
+        let problem = match check_passphrase(&first) {
+            Ok(()) => {
+                let second = terminal.passphrase("The same passphrase again: ")?;
+                if first.expose_secret() == second.expose_secret() {
+                    return Ok(first);
+                }
+                "the two passphrases differ".to_owned()
+            }
+            Err(IdentityError::WeakPassphrase(why)) => {
+                format!("that passphrase is too easy to guess: {why}")
+            }
+            Err(error) => error.to_string(),
+        };
+        let again = if left > 0 { "; try again" } else { "" };
+        let problem = format!("{problem}{again}");
+        let problem = terminal.style().warn(&problem);
+        terminal.say(&problem)?;
+    }
+    let message = format!("no passphrase was chosen in {TRIES} tries, and nothing was set up");
+    Err(ApiError::new(ErrorKind::Failed, message, "run `countersign init` again").into())
+}
+
+/// An `init` that was cut short left an approver. It must be this human's: somebody else could
+/// have put it there.
+fn confirmed(
+    home: &Home,
+    terminal: &mut Terminal,
+    approver: SealedApprover,
+) -> anyhow::Result<SealedApprover> {
+    terminal.say("An earlier init made the approver key. Show that it is yours.")?;
+    let passphrase = terminal.passphrase("Approval passphrase: ")?;
+    open(home, &approver, &passphrase)?;
+    Ok(approver)
+}
+
+/// Opens the approver key, and counts wrong tries.
+///
+/// # Errors
+/// Wrong, locked, or a file that cannot be used.
+pub(super) fn open(
+    home: &Home,
+    sealed: &SealedApprover,
+    passphrase: &Secret<String>,
+) -> anyhow::Result<crate::identity::ApproverKey> {
+    let now = clock::now();
+    let mut unusable = None;
+    let tried =
+        keys::try_passphrase(&home.attempts_file(), now, || match sealed.open(passphrase) {
+            Ok(key) => Some(key),
+            Err(IdentityError::WrongPassphrase) => None,
+            Err(error) => {
+                unusable = Some(error);
+                None
+            }
+        })?;
+    if let Some(error) = unusable {
+        return Err(error.into());
+    }
+    tried.map_err(|after| wrong(after, now).into())
+}
+
+fn wrong(after: Attempts, now: crate::base::Timestamp) -> ApiError {
+    let message = "that is not the approval passphrase, and nothing was approved";
+    let next = match (after.locked(now), after.left()) {
+        (Some(until), _) => format!("approvals are locked until {until}"),
+        (None, 1) => "one try is left before approvals lock".to_owned(),
+        (None, left) => format!("{left} tries are left before approvals lock"),
+    };
+    ApiError::new(ErrorKind::Refused, message, next)
+}
+
+/// Says what there is now.
+async fn made(ctx: &Ctx, config: &Config, approver: &SealedApprover) -> anyhow::Result<()> {
+    let identity = keys::read_identity(&ctx.home.identity_file())?.id();
+    let value = serde_json::json!({
+        "home": ctx.home.path(),
+        "name": config.name,
+        "id": identity,
+        "approver": { "set": true, "did": did_key(&approver.public()) },
+    });
+    ctx.out.data(&value, |style| {
+        let rows = [
+            ("home", ctx.home.path().display().to_string()),
+            ("name", escape::line(config.name.as_str())),
+            ("id", identity.to_string()),
+            ("approver", format!("{} (sealed by your passphrase)", did_key(&approver.public()))),
+        ];
+        format!("{}\n{}", style.good("This home is set up."), print::fields(&rows, style))
+    })?;
+    // Whatever keeps a node from answering, the home is made.
+    if let Ok(Some(_)) = ctx.if_running::<Status>(HumanRequest::Status).await {
+        print::talk(
+            "A node runs since before there was an approver. Run `countersign stop`; the next \
+             command or agent starts it anew.",
+        );
+    }
+    print::talk("Next: add `countersign mcp` to your MCP client, or run `countersign demo`.");
+    Ok(())
+}

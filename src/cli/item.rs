@@ -1,0 +1,235 @@
+//! What the human sees before saying yes: rendered from the exact bytes that the yes is for.
+//!
+//! What the bytes cannot say (our name for the peer, why we are asked, a note) comes from the
+//! node and is labelled by its place; what both say must agree, or nothing is shown at all.
+
+use data_encoding::HEXLOWER;
+
+use super::{
+    escape,
+    print::{Style, fields},
+};
+use crate::{
+    base::{ApproverId, PeerId, Timestamp},
+    gate::{Item, What},
+    node::api::{ApiError, ErrorKind, PendingShown},
+    risk::Severity,
+    wire::{
+        Body, ConsentRecord, Envelope, Party,
+        invite::{FINGERPRINT_BYTES, approver_fingerprint},
+    },
+};
+
+/// An item whose bytes were checked against what the node says of them.
+pub(super) struct Checked {
+    /// The item, from its bytes.
+    pub(super) item: Item,
+    /// What the node says.
+    pub(super) shown: PendingShown,
+    me: PeerId,
+    peer: PeerId,
+}
+
+impl Checked {
+    /// Reads the bytes, and compares.
+    ///
+    /// # Errors
+    /// When the bytes are no item, or another one than the node says.
+    pub(super) fn new(shown: PendingShown, approver: &ApproverId) -> Result<Self, ApiError> {
+        let bytes = HEXLOWER.decode(shown.bytes.as_bytes()).map_err(|e| differs(&e.to_string()))?;
+        let item = Item::decode(&bytes).map_err(|error| differs(&error.to_string()))?;
+        let same = |what: &str, a: &str, b: &str| {
+            let text = format!("the {what} is {a} in its bytes and {b} in its description");
+            if a == b { Ok(()) } else { Err(differs(&text)) }
+        };
+        same("digest", &item.digest().to_string(), &shown.item.digest)?;
+        same("kind", item.what().as_str(), shown.item.what.as_str())?;
+        let me: PeerId = shown.node.parse().map_err(|_| differs("the node names no id"))?;
+        let peer = match &item {
+            Item::Peer(_, record) => other_party(record, &me, approver)?,
+            Item::Message(what, envelope) => correspondent(*what, envelope, &me)?,
+        };
+        same("peer", &peer.to_string(), &shown.item.peer.id)?;
+        Ok(Self { item, shown, me, peer })
+    }
+}
+
+fn differs(problem: &str) -> ApiError {
+    let message = format!("what waits is not what the node says it is: {problem}");
+    ApiError::new(ErrorKind::Failed, message, "do not approve it; run `countersign doctor`")
+}
+
+fn other_party(
+    record: &ConsentRecord,
+    me: &PeerId,
+    approver: &ApproverId,
+) -> Result<PeerId, ApiError> {
+    let (mine, other) =
+        record.sides(me).ok_or_else(|| differs("the record is not about this node"))?;
+    if mine.approver == *approver {
+        Ok(other.identity)
+    } else {
+        Err(differs("the record names another approver than this home's"))
+    }
+}
+
+fn correspondent(what: What, envelope: &Envelope, me: &PeerId) -> Result<PeerId, ApiError> {
+    let header = envelope.header();
+    let (mine, other) = match what {
+        What::MessageOut => (header.sender, header.recipient),
+        What::MessageIn | What::PeerIn | What::PeerOut => (header.recipient, header.sender),
+    };
+    if mine == *me { Ok(other) } else { Err(differs("the message is not this node's")) }
+}
+
+/// The whole item, for the terminal.
+pub(super) fn render(checked: &Checked, style: Style) -> String {
+    let mut parts = vec![style.bold(title(checked.item.what())), who(checked, style)];
+    parts.push(match &checked.item {
+        Item::Peer(_, record) => pairing(record, &checked.me, style),
+        Item::Message(_, envelope) => message(envelope, style),
+    });
+    parts.push(asked(checked, style));
+    let rule = style.dim(&"─".repeat(72));
+    format!("{rule}\n{}\n{rule}", parts.join("\n\n"))
+}
+
+const fn title(what: What) -> &'static str {
+    match what {
+        What::PeerOut => "OUTGOING: your agent asks to be connected with a new peer",
+        What::PeerIn => "INCOMING: a new peer asks to be connected with your agent",
+        What::MessageOut => "OUTGOING: your agent wants to send this message",
+        What::MessageIn => "INCOMING: this message wants to reach your agent",
+    }
+}
+
+fn who(checked: &Checked, style: Style) -> String {
+    let peer = &checked.shown.item.peer;
+    let verified = if peer.verified {
+        style.good("verified: you compared the words of its pairing")
+    } else {
+        style.warn("not verified: nobody compared the words of its pairing")
+    };
+    let rows = [
+        ("peer", style.bold(&escape::line(&peer.name))),
+        ("calls itself", quoted(&peer.claim)),
+        ("id", checked.peer.to_string()),
+        ("", verified),
+    ];
+    fields(&rows, style)
+}
+
+fn quoted(claim: &str) -> String {
+    format!("\"{}\"", escape::line(claim))
+}
+
+fn pairing(record: &ConsentRecord, me: &PeerId, style: Style) -> String {
+    let words = record.words().join("   ");
+    let bar = "━".repeat(words.chars().count() + 6);
+    let words = format!("┏{bar}┓\n┃   {}   ┃\n┗{bar}┛", style.bold(&words));
+    let compare = "Do these four words stand on the other person's screen too? Ask over a channel \
+                   that\nyou trust (a call, in person). If they differ, somebody is in between: \
+                   deny.";
+    let side = |party: &Party, role: &str| {
+        let whose = if party.identity == *me { "you" } else { "them" };
+        let rows = [
+            (whose, format!("{} ({role})", quoted(party.name.as_str()))),
+            ("node", party.identity.to_string()),
+            ("approver", fingerprint(&party.approver)),
+        ];
+        fields(&rows, style)
+    };
+    let inviter = side(&record.inviter, "made the invite");
+    let joiner = side(&record.joiner, "used the invite");
+    let knocked = fields(&[("knocked", record.created.to_string())], style);
+    format!("{words}\n\n{compare}\n\n{inviter}\n\n{joiner}\n\n{knocked}")
+}
+
+fn fingerprint(approver: &ApproverId) -> String {
+    let bytes: [u8; FINGERPRINT_BYTES] = approver_fingerprint(approver);
+    let groups: Vec<_> = bytes.chunks(4).map(|group| HEXLOWER.encode(group)).collect();
+    groups.join(" ")
+}
+
+fn message(envelope: &Envelope, style: Style) -> String {
+    let header = envelope.header();
+    let mut rows = vec![
+        ("kind", escape::line(header.kind.as_str())),
+        ("message", header.id.to_string()),
+        ("written", header.created.to_string()),
+        ("worthless after", header.expires.to_string()),
+    ];
+    if let Some(thread) = header.thread {
+        rows.push(("thread", thread.to_string()));
+    }
+    if let Some(answered) = header.reply_to {
+        rows.push(("answers", answered.to_string()));
+    }
+    if let Some(by) = envelope.countersignature() {
+        let text = format!("by {}, {} at {} (not checked here)", by.approver, by.method, by.at);
+        rows.push(("countersigned", text));
+    }
+    format!("{}\n\n{}", fields(&rows, style), payload(envelope.body(), style))
+}
+
+/// The payload whole, however long: what is not shown cannot be approved.
+fn payload(body: &Body, style: Style) -> String {
+    let text = match body {
+        Body::Text(text) => text.as_str().to_owned(),
+        Body::Unknown(bytes) => HEXLOWER.encode(bytes),
+        Body::Receipt(receipt) => format!("{receipt:?}"),
+    };
+    let form = match body {
+        Body::Text(_) => "the exact text",
+        Body::Unknown(_) => "of an unknown kind, in hexadecimal",
+        Body::Receipt(_) => "a receipt",
+    };
+    let lines = text.split('\n').count();
+    let plural = if lines == 1 { "" } else { "s" };
+    let head = format!("{form}, {} bytes in {lines} line{plural}:", text.len());
+    format!("{}\n{}", style.dim(&head), escape::block(&text, style))
+}
+
+fn asked(checked: &Checked, style: Style) -> String {
+    let item = &checked.shown.item;
+    let mut lines: Vec<String> = item
+        .reasons
+        .iter()
+        .map(|reason| {
+            let severity = severity(reason.severity, style);
+            let (rule, text) = (escape::line(&reason.rule), escape::line(&reason.text));
+            format!("{severity}  {text} {}", style.dim(&format!("({rule})")))
+        })
+        .collect();
+    if let Some(note) = &item.note {
+        lines.push(style.dim("note, which is theirs to claim:"));
+        lines.push(escape::block(note, style));
+    }
+    let digest = checked.item.digest().to_string();
+    let rows =
+        [("item", item.id.clone()), ("digest", digest), ("expires", item.expires_at.clone())];
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(fields(&rows.map(|(name, text)| (name, escape::line(&text))), style));
+    lines.join("\n")
+}
+
+/// How bad, in its colour.
+pub(super) fn severity(severity: Severity, style: Style) -> String {
+    let text = severity.as_str();
+    match severity {
+        Severity::Info | Severity::Low => style.dim(text),
+        Severity::Medium => style.warn(text),
+        Severity::High | Severity::Critical => style.bad(text),
+    }
+}
+
+/// Whether the item can still be approved at `now`.
+pub(super) fn is_over(expires_at: &str, now: Timestamp) -> bool {
+    // RFC 3339 in UTC with milliseconds sorts as it reads.
+    *expires_at <= *now.rfc3339()
+}
+
+#[cfg(test)]
+pub(super) mod tests;

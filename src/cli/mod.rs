@@ -1,0 +1,162 @@
+//! The terminal: one function a command. What the tools do, for a person, and the human's side
+//! of the gate.
+//!
+//! Data goes to stdout, talk to stderr. A passphrase is read from the terminal device alone.
+//! Nothing here decides: the node does, and where it needs a human's signature, the key is
+//! opened and used in this process.
+
+mod approve;
+pub mod args;
+mod audit;
+mod ctx;
+mod demo;
+mod doctor;
+mod escape;
+mod init;
+mod item;
+mod messages;
+mod node;
+mod peers;
+mod print;
+mod terminal;
+
+pub use args::Args;
+
+use crate::{
+    ipc::ClientError,
+    mcp,
+    node::{
+        api::{ApiError, ErrorKind},
+        config::Home,
+    },
+};
+use args::{AuditCommand, Command, PolicyCommand};
+use ctx::Ctx;
+use print::Printer;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was done.
+    Done,
+    /// It failed.
+    Failed,
+    /// The arguments are wrong.
+    Usage,
+    /// A human is asked first.
+    Waits,
+    /// A human said no.
+    Denied,
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Waits => 3,
+            Self::Denied => 4,
+        }
+    }
+}
+
+/// Runs one command to its end.
+#[must_use]
+pub fn run(args: Args) -> Exit {
+    // The node uses both cores; everything else is one question and its answer.
+    let mut builder = if matches!(args.command, Command::Node { .. }) {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder.enable_all().build();
+    let result =
+        runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command(args)));
+    result.unwrap_or_else(|error| failure(&error))
+}
+
+async fn command(args: Args) -> anyhow::Result<Exit> {
+    let out = Printer::new(args.json);
+    if matches!(args.command, Command::Demo) {
+        return demo::demo(out).await;
+    }
+    let ctx = Ctx { home: Home::from_env()?, out };
+    match args.command {
+        Command::Init { name } => init::init(&ctx, name).await,
+        Command::Mcp => mcp::stdio::run(ctx.home).await.map(|()| Exit::Done),
+        Command::Node { background } => node::node(ctx.home, background).await,
+        Command::Status => node::status(&ctx).await,
+        Command::Stop => node::stop(&ctx).await,
+        Command::Whoami => node::whoami(&ctx).await,
+        Command::Invite { note, expires_minutes } => {
+            peers::invite(&ctx, note, expires_minutes).await
+        }
+        Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
+        Command::Peers => peers::peers(&ctx).await,
+        Command::Send(args) => messages::send(&ctx, args).await,
+        Command::Ask { to, text, wait } => messages::ask(&ctx, to, text, wait).await,
+        Command::Inbox(args) => messages::inbox(&ctx, args).await,
+        Command::Read { id, offset, mark_read } => {
+            messages::read(&ctx, id, offset, mark_read).await
+        }
+        Command::Message { id } => messages::message(&ctx, id).await,
+        Command::Pending => approve::pending(&ctx).await,
+        Command::Approve { id, verified } => approve::approve(&ctx, id, verified).await,
+        Command::Deny { id, block } => approve::deny(&ctx, id, block).await,
+        Command::Revoke { peer, block } => peers::revoke(&ctx, peer, block).await,
+        Command::Audit(AuditCommand::Show { after, limit }) => {
+            audit::show(&ctx, after, limit).await
+        }
+        Command::Audit(AuditCommand::Verify) => audit::verify(&ctx).await,
+        Command::Policy(PolicyCommand::Check { text }) => audit::policy_check(&ctx, text).await,
+        Command::Doctor => doctor::doctor(&ctx).await,
+        Command::Demo => Ok(Exit::Done), // Taken above: it has homes of its own.
+    }
+}
+
+/// Says what went wrong, and gives the exit code for it.
+fn failure(error: &anyhow::Error) -> Exit {
+    if error.is::<print::Closed>() {
+        return Exit::Done;
+    }
+    print::talk(&format!("error: {}", escape::line(&format!("{error:#}"))));
+    api_error(error).map_or(Exit::Failed, |error| match error.kind {
+        ErrorKind::Usage => Exit::Usage,
+        ErrorKind::WaitsForHuman => Exit::Waits,
+        ErrorKind::Denied => Exit::Denied,
+        ErrorKind::NotFound | ErrorKind::Refused | ErrorKind::Busy | ErrorKind::Failed => {
+            Exit::Failed
+        }
+    })
+}
+
+fn api_error(error: &anyhow::Error) -> Option<&ApiError> {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Api(error)) => Some(error),
+        _ => error.downcast_ref::<ApiError>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_error_has_its_exit_code() {
+        let check = |kind, exit| {
+            let error = ApiError::new(kind, "x", "y");
+            assert_eq!(failure(&ClientError::Api(error.clone()).into()), exit);
+            assert_eq!(failure(&error.into()), exit);
+        };
+        check(ErrorKind::Usage, Exit::Usage);
+        check(ErrorKind::WaitsForHuman, Exit::Waits);
+        check(ErrorKind::Denied, Exit::Denied);
+        check(ErrorKind::NotFound, Exit::Failed);
+        assert_eq!(failure(&print::Closed.into()), Exit::Done);
+        let socket = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(failure(&socket.into()), Exit::Failed, "not our stdout");
+    }
+}

@@ -1,0 +1,142 @@
+//! `invite`, `connect`, `peers` and `revoke`.
+
+use super::{
+    Ctx, Exit, escape,
+    print::{self, Style, fields, table},
+};
+use crate::{
+    node::api::{AgentRequest, Connected, InviteMade, Peer, Peers, Revoked},
+    trust::PeerState,
+};
+
+/// Makes an invite.
+pub(super) async fn invite(
+    ctx: &Ctx,
+    note: Option<String>,
+    expires_minutes: Option<u64>,
+) -> anyhow::Result<Exit> {
+    let made: InviteMade = ctx.agent(AgentRequest::Invite { note, expires_minutes }).await?;
+    ctx.out.data(&made, |_| escape::line(&made.invite))?;
+    print::talk(&format!(
+        "Hand it to one person over a channel that you trust; it can be used once, until {}.\n\
+         They run: countersign connect INVITE. Then both of you are asked.",
+        escape::line(&made.expires_at)
+    ));
+    Ok(Exit::Done)
+}
+
+/// Uses an invite.
+pub(super) async fn connect(
+    ctx: &Ctx,
+    invite: String,
+    name: Option<String>,
+    note: Option<String>,
+) -> anyhow::Result<Exit> {
+    let spinner = print::spinner("asking the other side's node");
+    let connected: Connected = ctx.agent(AgentRequest::Connect { invite, name, note }).await?;
+    drop(spinner);
+    ctx.out.data(&connected, |style| {
+        let mut rows = vec![
+            ("peer", escape::line(&connected.peer.name)),
+            ("id", escape::line(&connected.peer.id)),
+            ("state", state(connected.state, style)),
+        ];
+        if let Some(pending) = &connected.pending {
+            rows.push(("waits", escape::line(pending)));
+        }
+        fields(&rows, style)
+    })?;
+    print::talk(&escape::line(&connected.next));
+    if let Some(pending) = &connected.pending {
+        print::talk(&format!("Decide with: countersign approve {}", escape::line(pending)));
+    }
+    Ok(match connected.state {
+        PeerState::Trusted => Exit::Done,
+        PeerState::Requested | PeerState::Incoming => Exit::Waits,
+        PeerState::Revoked | PeerState::Blocked => Exit::Denied,
+    })
+}
+
+/// Lists peers.
+pub(super) async fn peers(ctx: &Ctx) -> anyhow::Result<Exit> {
+    let peers: Peers = ctx.agent(AgentRequest::Peers { state: None }).await?;
+    ctx.out.data(&peers, |style| peers_text(&peers, style))?;
+    Ok(Exit::Done)
+}
+
+fn peers_text(peers: &Peers, style: Style) -> String {
+    if peers.peers.is_empty() {
+        return "No peers yet: `countersign invite` makes an invite.".to_owned();
+    }
+    let heading = ["NAME", "STATE", "VERIFIED", "PATH", "RTT", "LAST SEEN", "CALLS ITSELF", "ID"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(peers.peers.iter().map(row));
+    let mut text = table(&rows, style);
+    for peer in &peers.peers {
+        if let Some(warning) = &peer.warning {
+            let line = format!("{}: {}", escape::line(&peer.name), escape::line(warning));
+            text.extend(["\n", &style.warn(&line)]);
+        }
+    }
+    text
+}
+
+fn row(peer: &Peer) -> Vec<String> {
+    vec![
+        escape::line(&peer.name),
+        peer.state.as_str().to_owned(),
+        if peer.verified { "yes" } else { "no" }.to_owned(),
+        escape::line(&peer.path),
+        peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms")),
+        peer.last_seen.as_deref().map_or_else(|| "-".to_owned(), escape::line),
+        format!("\"{}\"", escape::line(&peer.claim)),
+        escape::line(&peer.id),
+    ]
+}
+
+/// A peer's state, in its colour.
+fn state(state: PeerState, style: Style) -> String {
+    match state {
+        PeerState::Trusted => style.good(state.as_str()),
+        PeerState::Requested | PeerState::Incoming => style.warn(state.as_str()),
+        PeerState::Revoked | PeerState::Blocked => style.bad(state.as_str()),
+    }
+}
+
+/// Ends trust.
+pub(super) async fn revoke(ctx: &Ctx, peer: String, block: bool) -> anyhow::Result<Exit> {
+    let revoked: Revoked = ctx.agent(AgentRequest::Revoke { peer, block }).await?;
+    ctx.out.data(&revoked, |style| {
+        let name = escape::line(&revoked.peer.name);
+        format!("{name} is {}", state(revoked.state, style))
+    })?;
+    print::talk(&format!("Messages that waited for it and never left: {}", revoked.purged));
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_cannot_draw_on_the_list() {
+        let peer = Peer {
+            name: "bob".into(),
+            id: "00ff".into(),
+            claim: "Bob\u{1b}[2J\nalice".into(),
+            state: PeerState::Trusted,
+            verified: true,
+            path: "direct".into(),
+            rtt_ms: Some(0.44),
+            last_seen: None,
+            grants: Vec::new(),
+            warning: Some("its approver changed\u{202e}".into()),
+        };
+        let text = peers_text(&Peers { peers: vec![peer] }, Style::plain());
+        insta::assert_snapshot!(text, @r#"
+        NAME  STATE    VERIFIED  PATH    RTT     LAST SEEN  CALLS ITSELF           ID
+        bob   trusted  yes       direct  0.4 ms  -          "Bob\u{1b}[2J\nalice"  00ff
+        bob: its approver changed\u{202e}
+        "#);
+    }
+}

@@ -1,0 +1,75 @@
+//! The terminal device itself. What is approved is shown here and the passphrase is typed here,
+//! whatever stdin and stdout are; never stdin, an argument or the environment.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::print::Style;
+use crate::{
+    base::Secret,
+    node::api::{ApiError, ErrorKind},
+};
+
+const DEVICE: &str = "/dev/tty";
+
+/// The terminal that this process was started from.
+pub(super) struct Terminal {
+    device: File,
+    style: Style,
+}
+
+impl Terminal {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When this process has none.
+    pub(super) fn open() -> anyhow::Result<Self> {
+        let device = OpenOptions::new().read(true).write(true).open(DEVICE).map_err(|_| {
+            let message = "approvals need a terminal, and this process has none";
+            let next = "run the same command yourself in a terminal window";
+            ApiError::new(ErrorKind::Failed, message, next)
+        })?;
+        Ok(Self { device, style: Style::new(true) })
+    }
+
+    /// How it is coloured.
+    pub(super) const fn style(&self) -> Style {
+        self.style
+    }
+
+    /// Shows a text.
+    pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        writeln!(self.device, "{text}")?;
+        Ok(self.device.flush()?)
+    }
+
+    /// Reads a line, with echo.
+    pub(super) fn line(&mut self, prompt: &str) -> anyhow::Result<String> {
+        write!(self.device, "{prompt}")?;
+        self.device.flush()?;
+        let mut line = String::new();
+        BufReader::new(&self.device).read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// Reads a passphrase, without echo.
+    #[expect(clippy::unused_self, reason = "only who has opened the terminal may ask")]
+    pub(super) fn passphrase(&self, prompt: &str) -> anyhow::Result<Secret<String>> {
+        // While this handler is there, Ctrl-C ends the reading and the echo comes back; without,
+        // the process would be gone before that.
+        let _interrupt = signal(SignalKind::interrupt())?;
+        let typed = rpassword::prompt_password(prompt);
+        let left = [io::ErrorKind::Interrupted, io::ErrorKind::UnexpectedEof];
+        typed.map(Secret::new).map_err(|error| {
+            if left.contains(&error.kind()) {
+                let next = "run the command again when you are ready";
+                return ApiError::new(ErrorKind::Refused, "no passphrase was given", next).into();
+            }
+            anyhow::Error::from(error).context("the terminal cannot be read")
+        })
+    }
+}
