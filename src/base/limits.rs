@@ -142,6 +142,35 @@ pub const SEND_QUEUE_FRAMES: usize = 1024;
 pub const NET_QUEUE_EVENTS: usize = 256;
 /// Frames handed to the node in one event: one transaction's batch.
 pub const NET_BATCH_FRAMES: usize = RECEIPT_ENTRIES_MAX;
+/// From a frame's first byte to its last: the largest one passes at 32 kbit/s. Also how long a
+/// peer whose packets arrive may leave a ping unanswered.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
+/// QUIC: unread bytes of one stream.
+pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// QUIC: unread bytes of one connection, and bytes that are not acknowledged yet.
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// QUIC: a path that is silent for this long is given up for another.
+pub const PATH_IDLE_TIMEOUT: Duration = Duration::from_secs(6);
+/// QUIC: how often a silent path is touched.
+pub const PATH_KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// What is read from one link before it is decoded: one batch of small messages.
+pub const READ_BUFFER_BYTES_MAX: usize = 256 * KIB;
+/// What is written to one link at once.
+pub const WRITE_BYTES_MAX: usize = 128 * KIB;
+/// Dials at once, so that a long list of absent peers does not take all sockets and time.
+pub const DIALS_MAX: usize = 64;
+/// A link of this age ended for a new reason: the next dial comes soon again.
+pub const LINK_LONG: Duration = Duration::from_secs(10);
+/// Frames a minute on one pairing connection, and how many at once.
+pub const PAIR_FRAMES_PER_MINUTE: u32 = 16;
+/// Frames that wait to be written to one stranger.
+pub const PAIR_QUEUE_FRAMES: usize = 8;
+/// How long the last frames of a pairing may take to arrive before it is closed.
+pub const PAIR_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Handshakes a second from one network (/24, /64) or through one relay, and how many at once.
+pub const HANDSHAKES_PER_SOURCE_S: u32 = HANDSHAKES_PER_S / 2;
+/// Networks whose handshakes are counted apart; further ones share the count of all.
+pub const HANDSHAKE_SOURCES_MAX: usize = 1024;
 
 // Node, store and surfaces.
 
@@ -177,5 +206,6 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
+const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");
 const _: () = assert!(PREVIEW_BYTES_MAX < RESULT_BYTES_MAX, "a page holds more than one message");
 const _: () = assert!(READ_BYTES_MAX * 2 <= RESULT_BYTES_MAX, "escaped text still fits a result");

@@ -1,4 +1,34 @@
 //! Links to peers over iroh: what the node tells the net, and what the net tells the node.
+//!
+//! Decides nothing about trust: it keeps one link to each peer that it was told to trust, and
+//! turns away everybody else at four gates, before a byte of theirs is looked at:
+//!
+//! | gate | where | by |
+//! |---|---|---|
+//! | A | before the handshake | rates; a relayed stranger, because the handshake itself would tell it our addresses |
+//! | B | after the handshake | the proven id and the protocol that it asks for |
+//! | C | per connection | hello in time; one link a peer; a task of its own, so that a panic ends nothing else |
+//! | D | per frame | its size before it is read, a deadline for the whole of it |
+//!
+//! Being linked means that the other side's node said hello, not that QUIC connected.
+
+mod accept;
+mod address;
+mod bucket;
+mod endpoint;
+mod framing;
+mod gates;
+mod handle;
+mod keep;
+mod link;
+mod pair;
+mod reader;
+mod shared;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use handle::Net;
 
 use crate::{
     base::{ApproverId, PeerId, Secret},
@@ -30,6 +60,49 @@ pub struct NetConfig {
     pub reach: Reach,
     /// The UDP port to try first; 0 for any.
     pub port: u16,
+}
+
+/// Application error codes that a connection is closed with.
+pub mod code {
+    /// Nothing is wrong; the other side goes away.
+    pub const BYE: u32 = 0;
+    /// Two connections were made at once, and this one lost.
+    pub const DUPLICATE: u32 = 0x10;
+    /// A newer connection took its place.
+    pub const SUPERSEDED: u32 = 0x11;
+    /// Bytes that the protocol does not allow.
+    pub const PROTOCOL: u32 = 0x20;
+    /// Silent for too long, or slower than what is sent to it.
+    pub const SLOW: u32 = 0x21;
+    /// The other side's human ended the trust.
+    pub const REVOKED: u32 = 0x30;
+    /// The other side does not trust this key; also what a stranger is told.
+    pub const NOT_TRUSTED: u32 = 0x403;
+}
+
+/// Why the net could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// A relay of the configuration.
+    #[error("{0:?} is not a relay URL; use https://host in config.toml")]
+    Relay(String),
+    /// No socket, or no way to use it.
+    #[error("the network cannot be used: {0}")]
+    Endpoint(String),
+}
+
+/// Why a frame was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// That link is no more.
+    #[error("the link is gone")]
+    Gone,
+    /// The peer takes frames slower than they are sent; the link was closed.
+    #[error(
+        "{} frames wait to be written; the link was closed",
+        crate::base::limits::SEND_QUEUE_FRAMES
+    )]
+    Full,
 }
 
 /// One life of a connection to a peer. A later one has a higher number.

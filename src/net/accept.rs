@@ -1,0 +1,87 @@
+//! Takes connections in. Each runs in a task of its own from its first packet.
+
+use std::sync::Arc;
+
+use iroh::{
+    Watcher as _,
+    endpoint::{Connection, Incoming},
+};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+
+use super::{NetEvent, gates::Verdict, link, pair, shared::Shared};
+use crate::{
+    base::limits,
+    wire::{ALPN_PAIR, ALPN_PEER},
+};
+
+/// Accepts until the end.
+pub(super) async fn accept(shared: Arc<Shared>) {
+    loop {
+        let incoming = tokio::select! {
+            incoming = shared.endpoint.accept() => incoming,
+            () = shared.cancel.cancelled() => break,
+        };
+        match incoming {
+            Some(incoming) => admit(&shared, incoming),
+            // The endpoint ended, and nobody here ended it.
+            None if !shared.cancel.is_cancelled() => {
+                tracing::error!("the endpoint ended by itself");
+                return shared.emit(NetEvent::Ended).await;
+            }
+            None => break,
+        }
+    }
+    timeout(limits::SHUTDOWN_TIMEOUT, shared.endpoint.close()).await.ok();
+}
+
+fn admit(shared: &Arc<Shared>, incoming: Incoming) {
+    match shared.gate.before_handshake(&incoming) {
+        Verdict::Accept(permit) => {
+            shared.tasks.spawn(serve(Arc::clone(shared), incoming, permit));
+        }
+        Verdict::Retry => {
+            // Who cannot be asked again has answered already, and is too many.
+            if let Err(error) = incoming.retry() {
+                error.into_incoming().refuse();
+            }
+        }
+        Verdict::Refuse => incoming.refuse(),
+    }
+}
+
+async fn serve(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphorePermit) {
+    // Gate B runs in here. Early data is never taken: it could be played back.
+    let Ok(Ok(connection)) = timeout(limits::HELLO_TIMEOUT, incoming.into_future()).await else {
+        return;
+    };
+    drop(permit);
+    route(shared, connection).await;
+}
+
+async fn route(shared: Arc<Shared>, connection: Connection) {
+    match connection.alpn() {
+        ALPN_PEER => link::run(shared, connection, false).await,
+        ALPN_PAIR => pair::serve(shared, connection).await,
+        // No other is offered in the handshake.
+        _ => {}
+    }
+}
+
+/// Tells the node when we can be reached elsewhere, and dials who is down: what failed from
+/// there may work from here.
+pub(super) async fn watch_addresses(shared: Arc<Shared>) {
+    let mut watcher = shared.endpoint.watch_addr();
+    let mut known = shared.addresses();
+    loop {
+        tokio::select! {
+            updated = watcher.updated() => if updated.is_err() { return },
+            () = shared.cancel.cancelled() => return,
+        }
+        let now = shared.addresses();
+        if now != known {
+            known = now;
+            shared.wake_all();
+            shared.emit(NetEvent::AddressesChanged).await;
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Gates A and B: who gets through the handshake.
+//!
+//! A copy of the gate lives inside the endpoint, so it holds no connection and no endpoint.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use iroh::endpoint::{
+    AfterHandshakeOutcome, Connection, EndpointHooks, Incoming, IncomingAddr, VarInt,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use super::{bucket::Bucket, code};
+use crate::{
+    base::{PeerId, limits},
+    wire::{ALPN_PAIR, ALPN_PEER},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A lock that a panic elsewhere does not take away: what it guards is valid at every step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whom the net serves.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    who: Arc<Mutex<Who>>,
+    rates: Arc<Mutex<Rates>>,
+    handshakes: Arc<Semaphore>,
+    pairings: Arc<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct Who {
+    trusted: HashSet<PeerId>,
+    blocked: HashSet<PeerId>,
+    pairing_open: bool,
+}
+
+/// What gate A says about a connection that wants to begin.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Shake hands, holding this until it is done.
+    Accept(OwnedSemaphorePermit),
+    /// Show first that packets reach you there.
+    Retry,
+    /// No.
+    Refuse,
+}
+
+/// Where a connection comes from, as far as its rate goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// A trusted peer, by the id that its relay vouches for: strangers do not use up its share.
+    Peer(PeerId),
+    /// All strangers of one relay.
+    Relay(String),
+    /// An IPv4 /24 or an IPv6 /64.
+    Network(u64),
+}
+
+impl Gate {
+    /// Nobody is trusted, and no pairing is open.
+    pub(super) fn new() -> Self {
+        Self {
+            who: Arc::default(),
+            rates: Arc::new(Mutex::new(Rates::new(Instant::now()))),
+            handshakes: Arc::new(Semaphore::new(limits::HANDSHAKES_MAX)),
+            pairings: Arc::new(Semaphore::new(limits::PAIR_CONNECTIONS_MAX)),
+        }
+    }
+
+    /// From now on `peer` is served, or not. True when that is news.
+    pub(super) fn set_trusted(&self, peer: PeerId, trusted: bool) -> bool {
+        let mut who = lock(&self.who);
+        if trusted { who.trusted.insert(peer) } else { who.trusted.remove(&peer) }
+    }
+
+    /// From now on `peer` may not even pair, or may again.
+    pub(super) fn set_blocked(&self, peer: PeerId, blocked: bool) {
+        let mut who = lock(&self.who);
+        if blocked {
+            who.blocked.insert(peer)
+        } else {
+            who.blocked.remove(&peer)
+        };
+    }
+
+    /// Pairing is served, or not.
+    pub(super) fn set_pairing(&self, open: bool) {
+        lock(&self.who).pairing_open = open;
+    }
+
+    /// Whether `peer` is trusted now.
+    pub(super) fn trusts(&self, peer: &PeerId) -> bool {
+        lock(&self.who).trusted.contains(peer)
+    }
+
+    /// A place for one pairing connection that somebody else dialed.
+    pub(super) fn pairing_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pairings).try_acquire_owned().ok()
+    }
+
+    /// Gate A.
+    pub(super) fn before_handshake(&self, incoming: &Incoming) -> Verdict {
+        let (source, validated) = match incoming.remote_addr() {
+            IncomingAddr::Ip(address) => {
+                (Source::Network(network(address.ip())), incoming.remote_addr_validated())
+            }
+            IncomingAddr::Relay { url, endpoint_id } => {
+                let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
+                let who = lock(&self.who);
+                if who.trusted.contains(&peer) {
+                    (Source::Peer(peer), true)
+                } else if who.may_pair(&peer) {
+                    (Source::Relay(url.to_string()), true)
+                } else {
+                    return Verdict::Refuse;
+                }
+            }
+            // No other transport is configured.
+            IncomingAddr::Custom(_) | _ => return Verdict::Refuse,
+        };
+        let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+            return Verdict::Refuse;
+        };
+        match lock(&self.rates).check(source, validated, Instant::now()) {
+            Rate::Within => Verdict::Accept(permit),
+            Rate::Unproven => Verdict::Retry,
+            Rate::Over => Verdict::Refuse,
+        }
+    }
+
+    /// Gate B. A refusal is the same for everybody and every reason.
+    fn serves(&self, peer: &PeerId, alpn: &[u8]) -> bool {
+        let who = lock(&self.who);
+        match alpn {
+            ALPN_PEER => who.trusted.contains(peer),
+            ALPN_PAIR => who.may_pair(peer) && self.pairings.available_permits() > 0,
+            _ => false,
+        }
+    }
+}
+
+impl Who {
+    fn may_pair(&self, peer: &PeerId) -> bool {
+        self.pairing_open && !self.blocked.contains(peer)
+    }
+}
+
+impl EndpointHooks for Gate {
+    async fn after_handshake<'a>(&'a self, connection: &'a Connection) -> AfterHandshakeOutcome {
+        let peer = PeerId::from_bytes(*connection.remote_id().as_bytes());
+        if connection.side().is_client() || self.serves(&peer, connection.alpn()) {
+            return AfterHandshakeOutcome::Accept;
+        }
+        AfterHandshakeOutcome::Reject {
+            error_code: VarInt::from_u32(code::NOT_TRUSTED),
+            reason: b"not trusted".to_vec(),
+        }
+    }
+}
+
+/// The first 24 bits of an IPv4 address, or the first 64 of an IPv6 one.
+fn network(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
+    }
+}
+
+/// How a handshake stands to the rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rate {
+    Within,
+    /// Many come, and this one has not shown that it is where it says.
+    Unproven,
+    Over,
+}
+
+/// Handshakes lately.
+#[derive(Debug)]
+struct Rates {
+    all: Bucket,
+    sources: HashMap<Source, Bucket>,
+}
+
+impl Rates {
+    fn new(now: Instant) -> Self {
+        let all = Bucket::new(limits::HANDSHAKES_PER_S, SECOND, now);
+        Self { all, sources: HashMap::new() }
+    }
+
+    fn check(&mut self, source: Source, validated: bool, now: Instant) -> Rate {
+        let of_peer = matches!(source, Source::Peer(_));
+        if !of_peer && !validated && self.all.is_low(now) {
+            return Rate::Unproven;
+        }
+        let source = self.source(source, now);
+        if source.is_none_or(|bucket| bucket.take(now)) && (of_peer || self.all.take(now)) {
+            Rate::Within
+        } else {
+            Rate::Over
+        }
+    }
+
+    fn source(&mut self, source: Source, now: Instant) -> Option<&mut Bucket> {
+        if self.sources.len() >= limits::HANDSHAKE_SOURCES_MAX {
+            self.sources.retain(|_, bucket| !bucket.is_full(now));
+        }
+        if self.sources.len() >= limits::HANDSHAKE_SOURCES_MAX {
+            return self.sources.get_mut(&source);
+        }
+        let fresh = || Bucket::new(limits::HANDSHAKES_PER_SOURCE_S, SECOND, now);
+        Some(self.sources.entry(source).or_insert_with(fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_does_not_use_up_what_others_and_trusted_peers_may() {
+        let now = Instant::now();
+        let mut rates = Rates::new(now);
+        let within = |rates: &mut Rates, source: &Source| {
+            (0..100).filter(|_| rates.check(source.clone(), true, now) == Rate::Within).count()
+        };
+        assert_eq!(within(&mut rates, &Source::Network(1)), 10);
+        assert_eq!(rates.check(Source::Network(2), true, now), Rate::Within);
+        assert_eq!(rates.check(Source::Network(2), false, now), Rate::Unproven);
+        assert_eq!(within(&mut rates, &Source::Relay("r".to_owned())), 9, "all: 20 in a second");
+        assert_eq!(within(&mut rates, &Source::Peer(PeerId::from_bytes([1; 32]))), 10);
+    }
+
+    #[test]
+    fn the_table_of_sources_has_a_bound() {
+        let mut now = Instant::now();
+        let mut rates = Rates::new(now);
+        for n in 0..5000 {
+            rates.check(Source::Network(n), true, now);
+            now += Duration::from_micros(10);
+        }
+        assert!(rates.sources.len() <= limits::HANDSHAKE_SOURCES_MAX);
+    }
+
+    #[test]
+    fn networks_are_24_and_64_bits() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("192.0.2.200"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::2:1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn pairing_is_for_the_open_door_alone_and_trust_for_the_trusted() {
+        let (gate, peer) = (Gate::new(), PeerId::from_bytes([1; 32]));
+        assert!(!gate.serves(&peer, ALPN_PAIR) && !gate.serves(&peer, ALPN_PEER));
+        gate.set_trusted(peer, true);
+        assert!(gate.serves(&peer, ALPN_PEER) && !gate.serves(&peer, ALPN_PAIR));
+        gate.set_pairing(true);
+        assert!(gate.serves(&peer, ALPN_PAIR) && !gate.serves(&peer, b"other/1"));
+        let places: Vec<_> = std::iter::from_fn(|| gate.pairing_place()).collect();
+        assert_eq!(places.len(), limits::PAIR_CONNECTIONS_MAX);
+        assert!(!gate.serves(&peer, ALPN_PAIR));
+        drop(places);
+        gate.set_blocked(peer, true);
+        assert!(!gate.serves(&peer, ALPN_PAIR));
+    }
+}

@@ -1,0 +1,217 @@
+//! What the node holds.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use iroh_mdns_address_lookup::{DiscoveryEvent, MdnsAddressLookup};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, SendError, accept,
+    address::AddressRules,
+    endpoint,
+    gates::{Gate, lock},
+    keep::{self, Keeper},
+    link::Item,
+    pair,
+    shared::Shared,
+};
+use crate::{
+    base::{ApproverId, PeerId, limits},
+    wire::PairFrame,
+};
+
+/// A running net. Cloning it gives another handle to the same.
+#[derive(Clone)]
+pub struct Net {
+    shared: Arc<Shared>,
+}
+
+impl Net {
+    /// Opens the endpoint and serves. Every task is one of `tasks` and ends when `cancel` is
+    /// cancelled. Nobody is trusted yet.
+    ///
+    /// # Errors
+    /// A relay that is no URL, or no socket to be had.
+    pub async fn start(
+        config: NetConfig,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+        events: mpsc::Sender<NetEvent>,
+    ) -> Result<Self, NetError> {
+        let rules = AddressRules::of(&config.reach)?;
+        let gate = Gate::new();
+        let bound = endpoint::bind(&config, &rules, &gate).await?;
+        let runtime = (tasks.clone(), cancel.child_token(), events);
+        let shared = Shared::new(bound.endpoint, rules, gate, config.approver, runtime);
+        let shared = Arc::new(shared);
+        tasks.spawn(accept::accept(Arc::clone(&shared)));
+        tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
+        if let Some(mdns) = bound.mdns {
+            tasks.spawn(watch_mdns(Arc::clone(&shared), mdns));
+        }
+        Ok(Self { shared })
+    }
+
+    /// Our id.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        self.shared.me
+    }
+
+    /// Where we can be reached now: relay URLs, then `ip:port`; at most
+    /// [`limits::ADDRESSES_MAX`].
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.shared.addresses()
+    }
+
+    /// The relay that we are at home at.
+    #[must_use]
+    pub fn relay(&self) -> Option<String> {
+        self.shared.endpoint.addr().relay_urls().next().map(ToString::to_string)
+    }
+
+    /// The UDP port of the IPv4 socket; 0 when there is none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let sockets = self.shared.endpoint.bound_sockets();
+        sockets.iter().find(|socket| socket.is_ipv4()).map_or(0, std::net::SocketAddr::port)
+    }
+
+    /// Names our human in every hello from now on.
+    pub fn set_approver(&self, approver: ApproverId) {
+        *lock(&self.shared.approver) = Some(approver);
+    }
+
+    /// Lets `peer` in and keeps one link to it from now on. When it is trusted already, its
+    /// addresses are learned.
+    pub fn trust(&self, peer: PeerId, addresses: Vec<String>) {
+        let shared = &self.shared;
+        let mut keepers = lock(&shared.keepers);
+        if !shared.gate.set_trusted(peer, true) {
+            drop(keepers);
+            return self.learn(&peer, addresses);
+        }
+        let addresses = shared.rules.dialable(&addresses);
+        let keeper = Arc::new(Keeper::new(peer, addresses, shared.cancel.child_token()));
+        keepers.insert(peer, Arc::clone(&keeper));
+        shared.tasks.spawn(keep::keep(Arc::clone(shared), keeper));
+    }
+
+    /// Ends the trust: all its connections are closed with `code` at once, and later handshakes
+    /// are refused.
+    pub fn distrust(&self, peer: &PeerId, code: u32) {
+        let keeper = {
+            let mut keepers = lock(&self.shared.keepers);
+            self.shared.gate.set_trusted(*peer, false);
+            keepers.remove(peer)
+        };
+        if let Some(keeper) = keeper {
+            keeper.cancel.cancel();
+        }
+        self.shared.links.close_all(*peer, code);
+        self.shared.pairs.close_all(*peer, code);
+    }
+
+    /// Refuses a peer even while pairing is open, or no longer does.
+    pub fn set_blocked(&self, peer: &PeerId, blocked: bool) {
+        self.shared.gate.set_blocked(*peer, blocked);
+    }
+
+    /// Takes in fresh addresses of a trusted peer, and dials at once if it is down. An empty list
+    /// changes nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "as `trust` takes them")]
+    pub fn learn(&self, peer: &PeerId, addresses: Vec<String>) {
+        let addresses = self.shared.rules.dialable(&addresses);
+        if let Some(keeper) = self.shared.keeper(peer) {
+            keeper.learn(addresses);
+        }
+        self.dial_now(peer);
+    }
+
+    /// Dials a trusted peer at once if it is down, however long the wait was to be.
+    pub fn dial_now(&self, peer: &PeerId) {
+        if self.shared.links.up(*peer).is_none()
+            && let Some(keeper) = self.shared.keeper(peer)
+        {
+            keeper.wake.notify_one();
+        }
+    }
+
+    /// Hands a frame to the link's writer.
+    ///
+    /// # Errors
+    /// The link is gone, or is closed now because its queue is full.
+    pub fn send(&self, peer: &PeerId, link: LinkId, frame: Outbound) -> Result<(), SendError> {
+        self.shared.links.send(*peer, link, Item::Frame(Box::new(frame)))
+    }
+
+    /// Closes a link at once. While the peer is trusted, it is dialed again.
+    pub fn close(&self, peer: &PeerId, link: LinkId, code: u32) {
+        self.shared.links.close(*peer, link, code);
+    }
+
+    /// How a peer is reached, while it is linked.
+    #[must_use]
+    pub fn path(&self, peer: &PeerId) -> Option<LinkPath> {
+        self.shared.links.path(*peer)
+    }
+
+    /// Serves strangers that pair, or no longer does. Connections that are open stay open.
+    pub fn allow_pairing(&self, open: bool) {
+        self.shared.gate.set_pairing(open);
+    }
+
+    /// Dials once to pair. `PairUp` or `PairDown` without a link follows. A refusal comes after
+    /// `PairUp`, as a `PairDown`.
+    pub fn pair_dial(&self, peer: PeerId, addresses: Vec<String>) {
+        self.shared.tasks.spawn(pair::dial(Arc::clone(&self.shared), peer, addresses));
+    }
+
+    /// Hands a frame to a pairing connection's writer.
+    ///
+    /// # Errors
+    /// The connection is gone, or is closed now because its queue is full.
+    pub fn pair_send(
+        &self,
+        peer: &PeerId,
+        link: LinkId,
+        frame: PairFrame,
+    ) -> Result<(), SendError> {
+        self.shared.pairs.send(*peer, link, frame)
+    }
+
+    /// Ends a pairing connection when the frames that were sent before have arrived.
+    pub fn pair_close(&self, peer: &PeerId, link: LinkId) {
+        self.shared.pairs.remove(*peer, link);
+    }
+
+    /// Closes all connections, so that peers know at once, and the endpoint.
+    pub async fn shutdown(&self) {
+        self.shared.cancel.cancel();
+        timeout(limits::SHUTDOWN_TIMEOUT, self.shared.endpoint.close()).await.ok();
+    }
+}
+
+/// A peer that shows up on the local network is dialed at once.
+async fn watch_mdns(shared: Arc<Shared>, mdns: MdnsAddressLookup) {
+    let mut found = mdns.subscribe().await;
+    loop {
+        let event = tokio::select! {
+            event = found.next() => event,
+            () = shared.cancel.cancelled() => return,
+        };
+        match event {
+            Some(DiscoveryEvent::Discovered { endpoint_info, .. }) => {
+                let peer = PeerId::from_bytes(*endpoint_info.endpoint_id.as_bytes());
+                if let Some(keeper) = shared.keeper(&peer) {
+                    keeper.wake.notify_one();
+                }
+            }
+            Some(_) => {}
+            None => return,
+        }
+    }
+}

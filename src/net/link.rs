@@ -1,0 +1,199 @@
+//! One link of `countersign/1`: hello, then frames until it ends.
+//!
+//! The part that handles what a peer sent runs in a task of its own: if it panics, this link
+//! ends and nothing else does.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    LinkId, NetEvent, Outbound, code, framing,
+    framing::FrameStream,
+    reader::Reader,
+    shared::{Shared, remote},
+    table::Slot,
+};
+use crate::{
+    base::{PeerId, limits},
+    wire::{Frame, Hello},
+};
+
+/// What the writer takes.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// From the node.
+    Frame(Box<Outbound>),
+    /// Are you there?
+    Ping(u64),
+    /// I am.
+    Pong(u64),
+}
+
+/// Runs a connection from its handshake to its end. Nobody else closes it without a reason.
+pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: bool) {
+    let peer = remote(&connection);
+    let gone = CancellationToken::new();
+    match timeout(limits::HELLO_TIMEOUT, meet(&shared, &connection, dialed)).await {
+        Ok(Some(met)) => up(&shared, &connection, (dialed, gone.clone()), met).await,
+        Ok(None) => connection.close(code::PROTOCOL.into(), b"hello"),
+        Err(_) => connection.close(code::SLOW.into(), b"hello"),
+    }
+    note_rejection(&shared, &peer, connection.close_reason().as_ref()).await;
+    // From here on the keeper dials again, and a newer link may be told of.
+    gone.cancel();
+}
+
+/// Says hello and hears it. The dialer opens the one stream there is.
+async fn meet(
+    shared: &Shared,
+    connection: &Connection,
+    dialed: bool,
+) -> Option<((SendStream, FrameStream), Hello)> {
+    let mine = Frame::Hello(shared.hello()?);
+    let (mut send, recv): (SendStream, RecvStream) =
+        if dialed { connection.open_bi().await } else { connection.accept_bi().await }.ok()?;
+    let mut bytes = Vec::new();
+    framing::put(&mut bytes, &mine.encode());
+    send.write_all(&bytes).await.ok()?;
+    let mut recv = FrameStream::new(recv, limits::FRAME_BYTES_MAX);
+    let first = recv.first().await?;
+    match Frame::decode(&first) {
+        Ok(Frame::Hello(hello)) => Some(((send, recv), hello)),
+        Ok(
+            Frame::Ping(_)
+            | Frame::Pong(_)
+            | Frame::Data { .. }
+            | Frame::Ack { .. }
+            | Frame::Unknown(_),
+        )
+        | Err(_) => None,
+    }
+}
+
+/// Both said hello: the link is up, if it is the one that stays.
+async fn up(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    (dialed, gone): (bool, CancellationToken),
+    ((send, recv), hello): ((SendStream, FrameStream), Hello),
+) {
+    let peer = remote(connection);
+    let (queue, queued) = mpsc::channel(limits::SEND_QUEUE_FRAMES);
+    let slot = Slot {
+        connection: connection.clone(),
+        queue: queue.clone(),
+        dialed,
+        since: Instant::now(),
+        gone,
+    };
+    let admitted = shared.links.admit(&shared.me, peer, slot, || shared.gate.trusts(&peer));
+    let (link, former) = match admitted {
+        Ok(admitted) => admitted,
+        Err(code) => return connection.close(code.into(), b"not this one"),
+    };
+    // The node hears of one link at a time.
+    for former in former {
+        former.cancelled().await;
+    }
+    tracing::debug!(peer = %peer.short(), link = link.0, dialed, "link up");
+    shared.emit(NetEvent::LinkUp { peer, link, hello }).await;
+    let reader = Reader::new(Arc::clone(shared), connection.clone(), (peer, link), queue, recv);
+    let body = talk(Arc::clone(shared), connection.clone(), reader, write(send, queued));
+    supervise(shared, connection, (peer, link), body).await;
+}
+
+/// Runs the body in a task of its own and cleans up after it, however it ends.
+pub(super) async fn supervise(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    (peer, link): (PeerId, LinkId),
+    body: impl Future<Output = ()> + Send + 'static,
+) {
+    let ended = shared.tasks.spawn(body).await;
+    connection.close(code::BYE.into(), b"");
+    shared.links.remove(peer, link);
+    tracing::debug!(peer = %peer.short(), link = link.0, failed = ended.is_err(), "link down");
+    shared.emit(NetEvent::LinkDown { peer, link }).await;
+}
+
+async fn talk(
+    shared: Arc<Shared>,
+    connection: Connection,
+    reader: Reader,
+    writer: impl Future<Output = ()> + Send + 'static,
+) {
+    // Beside the reader, so that checking signatures does not delay what leaves. It ends with
+    // the connection.
+    let writer = shared.tasks.spawn(writer);
+    tokio::select! {
+        () = shared.cancel.cancelled() => connection.close(code::BYE.into(), b""),
+        _ = connection.closed() => {}
+        code = reader.run() => connection.close(code.into(), b""),
+        _ = writer => connection.close(code::BYE.into(), b""),
+    }
+}
+
+/// Writes what waits, many frames at once.
+async fn write(mut send: SendStream, mut queued: mpsc::Receiver<Item>) {
+    let mut items = Vec::new();
+    let mut bytes = Vec::new();
+    while queued.recv_many(&mut items, limits::NET_BATCH_FRAMES).await > 0 {
+        for item in items.drain(..) {
+            framing::put(&mut bytes, &encode(item).encode());
+            if bytes.len() >= limits::WRITE_BYTES_MAX {
+                if send.write_all(&bytes).await.is_err() {
+                    return;
+                }
+                bytes.clear();
+            }
+        }
+        if send.write_all(&bytes).await.is_err() {
+            return;
+        }
+        bytes.clear();
+        bytes.shrink_to(limits::WRITE_BYTES_MAX);
+    }
+}
+
+/// The one place where an approval is used up.
+fn encode(item: Item) -> Frame {
+    match item {
+        Item::Ping(nonce) => Frame::Ping(nonce),
+        Item::Pong(nonce) => Frame::Pong(nonce),
+        Item::Frame(frame) => match *frame {
+            Outbound::Data { seq, envelope } => {
+                Frame::Data { seq, envelope: envelope.into_item().bytes().to_vec() }
+            }
+            Outbound::Ack { upto, receipt } => {
+                Frame::Ack { upto, receipt: receipt.map(|r| r.into_item().bytes().to_vec()) }
+            }
+        },
+    }
+}
+
+/// The code, when the other side closed because it does not want us.
+fn rejection(reason: Option<&ConnectionError>) -> Option<u64> {
+    let Some(ConnectionError::ApplicationClosed(close)) = reason else { return None };
+    let code = close.error_code.into_inner();
+    [code::NOT_TRUSTED, code::REVOKED].map(u64::from).contains(&code).then_some(code)
+}
+
+/// Tells the node and the keeper, if the other side does not want us.
+pub(super) async fn note_rejection(
+    shared: &Shared,
+    peer: &PeerId,
+    reason: Option<&ConnectionError>,
+) {
+    let Some(code) = rejection(reason) else { return };
+    tracing::info!(peer = %peer.short(), code, "the peer refuses us");
+    if let Some(keeper) = shared.keeper(peer) {
+        keeper.rejected.store(true, Ordering::Relaxed);
+        shared.emit(NetEvent::Rejected { peer: *peer, code }).await;
+    }
+}
