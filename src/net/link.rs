@@ -181,7 +181,7 @@ fn encode(item: Item) -> Frame {
 fn rejection(reason: Option<&ConnectionError>) -> Option<u64> {
     let Some(ConnectionError::ApplicationClosed(close)) = reason else { return None };
     let code = close.error_code.into_inner();
-    [code::NOT_TRUSTED, code::REVOKED].map(u64::from).contains(&code).then_some(code)
+    [code::NOT_TRUSTED, code::APPROVER_CHANGED].map(u64::from).contains(&code).then_some(code)
 }
 
 /// Tells the node and the keeper, if the other side does not want us.

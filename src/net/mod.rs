@@ -74,8 +74,8 @@ pub mod code {
     pub const PROTOCOL: u32 = 0x20;
     /// Silent for too long, or slower than what is sent to it.
     pub const SLOW: u32 = 0x21;
-    /// The other side's human ended the trust.
-    pub const REVOKED: u32 = 0x30;
+    /// The other side runs under another approver than the consent names.
+    pub const APPROVER_CHANGED: u32 = 0x30;
     /// The other side does not trust this key; also what a stranger is told.
     pub const NOT_TRUSTED: u32 = 0x403;
 }
@@ -220,75 +220,4 @@ pub struct LinkPath {
     pub relayed: bool,
     /// Round trip.
     pub rtt_ms: f64,
-}
-
-/// QUIC application error codes (`SPEC.md` section 6).
-pub mod code {
-    /// An orderly end.
-    pub const BYE: u32 = 0;
-    /// Another connection to the same peer was kept.
-    pub const DUPLICATE: u32 = 0x10;
-    /// A newer connection took this one's place.
-    pub const SUPERSEDED: u32 = 0x11;
-    /// Something that the protocol does not allow.
-    pub const PROTOCOL: u32 = 0x20;
-    /// The other side runs under another approver than the consent names.
-    pub const APPROVER_CHANGED: u32 = 0x30;
-    /// Not a trusted peer, or nobody expected.
-    pub const NOT_TRUSTED: u32 = 0x403;
-}
-
-// STUB
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct NetError;
-#[derive(Debug)]
-pub enum SendError {
-    Gone,
-    Full,
-}
-#[derive(Clone, Debug)]
-pub struct Net;
-#[allow(unused)]
-impl Net {
-    pub async fn start(
-        config: NetConfig,
-        tasks: &tokio_util::task::TaskTracker,
-        cancel: &tokio_util::sync::CancellationToken,
-        events: tokio::sync::mpsc::Sender<NetEvent>,
-    ) -> Result<Net, NetError> {
-        Err(NetError)
-    }
-    pub fn addresses(&self) -> Vec<String> {
-        vec![]
-    }
-    pub fn relay(&self) -> Option<String> {
-        None
-    }
-    pub fn port(&self) -> u16 {
-        0
-    }
-    pub fn trust(&self, peer: PeerId, addresses: Vec<String>) {}
-    pub fn distrust(&self, peer: &PeerId, code: u32) {}
-    pub fn learn(&self, peer: &PeerId, addresses: Vec<String>) {}
-    pub fn dial_now(&self, peer: &PeerId) {}
-    pub fn send(&self, peer: &PeerId, link: LinkId, frame: Outbound) -> Result<(), SendError> {
-        Ok(())
-    }
-    pub fn close(&self, peer: &PeerId, link: LinkId, code: u32) {}
-    pub fn path(&self, peer: &PeerId) -> Option<LinkPath> {
-        None
-    }
-    pub fn allow_pairing(&self, open: bool) {}
-    pub fn pair_dial(&self, peer: PeerId, addresses: Vec<String>) {}
-    pub fn pair_send(
-        &self,
-        peer: &PeerId,
-        link: LinkId,
-        frame: PairFrame,
-    ) -> Result<(), SendError> {
-        Ok(())
-    }
-    pub fn pair_close(&self, peer: &PeerId, link: LinkId) {}
-    pub async fn shutdown(&self) {}
 }

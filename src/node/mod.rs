@@ -16,6 +16,8 @@ mod pairs;
 mod run;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 mod views;
 
 pub use handle::{AgentHandle, NodeHandle};
