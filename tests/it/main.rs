@@ -5,9 +5,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
     clippy::print_stderr,
-    reason = "a test's helpers fail as a test does"
+    reason = "a test's helpers fail as a test does, and take `json!` as it is written"
 )]
 
 mod architecture;
+mod cli;
+mod gate;
+mod mcp;
+mod support;
+mod two_nodes;
 mod wire;

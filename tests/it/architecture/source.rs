@@ -196,7 +196,7 @@ fn body_end(tokens: &[Token]) -> Option<usize> {
 fn comments_and_strings_are_no_code() {
     let texts = |source| tokens(source).into_iter().map(|t| t.text).collect::<Vec<_>>();
     assert_eq!(texts("a // b\n/* c /* d */ e */ f::g"), ["a", "f", "::", "g"]);
-    assert_eq!(texts(r###"x("y\"z", r#"w"v"#, b"u", 't', '\'', s)"###).concat(), "x(,,,,,s)");
+    assert_eq!(texts(r##"x("y\"z", r#"w"v"#, b"u", 't', '\'', s)"##).concat(), "x(,,,,,s)");
     assert_eq!(texts("<'a>(r#type: &'a str)").concat(), "<a>(r#type:&astr)");
 }
 
