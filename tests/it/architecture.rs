@@ -76,7 +76,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_owned();
             if path.is_dir() {
-                if name != "target" && name != ".git" {
+                if !["target", ".git", "__pycache__"].iter().any(|made| name == *made) {
                     folders.push(path);
                 }
             } else if name != ".git" {

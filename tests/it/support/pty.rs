@@ -168,3 +168,15 @@ pub(crate) fn try_approve(home: &Home, id: &str, passphrase: &str) -> Output {
     }
     terminal.finish()
 }
+
+#[test]
+fn a_line_is_typed_only_once_it_is_asked_for_unseen() {
+    let home = Home::empty("nobody", "");
+    let script = "sleep 0.1; printf 'Ready? '; stty -echo; read a; echo; printf 'Again: '; read b; \
+                  stty echo; echo; echo \"said $a, $b\"; exit 7";
+    let mut terminal = Terminal::open_program(&home, &["/bin/sh", "-c", script]);
+    terminal.answer("one");
+    terminal.answer("two");
+    let output = terminal.finish().expect(7);
+    assert_eq!(output.stdout, "Ready? \nAgain: \nsaid one, two\n");
+}
