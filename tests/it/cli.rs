@@ -8,7 +8,11 @@ use countersign::{
 };
 use serde_json::Value;
 
-use crate::support::{Home, Output, alice, bob, knock, pairing::id, pty};
+use crate::support::{
+    Home, Output, alice, bob, knock,
+    pairing::{friends, id},
+    pty,
+};
 
 const PASSPHRASE: &str = "plum tractor sings below the aqueduct";
 
@@ -90,7 +94,7 @@ fn check(home: &Home, table: &[Wrong<'_>]) {
 
 #[test]
 fn wrong_arguments_are_told_with_their_bound_and_the_next_step() {
-    let home = alice();
+    let (home, _bob) = friends();
     let long = "x".repeat(64 * 1024 + 1);
     let name = "n".repeat(33);
     let none = "00".repeat(16);
@@ -98,12 +102,14 @@ fn wrong_arguments_are_told_with_their_bound_and_the_next_step() {
         &home,
         &[
             (&["send", "nobody", "x"], 1, &["nobody", "peers"]),
-            (&["send", "nobody", &long], 2, &["65537", "65536"]),
-            (&["send", "nobody", ""], 2, &["empty"]),
-            (&["send", "nobody", "x", "--expires-hours", "0"], 2, &["720"]),
-            (&["send", "nobody", "x", "--expires-hours", "721"], 2, &["721", "720"]),
+            (&["send", "bob", &long], 2, &["65537", "65536"]),
+            (&["send", "bob", ""], 2, &["empty"]),
+            (&["send", "bob", "x", "--reply-to", "nonsense"], 2, &["nonsense"]),
+            (&["send", "bob", "x", "--reply-to", &none], 1, &[&none]),
+            (&["send", "bob", "x", "--expires-hours", "0"], 2, &["720"]),
+            (&["send", "bob", "x", "--expires-hours", "721"], 2, &["721", "720"]),
             (&["send"], 2, &["usage"]),
-            (&["ask", "nobody", "x", "--wait", "601"], 2, &["601", "600"]),
+            (&["ask", "bob", "x", "--wait", "601"], 2, &["601", "600"]),
             (&["invite", "--expires-minutes", "0"], 2, &["10080"]),
             (&["invite", "--expires-minutes", "10081"], 2, &["10081", "10080"]),
             (&["invite", "--expires-minutes", "-5"], 2, &["-5"]),

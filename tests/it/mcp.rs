@@ -197,7 +197,7 @@ fn what_a_peer_says_arrives_escaped_and_in_a_fence_of_its_own() {
 
 #[test]
 fn errors_say_what_to_do_and_the_session_goes_on() {
-    let home = alice();
+    let (home, _bob) = friends();
     let session = Session::legacy(&home);
     let long = "x".repeat(64 * 1024 + 1);
     let check = |tool: &str, arguments: Value, words: &[&str]| {
@@ -207,9 +207,9 @@ fn errors_say_what_to_do_and_the_session_goes_on() {
         }
     };
     check("peer_send", json!({"to": "nobody", "text": "x"}), &["nobody", "trust_list"]);
-    check("peer_send", json!({"to": "nobody", "text": long}), &["65537", "65536"]);
-    check("peer_send", json!({"to": "nobody", "text": ""}), &["empty"]);
-    check("peer_send", json!({"to": "nobody"}), &["text"]);
+    check("peer_send", json!({"to": "bob", "text": long}), &["65537", "65536"]);
+    check("peer_send", json!({"to": "bob", "text": ""}), &["empty"]);
+    check("peer_send", json!({"to": "bob"}), &["text"]);
     check("peer_send", json!({"to": "bob", "text": "x", "approve": true}), &["approve"]);
     check("peer_send", json!({"to": "bob", "text": "x", "expires_hours": 721}), &["720"]);
     check("peer_send", json!({"to": 7, "text": "x"}), &["7"]);

@@ -37,7 +37,7 @@ fn both_humans_see_the_same_words_and_say_yes_in_any_order() {
     stays("one yes is not enough", A_MOMENT, || {
         alice.peer_state("bob") != "trusted" && bob.peer_state("alice") != "trusted"
     });
-    bob.run(&["send", "alice", "too early"]).expect(1);
+    bob.run(&["send", "alice", "too early"]).expect(3).says(&["requested", "pending"]);
     bob.approve(id(&at_bob));
     trusted(&alice, &bob);
     assert!(alice.pending().is_empty() && bob.pending().is_empty());
