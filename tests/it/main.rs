@@ -1,5 +1,19 @@
 //! One binary for all integration tests: one link, one place to look.
 #![allow(missing_docs, reason = "tests say what they show in their names")]
 #![allow(clippy::disallowed_methods, reason = "tests read the clock and spawn as they need")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    reason = "a test's helpers fail as a test does, and take `json!` as it is written"
+)]
 
+mod architecture;
+mod cli;
+mod gate;
+mod mcp;
+mod support;
+mod two_nodes;
 mod wire;
