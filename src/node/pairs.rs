@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, Connected, ErrorKind, Event, PeerRef, Reply},
     clock,
+    pair_write::PairWrite,
     state::{Answer, Node, PairingEntry, PeerEntry, reply, store_failed, usage},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
         pairing::{self, Me, OpenInvite, Pairing, Step},
     },
     gate::{Item, What},
-    net::LinkId,
+    net::{LinkId, code},
     policy::{self, Action, Verdict},
     store::{
         self, pairings,
@@ -72,7 +73,9 @@ impl Node {
         }
         let known = self.peers.get(&peer);
         let paired = self.pairings.get(&peer).is_some_and(|e| e.pairing.invite == invite.id());
-        if paired || known.is_some_and(|entry| entry.state == PeerState::Trusted) {
+        // A peer that refuses us has ended its side: a new invite begins anew.
+        let holds = |entry: &PeerEntry| entry.state == PeerState::Trusted && !entry.refuses_us;
+        if paired || known.is_some_and(holds) {
             return Ok(Request::Known(peer));
         }
         let requests = self.pairings.values().filter(|e| e.pairing.is_joiner()).count();
@@ -113,6 +116,7 @@ impl Node {
             if let Some(old) = old {
                 pending::remove(db, &old)?;
             }
+            peers::set_state(db, &peer, PeerState::Revoked)?;
             peers::put(db, &peer_row)?;
             pairings::put(db, &stored)?;
             pending::put(db, &pending_row)?;
@@ -127,6 +131,7 @@ impl Node {
             if let Some(old) = old {
                 node.pending.remove(&old);
             }
+            node.net.distrust(&peer, code::NOT_TRUSTED);
             node.peers.insert(peer, entry);
             let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
             node.pairings.insert(peer, PairingEntry { waiting, named, ..new_entry(pairing, id) });
@@ -159,6 +164,7 @@ impl Node {
             created: known.map_or_else(clock::now, |entry| entry.created),
             seen: known.and_then(|entry| entry.seen),
             warning: None,
+            refuses_us: false,
             link: None,
             outbox: Outbox::new(),
             no_room_for: None,
@@ -559,47 +565,6 @@ struct New {
     name: PeerName,
     named: bool,
     blocked: bool,
-}
-
-/// What one frame changes on disk.
-#[derive(Clone)]
-struct PairWrite {
-    pairing: Pairing,
-    asked: Option<(PeerRow, PendingRow)>,
-    trusted: Option<(Consent, ConsentRow)>,
-    finished: bool,
-    note: Option<Note>,
-}
-
-impl PairWrite {
-    fn run(&self, db: &Connection) -> Result<(), store::StoreError> {
-        let now = clock::now();
-        let peer = self.pairing.peer;
-        if self.finished {
-            pairings::remove(db, &peer)?;
-        } else {
-            pairings::put(db, &self.pairing)?;
-        }
-        if let Some((row, pending)) = &self.asked {
-            peers::put(db, row)?;
-            pending::put(db, pending)?;
-            if !self.pairing.is_joiner() {
-                let direction = "in".to_owned();
-                let event = audit::Event::PeerAsked { peer: peer.to_string(), direction };
-                store::audit::append(db, now, &event)?;
-            }
-        }
-        if let Some((_, consent)) = &self.trusted {
-            peers::set_trusted(db, &peer, consent)?;
-            let event = audit::Event::TrustMoved {
-                peer: peer.to_string(),
-                from: if self.pairing.is_joiner() { "requested" } else { "incoming" }.to_owned(),
-                to: PeerState::Trusted.as_str().to_owned(),
-            };
-            store::audit::append(db, now, &event)?;
-        }
-        Ok(())
-    }
 }
 
 fn no_approver() -> ApiError {

@@ -106,6 +106,7 @@ impl Node {
         entry.no_room_for = None;
         entry.seen = Some(now);
         entry.warning = None;
+        entry.refuses_us = false;
         if !hello.addresses.is_empty() {
             entry.addresses.clone_from(&hello.addresses);
         }
@@ -121,6 +122,7 @@ impl Node {
         self.net.close(&peer, link, code::APPROVER_CHANGED);
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.warning = Some(approver_changed(&hello.approver));
+            entry.refuses_us = true;
         }
         self.write(move |db| peers::set_other_approver(db, &peer, &hello.approver), |_, _| ());
         self.handle.tell(Event::PeersChanged);
@@ -145,6 +147,7 @@ impl Node {
             }
             _ => "its node refused the connection",
         };
+        entry.refuses_us = true;
         if entry.warning.is_none() {
             entry.warning = Some(warning.to_owned());
             self.handle.tell(Event::PeersChanged);

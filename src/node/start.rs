@@ -193,6 +193,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
     });
     let compared = consent.is_some_and(|consent| words_compared(consent, approver));
     let trusted = verified.is_ok();
+    let changed_approver = row.other_approver.is_some();
     let changed = row.other_approver.map(|other| approver_changed(&other));
     PeerEntry {
         name: row.name,
@@ -204,6 +205,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         created: row.created,
         seen: row.seen,
         warning: warning.or(changed),
+        refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),
         no_room_for: None,

@@ -48,6 +48,8 @@ pub(super) struct PeerEntry {
     pub(super) created: Timestamp,
     pub(super) seen: Option<Timestamp>,
     pub(super) warning: Option<String>,
+    /// Its node refuses this one: it does not trust it (any more), or sees another approver.
+    pub(super) refuses_us: bool,
     pub(super) link: Option<LinkId>,
     pub(super) outbox: Outbox,
     /// The first message that we had no room for; those behind it must not pass it.

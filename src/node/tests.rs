@@ -41,8 +41,7 @@ async fn side(name: &str) -> Side {
     let sealed = SealedApprover::seal(&Secret::new(seed), &passphrase, &nonces).unwrap();
     keys::create_approver(&home.approver_file(), &sealed).unwrap();
     keys::create_identity(&home.identity_file(), &Secret::new(clock::random())).unwrap();
-    let network =
-        NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
+    let network = NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
     let config = Config { name: ClaimedName::parse(name).unwrap(), network };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     let human = ApproverKey::from_seed(&Secret::new(seed));

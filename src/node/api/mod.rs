@@ -1,0 +1,13 @@
+//! What can be asked of a node, and the shapes of its answers.
+//!
+//! [`AgentRequest`] is all that a model's tools can say. [`HumanRequest`] is for the terminal and
+//! the page; none of its variants counts without the approver's signature where it loosens
+//! anything. The shapes are a contract: fields are added, never renamed.
+
+mod reply;
+mod request;
+mod trouble;
+
+pub use reply::*;
+pub use request::*;
+pub use trouble::*;

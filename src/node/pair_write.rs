@@ -1,0 +1,58 @@
+//! What one step of a pairing changes on disk.
+
+use rusqlite::Connection;
+
+use super::clock;
+use crate::{
+    audit,
+    base::Note,
+    delivery::pairing::Pairing,
+    store::{
+        self, pairings,
+        peers::{self, ConsentRow, PeerRow},
+        pending::{self, PendingRow},
+    },
+    trust::{Consent, PeerState},
+};
+
+/// What one frame changes on disk.
+#[derive(Clone)]
+pub(super) struct PairWrite {
+    pub(super) pairing: Pairing,
+    pub(super) asked: Option<(PeerRow, PendingRow)>,
+    pub(super) trusted: Option<(Consent, ConsentRow)>,
+    pub(super) finished: bool,
+    pub(super) note: Option<Note>,
+}
+
+impl PairWrite {
+    /// Runs in one transaction.
+    pub(super) fn run(&self, db: &Connection) -> Result<(), store::StoreError> {
+        let now = clock::now();
+        let peer = self.pairing.peer;
+        if self.finished {
+            pairings::remove(db, &peer)?;
+        } else {
+            pairings::put(db, &self.pairing)?;
+        }
+        if let Some((row, pending)) = &self.asked {
+            peers::put(db, row)?;
+            pending::put(db, pending)?;
+            if !self.pairing.is_joiner() {
+                let direction = "in".to_owned();
+                let event = audit::Event::PeerAsked { peer: peer.to_string(), direction };
+                store::audit::append(db, now, &event)?;
+            }
+        }
+        if let Some((_, consent)) = &self.trusted {
+            peers::set_trusted(db, &peer, consent)?;
+            let event = audit::Event::TrustMoved {
+                peer: peer.to_string(),
+                from: if self.pairing.is_joiner() { "requested" } else { "incoming" }.to_owned(),
+                to: PeerState::Trusted.as_str().to_owned(),
+            };
+            store::audit::append(db, now, &event)?;
+        }
+        Ok(())
+    }
+}
