@@ -1,8 +1,11 @@
 //! Countersign.
 pub mod audit;
 pub mod base;
+pub mod daemon;
 pub mod gate;
 pub mod identity;
+pub mod ipc;
+pub mod mcp;
 pub mod net;
 pub mod node;
 pub mod policy;
