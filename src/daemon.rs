@@ -1,14 +1,246 @@
-//! Stub: replaced at merge.
-use crate::node::config::Home;
+//! The node as a process: the lock, the socket, its start and its end.
 
-/// Stub.
-#[expect(clippy::unused_async, clippy::missing_errors_doc, reason = "stub")]
-pub async fn run(_: Home) -> anyhow::Result<()> {
-    anyhow::bail!("stub")
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    process::{Child, Command},
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    base::limits::{LOG_BYTES_MAX, NODE_START_TIMEOUT, SHUTDOWN_TIMEOUT},
+    ipc::{Client, ClientError, Listener, SessionStream},
+    mcp::{self, fence},
+    node::{NodeHandle, config::Home},
+};
+
+/// What is logged when `COUNTERSIGN_LOG` does not say: iroh warns of what it then handles itself.
+const LOG_DEFAULT: &str = "warn,iroh::socket=off,iroh_relay=error,noq=error,rmcp=error";
+/// How often something is looked at that tells nobody when it changes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How much of the log an error shows.
+const LOG_TAIL_BYTES: u64 = 2048;
+
+/// Runs the node of `home` in this process until a signal or its own end.
+///
+/// # Errors
+/// When another node runs here, or this one cannot start.
+pub async fn run(home: Home) -> anyhow::Result<()> {
+    log_to_stderr();
+    if let Err(error) = crate::node::guard::close_memory() {
+        tracing::warn!(%error, "other processes of this user may read this one's memory");
+    }
+    run_node(&home, async |tasks, cancel| Ok(crate::node::start(&home, tasks, cancel).await?)).await
 }
 
-/// Stub.
-#[expect(clippy::unused_async, clippy::missing_errors_doc, reason = "stub")]
-pub async fn ensure_running(_: &Home) -> anyhow::Result<()> {
-    anyhow::bail!("stub")
+/// Logs to stderr, as `COUNTERSIGN_LOG` says. A second call changes nothing.
+pub fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init().ok();
+}
+
+async fn run_node<S>(home: &Home, start: S) -> anyhow::Result<()>
+where
+    S: AsyncFnOnce(&TaskTracker, &CancellationToken) -> anyhow::Result<NodeHandle>,
+{
+    let _lock = Lock::take(home).await?;
+    let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+    let served = serve(home, start, &tasks, &cancel).await;
+    cancel.cancel();
+    tasks.close();
+    if timeout(SHUTDOWN_TIMEOUT, tasks.wait()).await.is_err() {
+        let (left, seconds) = (tasks.len(), SHUTDOWN_TIMEOUT.as_secs());
+        tracing::warn!(left, seconds, "some tasks did not end in time");
+    }
+    served
+}
+
+async fn serve<S>(
+    home: &Home,
+    start: S,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> anyhow::Result<()>
+where
+    S: AsyncFnOnce(&TaskTracker, &CancellationToken) -> anyhow::Result<NodeHandle>,
+{
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()]
+        .map(signal)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let node = start(tasks, cancel).await.context("the node cannot start")?;
+    let listener = Listener::bind(home).await?;
+    let agent = node.agent();
+    let ending = cancel.clone();
+    let session = move |stream: SessionStream| {
+        let (agent, ending) = (agent.clone(), ending.clone());
+        async move {
+            let SessionStream { hello, reader, writer, place } = stream;
+            tracing::debug!(pid = hello.pid, "an agent's session began");
+            if let Err(error) = mcp::serve(reader, writer, agent, ending).await {
+                tracing::info!(%error, "an agent's session failed");
+            }
+            drop(place);
+        }
+    };
+    tasks.spawn(listener.serve(node, session, tasks.clone(), cancel.clone()));
+    let any_signal =
+        futures_util::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv())));
+    tokio::select! {
+        _ = any_signal => {}
+        // The node was told to stop, or gave up.
+        () = cancel.cancelled() => {}
+    }
+    Ok(())
+}
+
+/// Held by the one node that runs in a home; the system releases it with the process.
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it. One that is about to end gets the time that an end may take.
+    async fn take(home: &Home) -> anyhow::Result<Self> {
+        let path = home.lock_file();
+        let mut file = private()
+            .read(true)
+            .open(&path)
+            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let until = Instant::now() + SHUTDOWN_TIMEOUT + Duration::from_secs(1);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    if Client::connect(home).await.is_ok() || Instant::now() >= until {
+                        bail!(
+                            "a node runs in {} already: {}",
+                            home.path().display(),
+                            holder(&file)
+                        );
+                    }
+                    sleep(LOOK_EVERY).await;
+                }
+                Err(TryLockError::Error(error)) => return Err(error).context("the lock failed"),
+            }
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(mut file: &File) -> String {
+    let mut text = String::new();
+    // Only for the message: without it the error is as true.
+    file.rewind().and_then(|()| file.take(32).read_to_string(&mut text)).ok();
+    text.trim()
+        .parse::<u32>()
+        .map_or("its process is not known".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// A file of this user alone, made when it is not there.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+/// Makes sure that a node runs in `home`, in the background when none does yet.
+///
+/// # Errors
+/// When the home is not set up, or the node does not come up; then with the end of its log.
+pub async fn ensure_running(home: &Home) -> anyhow::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["node", "--background"]);
+    ensure_running_by(home, command).await
+}
+
+async fn ensure_running_by(home: &Home, mut command: Command) -> anyhow::Result<()> {
+    if is_running(home).await? {
+        return Ok(());
+    }
+    if !home.identity_file().exists() {
+        bail!(
+            "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
+            home.path().display()
+        );
+    }
+    let (log, from) = open_log(home)?;
+    let mut child = command
+        .env("COUNTERSIGN_HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("the node cannot be started")?;
+    let until = Instant::now() + NODE_START_TIMEOUT;
+    loop {
+        let ended = has_ended(&mut child);
+        // In this order: who lost a race against another start ended after the winner answered.
+        if is_running(home).await? {
+            return Ok(());
+        }
+        if ended || Instant::now() >= until {
+            let what = if ended { "ended at once" } else { "does not answer" };
+            bail!("the node was started, but {what}: {}", log_tail(&home.log_file(), from));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn is_running(home: &Home) -> anyhow::Result<bool> {
+    match Client::connect(home).await {
+        Ok(_) => Ok(true),
+        // It ends, or is about to begin.
+        Err(ClientError::NoNode | ClientError::Io(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn has_ended(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+/// The log, to append to, and how long it is now.
+fn open_log(home: &Home) -> anyhow::Result<(File, u64)> {
+    let path = home.log_file();
+    let open = || private().write(false).append(true).open(&path);
+    let log = open().with_context(|| format!("{} cannot be opened", path.display()))?;
+    if log.metadata()?.len() > LOG_BYTES_MAX {
+        log.set_len(0)?;
+    }
+    let length = log.metadata()?.len();
+    Ok((log, length))
+}
+
+/// The end of what was logged since `from`, in one line and without control characters.
+fn log_tail(path: &Path, from: u64) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let start = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES).max(from);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let last: Vec<_> = text.lines().rev().take(5).map(fence::line).collect();
+    if last.is_empty() {
+        return format!("its log {} says nothing", path.display());
+    }
+    last.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }

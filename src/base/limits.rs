@@ -184,10 +184,34 @@ pub const STORE_BATCH_WRITES: usize = 512;
 pub const EVENT_QUEUE: usize = 256;
 /// Connections to the node's socket at once.
 pub const IPC_CLIENTS_MAX: usize = 256;
+/// Agents' sessions among them: the rest stays for the human's own commands.
+pub const IPC_SESSIONS_MAX: usize = IPC_CLIENTS_MAX - 32;
+/// Requests of one client that run at once; more wait in its socket.
+pub const IPC_REQUESTS_MAX: usize = 16;
+/// How long the node may take to answer a command that does not wait for anything.
+pub const IPC_ANSWER_TIMEOUT: Duration = minutes(1);
+/// How long a node that was just started may take until its socket answers.
+pub const NODE_START_TIMEOUT: Duration = Duration::from_secs(10);
+/// The node's log is emptied at a start when it is longer.
+pub const LOG_BYTES_MAX: u64 = 4 * MIB as u64;
 /// One line on the node's socket, and one MCP message.
 pub const LINE_BYTES_MAX: usize = MIB;
 /// A result that a model reads.
 pub const RESULT_BYTES_MAX: usize = 100 * KIB;
+/// Calls of one stdio session that are not answered yet.
+pub const CALLS_MAX: usize = 1024;
+/// Bytes that the stdio process holds for a side that does not read: a few messages.
+pub const PUMP_BYTES_MAX: usize = 4 * LINE_BYTES_MAX;
+/// How long the stdio process waits for last answers once its client is gone.
+pub const STDIO_DRAIN: Duration = Duration::from_millis(500);
+/// How often the stdio process looks for a node that went away, and starts one at most.
+pub const NODE_RETRY: Duration = Duration::from_secs(2);
+/// Resources that one session follows.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+/// How long `peer_ask` waits when nobody said otherwise: several clients give up a call at 60 s.
+pub const ASK_WAIT_DEFAULT: Duration = Duration::from_secs(45);
+/// How often a waiting call reports progress, so that its client knows that it lives.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// Messages on one page of the inbox when nobody said otherwise, and at most.
 pub const PAGE_DEFAULT: u32 = 20;
 /// See [`PAGE_DEFAULT`].

@@ -23,6 +23,7 @@ mod terminal;
 pub use args::Args;
 
 use crate::{
+    daemon,
     ipc::ClientError,
     mcp,
     node::{
@@ -66,6 +67,9 @@ impl Exit {
 /// Runs one command to its end.
 #[must_use]
 pub fn run(args: Args) -> Exit {
+    if matches!(args.command, Command::Mcp) {
+        return mcp().unwrap_or_else(|error| failure(&error));
+    }
     // The node uses both cores; everything else is one question and its answer.
     let mut builder = if matches!(args.command, Command::Node { .. }) {
         tokio::runtime::Builder::new_multi_thread()
@@ -78,6 +82,16 @@ pub fn run(args: Args) -> Exit {
     result.unwrap_or_else(|error| failure(&error))
 }
 
+/// Serves an MCP client at this process's stdin and stdout.
+fn mcp() -> anyhow::Result<Exit> {
+    let home = Home::from_env()?;
+    let start = async || daemon::ensure_running(&home).await.map_err(|e| format!("{e:#}"));
+    Ok(match mcp::stdio::serve(&home, start)? {
+        mcp::stdio::Ended::Clean => Exit::Done,
+        mcp::stdio::Ended::NoNode(_) => Exit::Failed,
+    })
+}
+
 async fn command(args: Args) -> anyhow::Result<Exit> {
     let out = Printer::new(args.json);
     if matches!(args.command, Command::Demo) {
@@ -86,7 +100,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
-        Command::Mcp => mcp::stdio::run(ctx.home).await.map(|()| Exit::Done),
+        Command::Mcp => Ok(Exit::Done), // Taken before: it has a runtime of its own.
         Command::Node { background } => node::node(ctx.home, background).await,
         Command::Status => node::status(&ctx).await,
         Command::Stop => node::stop(&ctx).await,

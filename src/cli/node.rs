@@ -1,6 +1,6 @@
 //! `node`, `status`, `stop` and `whoami`.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::time::Duration;
 
 use super::{
     Ctx, Exit, escape,
@@ -25,14 +25,6 @@ pub(super) async fn node(home: Home, background: bool) -> anyhow::Result<Exit> {
         // the starter took care of that.
         rustix::process::setsid().ok();
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COUNTERSIGN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,countersign=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(!background && std::io::stderr().is_terminal())
-        .try_init()
-        .ok(); // Only fails where a subscriber is set already, and then that one logs.
     daemon::run(home).await?;
     Ok(Exit::Done)
 }

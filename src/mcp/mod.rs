@@ -1,2 +1,20 @@
-//! Stub: replaced at merge.
+//! What a model sees: tools, prompts and resources over MCP, and the fence around peer text.
+//!
+//! It holds a handle that can ask what an agent may ask. Nothing here decides, trusts or loosens.
+
+mod arguments;
+pub mod fence;
+mod prompts;
+mod replay;
+mod resources;
+mod results;
+mod schema;
+mod server;
 pub mod stdio;
+mod tools;
+mod wait;
+
+pub use server::{ServeError, serve};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The node's Unix socket: one hello line says who comes, then a client speaks JSON lines of
+//! `node::api`, and an agent's session is handed on as the stream that it is.
+//!
+//! A connection begins with `{"hello":1,"role":"client","pid":1,"cwd":"/"}`, which the node answers
+//! with `{"hello":1,"pid":2,"version":"0.1.0"}`, or with `{"error":{..}}` and the end. Then
+//! `{"id":1,"request":{..},"wait_seconds":5}` is answered by `{"id":1,"reply":{..}}` or
+//! `{"id":1,"error":{..}}`. What a session says after its hello is not looked at here.
+
+mod client;
+pub mod line;
+mod listener;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{Client, ClientError, open};
+pub use listener::{Listener, ListenerError, SessionStream};
+
+use crate::node::api::{ApiError, Request};
+
+/// The version of this protocol.
+pub const HELLO: u32 = 1;
+
+/// Who comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A command of a person, which asks for one thing after the other.
+    Client,
+    /// An agent's session, which speaks MCP.
+    Mcp,
+}
+
+/// The first line of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`HELLO`].
+    pub hello: u32,
+    /// Who comes.
+    pub role: Role,
+    /// Its process.
+    pub pid: u32,
+    /// The folder that it runs in.
+    pub cwd: PathBuf,
+}
+
+impl Hello {
+    /// This process's.
+    #[must_use]
+    pub fn of(role: Role) -> Self {
+        // A folder that was removed has no name; it is only for people to read.
+        let cwd = std::env::current_dir().unwrap_or_default();
+        Self { hello: HELLO, role, pid: std::process::id(), cwd }
+    }
+}
+
+/// The node's answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// [`HELLO`].
+    pub hello: u32,
+    /// The node's process.
+    pub pid: u32,
+    /// Of countersign, as the node runs it.
+    pub version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    id: u64,
+    request: Request,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wait_seconds: Option<u64>,
+}
+
+/// One answer. `R` is the node's reply on its side, and whatever a client makes of it on the other.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer<R> {
+    /// None where it concerns the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    reply: Option<R>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<ApiError>,
+}
+
+const fn none<R>() -> Option<R> {
+    None
+}
+
+/// A line of JSON. Our own types always serialise.
+fn to_line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! What a tool gives back: everything in the structured part, bounded, with peer text fenced.
+
+use rmcp::model::{CallToolResult, ContentBlock};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::fence::{self, Fence};
+use crate::{
+    base::limits::RESULT_BYTES_MAX,
+    node::api::{
+        ApiError, Connected, Message, MessageLife, MessagePart, Outstanding, Peer, Peers, Sent,
+        Whoami,
+    },
+};
+
+/// Bytes of a result for everything but its list or its text.
+const FRAME_BYTES: usize = 2 * 1024;
+/// Bytes of a result for its list or its text.
+pub(super) const CONTENT_BYTES_MAX: usize = RESULT_BYTES_MAX - FRAME_BYTES;
+
+/// Who this node is, and what waits.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct WhoamiResult {
+    #[serde(flatten)]
+    whoami: Whoami,
+    /// What the human has to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl From<Whoami> for WhoamiResult {
+    fn from(whoami: Whoami) -> Self {
+        let next = if !whoami.approver.set {
+            Some(
+                "approvals are not set up, so every approval waits: ask your human to run \
+                  `countersign init` in a terminal"
+                    .to_owned(),
+            )
+        } else if whoami.waiting > 0 {
+            Some(format!(
+                "{} waiting for your human, who sees them with `countersign pending` in a \
+                 terminal; you cannot approve",
+                whoami.waiting
+            ))
+        } else {
+            None
+        };
+        Self { whoami, next }
+    }
+}
+
+/// What became of a message, and what has to happen next.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SentResult {
+    #[serde(flatten)]
+    pub(super) sent: Sent,
+    /// What has to happen next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next: Option<String>,
+}
+
+impl From<Sent> for SentResult {
+    fn from(sent: Sent) -> Self {
+        let next = match sent.pending.as_deref() {
+            Some(pending) if sent.state == "held" => Some(human_decides(pending)),
+            _ => None,
+        };
+        Self { sent, next }
+    }
+}
+
+/// What a human has to do about `pending`, and that nobody else can.
+pub(super) fn human_decides(pending: &str) -> String {
+    format!(
+        "tell your human: it waits for their decision, by `countersign approve {pending}` in a \
+         terminal (or `countersign deny {pending}`); you cannot approve it, and sending it again \
+         does not help"
+    )
+}
+
+/// One message's life, or all that is held or queued.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct StatusResult {
+    #[serde(flatten)]
+    life: Option<MessageLife>,
+    /// All that is held or queued, when no id was given; oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<MessageLife>>,
+    /// Messages that wait for our human.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<u64>,
+    /// Messages that are on their way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued: Option<u64>,
+    /// Messages that are left out here for their size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<usize>,
+    /// What has to happen next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl From<MessageLife> for StatusResult {
+    fn from(mut life: MessageLife) -> Self {
+        keep_fitting(&mut life.history, Keep::Last);
+        let next = life.pending.as_deref().map(human_decides);
+        Self { next, life: Some(life), ..Self::default() }
+    }
+}
+
+impl From<Outstanding> for StatusResult {
+    fn from(mut all: Outstanding) -> Self {
+        let omitted = keep_fitting(&mut all.messages, Keep::First);
+        let next = (all.held > 0).then(|| {
+            "held messages wait for your human: `countersign pending` in a terminal shows them; \
+             you cannot approve"
+                .to_owned()
+        });
+        let (messages, held, queued) = (Some(all.messages), Some(all.held), Some(all.queued));
+        Self { messages, held, queued, omitted, next, life: None }
+    }
+}
+
+/// Peers, as many as fit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PeersResult {
+    /// By name.
+    peers: Vec<Peer>,
+    /// Peers that are left out here; narrow with `state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<usize>,
+}
+
+impl From<Peers> for PeersResult {
+    fn from(Peers { mut peers }: Peers) -> Self {
+        let omitted = keep_fitting(&mut peers, Keep::First);
+        Self { peers, omitted }
+    }
+}
+
+/// A pending request to connect says who decides.
+pub(super) fn connected(mut connected: Connected) -> Connected {
+    if let Some(pending) = &connected.pending {
+        connected.next = human_decides(pending);
+    }
+    connected
+}
+
+#[derive(Clone, Copy)]
+enum Keep {
+    First,
+    Last,
+}
+
+/// Drops items until the rest fits; how many, if any.
+fn keep_fitting<T: Serialize>(items: &mut Vec<T>, keep: Keep) -> Option<usize> {
+    if matches!(keep, Keep::Last) {
+        items.reverse();
+    }
+    let before = items.len();
+    items.truncate(fitting(items));
+    if matches!(keep, Keep::Last) {
+        items.reverse();
+    }
+    Some(before - items.len()).filter(|omitted| *omitted > 0)
+}
+
+/// How many of `items`, from the first, fit a result once they are escaped.
+pub(super) fn fitting<T: Serialize>(items: &[T]) -> usize {
+    let mut bytes = 0;
+    let fits = |item: &&T| {
+        bytes += json_bytes(&cleaned(item)) + 1;
+        bytes <= CONTENT_BYTES_MAX
+    };
+    items.iter().take_while(fits).count()
+}
+
+fn json_bytes(value: &Value) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
+}
+
+/// Fences what peers wrote in `messages`, all with the same fence.
+pub(super) fn fenced(mut messages: Vec<Message>) -> Vec<Message> {
+    let texts: Vec<_> = messages.iter().map(|message| message.text.as_str()).collect();
+    let fence = Fence::around(&texts);
+    for message in &mut messages {
+        if is_theirs(message) {
+            message.text = fence.enclose(&message.text);
+        }
+    }
+    messages
+}
+
+/// Fences one part of a message, and shortens it so that it fits a result.
+pub(super) fn fenced_part(mut part: MessagePart) -> MessagePart {
+    let message = &mut part.message;
+    let (shown, taken) = fence::block_prefix(&message.text, CONTENT_BYTES_MAX);
+    if taken < message.text.len() {
+        message.truncated = true;
+        part.next_offset = u64::try_from(taken).ok().map(|taken| part.offset + taken);
+    }
+    message.text = if is_theirs(message) {
+        Fence::around(&[shown.as_str()]).enclose_escaped(&shown)
+    } else {
+        shown
+    };
+    part
+}
+
+/// Shortens messages that already count as read and would not fit together.
+pub(super) fn shortened(mut messages: Vec<Message>) -> Vec<Message> {
+    let share = CONTENT_BYTES_MAX / messages.len().max(1) / 2;
+    for message in &mut messages {
+        let (shown, taken) = fence::block_prefix(&message.text, share);
+        message.truncated |= taken < message.text.len();
+        message.text = shown;
+    }
+    messages
+}
+
+fn is_theirs(message: &Message) -> bool {
+    message.untrusted || message.direction != "out"
+}
+
+/// A successful result. Clients show a model the structured part or the text, never both: the
+/// text is a summary, and the same JSON for those that know no other.
+pub(super) fn success(summary: &str, result: &impl Serialize) -> CallToolResult {
+    let structured = cleaned(result);
+    let text = format!("{}\n{structured}", fence::line(summary));
+    let mut answer = CallToolResult::success(vec![ContentBlock::text(text)]);
+    answer.structured_content = Some(structured);
+    answer
+}
+
+/// A failed call: what was wrong, and the next step.
+pub(super) fn failure(error: &ApiError) -> CallToolResult {
+    let ApiError { message, next, .. } = error;
+    let text = format!("{}\nNext: {}", fence::line(message), fence::line(next));
+    CallToolResult::error(vec![ContentBlock::text(text)])
+}
+
+/// As JSON, without a hostile character in any string: only `text` has more than one line.
+pub(super) fn cleaned(result: &impl Serialize) -> Value {
+    // Our own types always serialise.
+    let mut value = serde_json::to_value(result).unwrap_or_default();
+    clean(&mut value, false);
+    value
+}
+
+fn clean(value: &mut Value, lines: bool) {
+    match value {
+        Value::String(text) => *text = if lines { fence::block(text) } else { fence::line(text) },
+        Value::Array(values) => values.iter_mut().for_each(|value| clean(value, false)),
+        Value::Object(fields) => {
+            fields.iter_mut().for_each(|(key, value)| clean(value, key == "text"));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

@@ -1,0 +1,298 @@
+//! One session: what it is told at its start, and where each of its requests goes.
+
+use std::{
+    collections::BTreeSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use futures_util::FutureExt as _;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler, ServiceExt as _,
+    handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    },
+    service::{RequestContext, ServerInitializeError, SubscriptionContext},
+    transport::async_rw::AsyncRwTransport,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    fence, prompts,
+    resources::{self, Resource},
+    results::failure,
+    tools,
+    wait::Call,
+};
+use crate::{
+    base::limits::{LINE_BYTES_MAX, SUBSCRIPTIONS_MAX},
+    node::{
+        AgentHandle,
+        api::{ApiError, ErrorKind},
+    },
+};
+
+/// What a model is told of the tools together, in fewer than 2 KB.
+pub(super) const INSTRUCTIONS: &str = include_str!("instructions.md");
+
+/// The lists are the same for as long as the program is.
+const LISTS_TTL_MS: u64 = 3_600_000;
+
+static TOOLS: OnceLock<Arc<ToolRouter<Server>>> = OnceLock::new();
+
+/// A session that ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It never began: the client spoke no version of MCP.
+    #[error("the session did not begin: {0}")]
+    Handshake(Box<ServerInitializeError>),
+    /// Its task died.
+    #[error("the session died: {0}")]
+    Died(#[from] tokio::task::JoinError),
+}
+
+/// Serves one session until its client leaves or `cancel`.
+///
+/// # Errors
+/// When the client speaks no MCP.
+pub async fn serve<R, W>(
+    reader: R,
+    writer: W,
+    node: AgentHandle,
+    cancel: CancellationToken,
+) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let tools = TOOLS.get_or_init(|| Arc::new(tools::router()));
+    serve_tools(reader, writer, Server::new(node, Arc::clone(tools), cancel)).await
+}
+
+/// As [`serve`], with other tools.
+pub(super) async fn serve_tools<R, W>(
+    reader: R,
+    writer: W,
+    server: Server,
+) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let transport =
+        AsyncRwTransport::new_server(reader, writer).with_max_line_length(LINE_BYTES_MAX);
+    let running = match server.clone().serve_with_ct(transport, server.ending.clone()).await {
+        Ok(running) => running,
+        // A client that only asked what there is, or a shutdown.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            return Ok(());
+        }
+        Err(error) => return Err(ServeError::Handshake(Box::new(error))),
+    };
+    let peer = running.peer().clone();
+    tokio::select! {
+        ended = running.waiting() => ended.map(drop).map_err(ServeError::from),
+        never = resources::follow(&server, &peer) => match never {},
+    }
+}
+
+/// A session's handler. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) node: AgentHandle,
+    tools: Arc<ToolRouter<Self>>,
+    ending: CancellationToken,
+    followed: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Server {
+    pub(super) fn new(
+        node: AgentHandle,
+        tools: Arc<ToolRouter<Self>>,
+        ending: CancellationToken,
+    ) -> Self {
+        Self { node, tools, ending, followed: Arc::default() }
+    }
+
+    pub(super) fn call(&self, context: RequestContext<RoleServer>) -> Call<'_> {
+        Call { node: &self.node, context, ending: &self.ending }
+    }
+
+    /// The resources that a legacy session follows.
+    pub(super) fn followed(&self) -> BTreeSet<String> {
+        self.with_followed(|uris| uris.clone())
+    }
+
+    fn with_followed<T>(&self, work: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+        // A set of strings is whole whatever happened to its last holder.
+        work(&mut self.followed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// rmcp answers nothing when a handler panics, so the client would wait for its own timeout. The
+/// work stays in the task that rmcp gave it: its progress is routed by that task.
+async fn caught<T>(what: &str, work: impl Future<Output = T>) -> Result<T, ApiError> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| {
+        tracing::error!(what, "a handler panicked");
+        let message = format!("{what} broke inside countersign; its effect is not known");
+        let next = "do not repeat it; look with peer_status, and tell your human";
+        ApiError::new(ErrorKind::Failed, message, next)
+    })
+}
+
+/// For requests whose errors are JSON-RPC's.
+async fn answered<T>(
+    what: &str,
+    work: impl Future<Output = Result<T, ErrorData>>,
+) -> Result<T, ErrorData> {
+    let broken = |error: ApiError| ErrorData::internal_error(error.to_string(), None);
+    caught(what, work).await.map_err(broken).and_then(|done| done)
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_resources_list_changed()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
+        let this = Implementation::new("countersign", env!("CARGO_PKG_VERSION"));
+        ServerConfig::new(capabilities)
+            .with_server_info(this.with_title("Countersign"))
+            .with_instructions(INSTRUCTIONS.trim_end())
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let list = ListToolsResult::with_all_items(self.tools.list_all());
+        Ok(list.with_ttl_ms(LISTS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.tools.get(name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let name = request.name.clone();
+        if self.tools.get(&name).is_none() {
+            let message = format!("Unknown tool: {}", fence::line(&name));
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        let work = self.tools.call(ToolCallContext::new(self, request, context));
+        caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let list = ListPromptsResult::with_all_items(prompts::list());
+        Ok(list.with_ttl_ms(LISTS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(&request.name, request.arguments.as_ref()).map(Into::into)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        answered("completion", prompts::complete(&self.node, &request)).await
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let list = ListResourcesResult::with_all_items(resources::list());
+        Ok(list.with_ttl_ms(LISTS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let list = ListResourceTemplatesResult::with_all_items(resources::templates());
+        Ok(list.with_ttl_ms(LISTS_TTL_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        answered("reading", resources::read(&self.node, &request.uri)).await.map(Into::into)
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Resource::parse(&request.uri).ok_or_else(|| resources::not_found(&request.uri))?;
+        self.with_followed(|uris| {
+            if uris.len() >= SUBSCRIPTIONS_MAX && !uris.contains(&request.uri) {
+                let message = format!("{SUBSCRIPTIONS_MAX} subscriptions are the limit");
+                return Err(ErrorData::invalid_params(message, None));
+            }
+            uris.insert(request.uri);
+            Ok(())
+        })
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.with_followed(|uris| uris.remove(&request.uri));
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        asked: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        let mut accepted = asked.clone();
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.retain(|uri| Resource::parse(uri).is_some());
+            uris.truncate(SUBSCRIPTIONS_MAX);
+        }
+        Some(accepted)
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        tokio::select! {
+            () = subscription.cancelled() => Ok(()),
+            () = self.ending.cancelled() => Ok(()),
+            never = resources::listen(&self.node, &subscription) => match never {},
+        }
+    }
+}

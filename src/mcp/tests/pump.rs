@@ -1,0 +1,203 @@
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::support::*;
+use crate::{
+    base::limits::LINE_BYTES_MAX,
+    ipc::{self, SessionStream},
+    mcp::{serve, stdio},
+    node::config::Home,
+};
+
+/// Starts nodes, all with the same store, and can end the one that runs.
+#[derive(Clone)]
+struct Starter {
+    home: Home,
+    fake: Fake,
+    running: Arc<Mutex<Option<CancellationToken>>>,
+    starts: Arc<AtomicUsize>,
+}
+
+impl Starter {
+    async fn start(&self) -> Result<(), String> {
+        self.starts.fetch_add(1, Ordering::SeqCst);
+        let listener = ipc::Listener::bind(&self.home).await.map_err(|e| e.to_string())?;
+        let (cancel, agent) = (CancellationToken::new(), self.fake.node.agent());
+        let ending = cancel.clone();
+        let session = move |SessionStream { reader, writer, .. }: SessionStream| {
+            let (agent, ending) = (agent.clone(), ending.clone());
+            async move { serve(reader, writer, agent, ending).await.unwrap() }
+        };
+        let node = self.fake.node.clone();
+        tokio::spawn(listener.serve(node, session, TaskTracker::new(), cancel.clone()));
+        *self.running.lock().unwrap() = Some(cancel);
+        Ok(())
+    }
+
+    fn kill(&self) {
+        self.running.lock().unwrap().take().unwrap().cancel();
+    }
+}
+
+struct Agent {
+    lines: BufReader<ReadHalf<DuplexStream>>,
+    writer: WriteHalf<DuplexStream>,
+}
+
+impl Agent {
+    async fn say(&mut self, message: Value) {
+        self.writer.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        timeout(Duration::from_secs(10), self.lines.read_line(&mut line)).await.unwrap().unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
+    }
+
+    /// The next message that answers `id`.
+    async fn answer(&mut self, id: u64) -> Value {
+        loop {
+            let message = self.hear().await;
+            if message.get("id") == Some(&json!(id)) {
+                return message;
+            }
+        }
+    }
+
+    async fn initialize(&mut self) -> Value {
+        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/early" })).await;
+        let params = json!({
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" },
+        });
+        self.say(json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }))
+            .await;
+        let answer = self.answer(0).await;
+        self.say(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+        answer
+    }
+
+    async fn call(&mut self, id: u64, tool: &str, arguments: Value) {
+        let params = json!({ "name": tool, "arguments": arguments });
+        self.say(json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params }))
+            .await;
+    }
+}
+
+type Pumping = JoinHandle<std::io::Result<stdio::Ended>>;
+
+fn pump(
+    home: &Home,
+    start: impl AsyncFn() -> Result<(), String> + 'static,
+) -> (Agent, tokio::task::LocalSet, Pumping) {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (lines, writer) = tokio::io::split(ours);
+    let (input, output) = tokio::io::split(theirs);
+    let (local, home) = (tokio::task::LocalSet::new(), home.clone());
+    let ended = local.spawn_local(async move { stdio::run(&home, input, output, start).await });
+    (Agent { lines: BufReader::new(lines), writer }, local, ended)
+}
+
+fn starter(folder: &tempfile::TempDir) -> Starter {
+    let home = Home::at(folder.path()).unwrap();
+    let (running, starts) = (Arc::default(), Arc::default());
+    Starter { home, fake: Fake::new(), running, starts }
+}
+
+#[tokio::test]
+async fn a_session_outlives_its_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let starter = starter(&folder);
+    let starting = starter.clone();
+    let (mut agent, local, ended) = pump(&starter.home, async move || starting.start().await);
+    let story = async {
+        let hello = agent.initialize().await;
+        assert_eq!(hello["result"]["serverInfo"]["name"], "countersign");
+        let follow = json!({ "uri": "countersign://inbox" });
+        let subscribe =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": follow });
+        agent.say(subscribe).await;
+        agent.answer(1).await;
+        agent.call(2, "peer_inbox", json!({ "wait_seconds": 600 })).await;
+        while starter.fake.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        starter.kill();
+        let lost = agent.answer(2).await;
+        assert_eq!(lost["error"]["code"], -32000);
+        assert!(lost["error"]["message"].as_str().unwrap().contains("peer_status"));
+        agent.call(3, "peer_whoami", none()).await;
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|m: &Value| m.get("id") != Some(&json!(3))) {
+            heard.push(agent.hear().await);
+        }
+        assert_eq!(heard.last().unwrap()["result"]["structuredContent"]["name"], "Alice");
+        assert_eq!(heard[0]["method"], "notifications/tools/list_changed");
+        assert_eq!(heard.len(), 4, "no replayed answer is seen: {heard:?}");
+        assert_eq!(starter.starts.load(Ordering::SeqCst), 2);
+        starter.fake.arrive(message("msg_1", "bob", "x"));
+        assert_eq!(agent.hear().await["params"]["uri"], "countersign://inbox");
+        agent.writer.shutdown().await.unwrap();
+        ended.await.unwrap().unwrap()
+    };
+    assert_eq!(local.run_until(story).await, stdio::Ended::Clean);
+}
+
+#[tokio::test]
+async fn without_a_node_every_request_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path()).unwrap();
+    const WHY: &str = "run: countersign init --name NAME in a terminal";
+    let (mut agent, local, ended) = pump(&home, async || Err(WHY.to_owned()));
+    let story = async {
+        for id in 0..3 {
+            agent.say(json!({ "jsonrpc": "2.0", "id": id, "method": "initialize" })).await;
+            let answer = agent.answer(id).await;
+            assert_eq!(answer["error"], json!({ "code": -32000, "message": WHY }));
+        }
+        let begun = Instant::now();
+        agent.writer.shutdown().await.unwrap();
+        let ended = ended.await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_millis(400));
+        ended
+    };
+    assert_eq!(local.run_until(story).await, stdio::Ended::NoNode(WHY.to_owned()));
+}
+
+#[tokio::test]
+async fn a_message_over_the_bound_is_answered_and_the_session_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let starter = starter(&folder);
+    let starting = starter.clone();
+    let (mut agent, local, ended) = pump(&starter.home, async move || starting.start().await);
+    let story = async {
+        agent.initialize().await;
+        agent
+            .call(7, "peer_send", json!({ "to": "bob", "text": "x".repeat(LINE_BYTES_MAX) }))
+            .await;
+        let answer = agent.answer(7).await;
+        let text = answer["error"]["message"].as_str().unwrap();
+        assert!(text.contains("1048576"), "{text}");
+        // The client leaves during a call: its process does not stay for it.
+        agent.call(8, "peer_inbox", json!({ "wait_seconds": 600 })).await;
+        let begun = Instant::now();
+        agent.writer.shutdown().await.unwrap();
+        ended.await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_millis(1500));
+    };
+    local.run_until(story).await;
+}

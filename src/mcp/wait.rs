@@ -1,0 +1,113 @@
+//! Calls that wait: they report progress, and end when their client gives up.
+
+use std::time::Duration;
+
+use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant, interval_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    base::limits::PROGRESS_EVERY,
+    node::{
+        AgentHandle,
+        api::{AgentRequest, ApiError, ErrorKind, Event, MessageLife, Reply},
+    },
+};
+
+/// The call that something is done for.
+pub(super) struct Call<'a> {
+    pub(super) node: &'a AgentHandle,
+    pub(super) context: RequestContext<RoleServer>,
+    /// The session ends.
+    pub(super) ending: &'a CancellationToken,
+}
+
+impl Call<'_> {
+    /// Does `work`, which takes up to `wait`, and tells the client every few seconds.
+    ///
+    /// # Errors
+    /// What `work` gives, or that the call was given up.
+    pub(super) async fn waiting<T>(
+        &self,
+        wait: Duration,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let given_up = || {
+            let next = "call peer_inbox to see what came meanwhile";
+            ApiError::new(ErrorKind::Failed, "the call was cancelled", next)
+        };
+        tokio::pin!(work);
+        let begun = Instant::now();
+        let mut ticks = interval_at(begun + PROGRESS_EVERY, PROGRESS_EVERY);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = self.context.ct.cancelled() => return Err(given_up()),
+                () = self.ending.cancelled() => return Err(given_up()),
+                _ = ticks.tick() => self.report(begun.elapsed(), wait).await,
+            }
+        }
+    }
+
+    async fn report(&self, passed: Duration, wait: Duration) {
+        let Some(token) = self.context.meta.get_progress_token() else { return };
+        let message = format!("waiting, {} of {} s", passed.as_secs(), wait.as_secs());
+        let progress = ProgressNotificationParam::new(token, passed.as_secs_f64())
+            .with_total(wait.as_secs_f64())
+            .with_message(message);
+        // A client that cannot be told is about to cancel.
+        self.context.peer.notify_progress(progress).await.ok();
+    }
+}
+
+/// The life of the message `id` once nothing more can come of it.
+///
+/// # Errors
+/// What the node answers.
+pub(super) async fn ended(node: &AgentHandle, id: &str) -> Result<MessageLife, ApiError> {
+    let mut events = node.events();
+    loop {
+        let life = life(node, id).await?;
+        if matches!(life.state.as_str(), "denied" | "refused" | "expired") {
+            return Ok(life);
+        }
+        loop {
+            match events.recv().await {
+                Ok(Event::MessageChanged { message }) if message == id => break,
+                Err(RecvError::Lagged(_)) => break,
+                // The node is gone: whoever waits besides hears of it.
+                Err(RecvError::Closed) => std::future::pending().await,
+                Ok(
+                    Event::MessageChanged { .. }
+                    | Event::Arrived { .. }
+                    | Event::PeersChanged
+                    | Event::PendingChanged,
+                ) => {}
+            }
+        }
+    }
+}
+
+/// The life of the message `id`.
+///
+/// # Errors
+/// What the node answers.
+pub(super) async fn life(node: &AgentHandle, id: &str) -> Result<MessageLife, ApiError> {
+    let Reply::Message(life) = node.ask(AgentRequest::Message { id: id.to_owned() }).await? else {
+        return Err(unexpected());
+    };
+    Ok(life)
+}
+
+/// The node gave another kind of answer than was asked for.
+pub(super) fn unexpected() -> ApiError {
+    ApiError::new(
+        ErrorKind::Failed,
+        "the node gave another kind of answer",
+        "tell your human; this is a fault in countersign",
+    )
+}
