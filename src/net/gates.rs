@@ -112,31 +112,34 @@ impl Gate {
 
     /// Gate A.
     pub(super) fn before_handshake(&self, incoming: &Incoming) -> Verdict {
-        let (source, validated) = match incoming.remote_addr() {
-            IncomingAddr::Ip(address) => {
-                (Source::Network(network(address.ip())), incoming.remote_addr_validated())
-            }
-            IncomingAddr::Relay { url, endpoint_id } => {
-                let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
-                let who = lock(&self.who);
-                if who.trusted.contains(&peer) {
-                    (Source::Peer(peer), true)
-                } else if who.may_pair(&peer) {
-                    (Source::Relay(url.to_string()), true)
-                } else {
-                    return Verdict::Refuse;
-                }
-            }
-            // No other transport is configured.
-            IncomingAddr::Custom(_) | _ => return Verdict::Refuse,
-        };
+        let Some(source) = self.source(incoming.remote_addr()) else { return Verdict::Refuse };
         let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
             return Verdict::Refuse;
         };
-        match lock(&self.rates).check(source, validated, Instant::now()) {
+        // What comes through a relay cannot say that it comes from elsewhere.
+        let is_proven = !matches!(source, Source::Network(_)) || incoming.remote_addr_validated();
+        match lock(&self.rates).check(source, is_proven, Instant::now()) {
             Rate::Within => Verdict::Accept(permit),
             Rate::Unproven => Verdict::Retry,
             Rate::Over => Verdict::Refuse,
+        }
+    }
+
+    /// Whose rate a connection counts in; `None` for whom there is nothing here. A relay says
+    /// whose packets it carries, and shaking hands with a stranger would tell it our addresses.
+    fn source(&self, address: IncomingAddr) -> Option<Source> {
+        let (url, endpoint_id) = match address {
+            IncomingAddr::Ip(address) => return Some(Source::Network(network(address.ip()))),
+            IncomingAddr::Relay { url, endpoint_id } => (url, endpoint_id),
+            // No other transport is configured.
+            IncomingAddr::Custom(_) | _ => return None,
+        };
+        let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
+        let who = lock(&self.who);
+        if who.trusted.contains(&peer) {
+            Some(Source::Peer(peer))
+        } else {
+            who.may_pair(&peer).then(|| Source::Relay(url.to_string()))
         }
     }
 
@@ -262,6 +265,25 @@ mod tests {
         assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::2:1"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    }
+
+    #[test]
+    fn a_relayed_stranger_is_refused_before_the_handshake_unless_pairing_is_open() {
+        let (gate, key) = (Gate::new(), iroh::SecretKey::from_bytes(&[1; 32]).public());
+        let address =
+            IncomingAddr::Relay { url: "https://relay.example".parse().unwrap(), endpoint_id: key };
+        let peer = PeerId::from_bytes(*key.as_bytes());
+        let source = || gate.source(address.clone());
+        assert_eq!(source(), None);
+        gate.set_pairing(true);
+        assert!(matches!(source(), Some(Source::Relay(_))));
+        gate.set_blocked(peer, true);
+        assert_eq!(source(), None);
+        gate.set_trusted(peer, true);
+        gate.set_pairing(false);
+        assert_eq!(source(), Some(Source::Peer(peer)));
+        gate.set_trusted(peer, false);
+        assert_eq!(source(), None);
     }
 
     #[test]
