@@ -11,11 +11,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LinkId, NetEvent,
-    bucket::Bucket,
-    code, framing,
+    LinkId, NetEvent, code, framing,
     framing::FrameStream,
     keep::connect,
+    rates::Bucket,
     shared::{Shared, close, remote},
     table::Slot,
 };
