@@ -145,3 +145,34 @@ fn transport() -> QuicTransportConfig {
         .default_path_keep_alive_interval(limits::PATH_KEEP_ALIVE)
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{base::Secret, net::Reach};
+
+    #[test]
+    fn every_mode_is_one_that_iroh_takes() {
+        let own = vec!["https://relay.example".to_owned(), "http://localhost:3340".to_owned()];
+        for reach in [
+            Reach::Loopback,
+            Reach::Lan,
+            Reach::Internet { relays: None },
+            Reach::Internet { relays: Some(Vec::new()) },
+            Reach::Internet { relays: Some(own) },
+        ] {
+            let rules = AddressRules::of(&reach).unwrap();
+            let seed = Secret::new([1; 32]);
+            let config = NetConfig { seed, approver: None, reach, port: 0 };
+            builder(&config, &rules, &Gate::new(), 4000).unwrap();
+        }
+    }
+
+    #[test]
+    fn no_relay_is_used_that_the_configuration_does_not_name() {
+        let relay: RelayUrl = "https://relay.example".parse().unwrap();
+        let used = relay_mode(Some(std::slice::from_ref(&relay))).relay_map();
+        assert_eq!(used.urls::<Vec<RelayUrl>>(), [relay]);
+        assert!(relay_mode(Some(&[])).relay_map().is_empty());
+    }
+}

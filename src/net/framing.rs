@@ -150,7 +150,9 @@ mod tests {
         let sizes = [0, 1, 7, 4096, 5000, 60_000, limits::FRAME_BYTES_MAX, 3];
         let frames: Vec<Vec<u8>> = (1..).zip(sizes).map(|(n, size)| vec![n; size]).collect();
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| put(&mut bytes, frame));
+        for frame in &frames {
+            put(&mut bytes, frame);
+        }
         for step in [1, 3, 1200, 100_000, usize::MAX] {
             let mut buffer = FrameBuffer::new(limits::FRAME_BYTES_MAX);
             assert_eq!(arrive(&mut buffer, &bytes, step), frames, "{step}");
@@ -172,7 +174,9 @@ mod tests {
     fn a_burst_grows_the_buffer_to_its_bound_and_silence_shrinks_it() {
         let mut buffer = FrameBuffer::new(limits::FRAME_BYTES_MAX);
         let mut bytes = Vec::new();
-        (0..2000).for_each(|_| put(&mut bytes, &[7; 1024]));
+        for _ in 0..2000 {
+            put(&mut bytes, &[7; 1024]);
+        }
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let space = buffer.space();

@@ -3,10 +3,8 @@
 //! A copy of the gate lives inside the endpoint, so it holds no connection and no endpoint.
 
 use std::{
-    collections::{HashMap, HashSet},
-    net::IpAddr,
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use iroh::endpoint::{
@@ -17,13 +15,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{bucket::Bucket, code};
+use super::{
+    code,
+    rates::{Rate, Rates, Source, network},
+};
 use crate::{
     base::{PeerId, limits},
     wire::{ALPN_PAIR, ALPN_PEER},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A lock that a panic elsewhere does not take away: what it guards is valid at every step.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,17 +54,6 @@ pub(super) enum Verdict {
     Retry,
     /// No.
     Refuse,
-}
-
-/// Where a connection comes from, as far as its rate goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Source {
-    /// A trusted peer, by the id that its relay vouches for: strangers do not use up its share.
-    Peer(PeerId),
-    /// All strangers of one relay.
-    Relay(String),
-    /// An IPv4 /24 or an IPv6 /64.
-    Network(u64),
 }
 
 impl Gate {
@@ -112,31 +100,34 @@ impl Gate {
 
     /// Gate A.
     pub(super) fn before_handshake(&self, incoming: &Incoming) -> Verdict {
-        let (source, validated) = match incoming.remote_addr() {
-            IncomingAddr::Ip(address) => {
-                (Source::Network(network(address.ip())), incoming.remote_addr_validated())
-            }
-            IncomingAddr::Relay { url, endpoint_id } => {
-                let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
-                let who = lock(&self.who);
-                if who.trusted.contains(&peer) {
-                    (Source::Peer(peer), true)
-                } else if who.may_pair(&peer) {
-                    (Source::Relay(url.to_string()), true)
-                } else {
-                    return Verdict::Refuse;
-                }
-            }
-            // No other transport is configured.
-            IncomingAddr::Custom(_) | _ => return Verdict::Refuse,
-        };
+        let Some(source) = self.source(incoming.remote_addr()) else { return Verdict::Refuse };
         let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
             return Verdict::Refuse;
         };
-        match lock(&self.rates).check(source, validated, Instant::now()) {
+        // What comes through a relay cannot say that it comes from elsewhere.
+        let is_proven = !matches!(source, Source::Network(_)) || incoming.remote_addr_validated();
+        match lock(&self.rates).check(source, is_proven, Instant::now()) {
             Rate::Within => Verdict::Accept(permit),
             Rate::Unproven => Verdict::Retry,
             Rate::Over => Verdict::Refuse,
+        }
+    }
+
+    /// Whose rate a connection counts in; `None` for whom there is nothing here. A relay says
+    /// whose packets it carries, and shaking hands with a stranger would tell it our addresses.
+    fn source(&self, address: IncomingAddr) -> Option<Source> {
+        let (url, endpoint_id) = match address {
+            IncomingAddr::Ip(address) => return Some(Source::Network(network(address.ip()))),
+            IncomingAddr::Relay { url, endpoint_id } => (url, endpoint_id),
+            // No other transport is configured.
+            IncomingAddr::Custom(_) | _ => return None,
+        };
+        let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
+        let who = lock(&self.who);
+        if who.trusted.contains(&peer) {
+            Some(Source::Peer(peer))
+        } else {
+            who.may_pair(&peer).then(|| Source::Relay(url.to_string()))
         }
     }
 
@@ -170,98 +161,27 @@ impl EndpointHooks for Gate {
     }
 }
 
-/// The first 24 bits of an IPv4 address, or the first 64 of an IPv6 one.
-fn network(ip: IpAddr) -> u64 {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(u64::MAX),
-    }
-}
-
-/// How a handshake stands to the rates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rate {
-    Within,
-    /// Many come, and this one has not shown that it is where it says.
-    Unproven,
-    Over,
-}
-
-/// Handshakes lately.
-#[derive(Debug)]
-struct Rates {
-    all: Bucket,
-    sources: HashMap<Source, Bucket>,
-}
-
-impl Rates {
-    fn new(now: Instant) -> Self {
-        let all = Bucket::new(limits::HANDSHAKES_PER_S, SECOND, now);
-        Self { all, sources: HashMap::new() }
-    }
-
-    fn check(&mut self, source: Source, validated: bool, now: Instant) -> Rate {
-        let of_peer = matches!(source, Source::Peer(_));
-        if !of_peer && !validated && self.all.is_low(now) {
-            return Rate::Unproven;
-        }
-        let source = self.source(source, now);
-        if source.is_none_or(|bucket| bucket.take(now)) && (of_peer || self.all.take(now)) {
-            Rate::Within
-        } else {
-            Rate::Over
-        }
-    }
-
-    fn source(&mut self, source: Source, now: Instant) -> Option<&mut Bucket> {
-        if self.sources.len() >= limits::HANDSHAKE_SOURCES_MAX {
-            self.sources.retain(|_, bucket| !bucket.is_full(now));
-        }
-        if self.sources.len() >= limits::HANDSHAKE_SOURCES_MAX {
-            return self.sources.get_mut(&source);
-        }
-        let fresh = || Bucket::new(limits::HANDSHAKES_PER_SOURCE_S, SECOND, now);
-        Some(self.sources.entry(source).or_insert_with(fresh))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_network_does_not_use_up_what_others_and_trusted_peers_may() {
-        let now = Instant::now();
-        let mut rates = Rates::new(now);
-        let within = |rates: &mut Rates, source: &Source| {
-            (0..100).filter(|_| rates.check(source.clone(), true, now) == Rate::Within).count()
-        };
-        assert_eq!(within(&mut rates, &Source::Network(1)), 10);
-        assert_eq!(rates.check(Source::Network(2), true, now), Rate::Within);
-        assert_eq!(rates.check(Source::Network(2), false, now), Rate::Unproven);
-        assert_eq!(within(&mut rates, &Source::Relay("r".to_owned())), 9, "all: 20 in a second");
-        assert_eq!(within(&mut rates, &Source::Peer(PeerId::from_bytes([1; 32]))), 10);
-    }
-
-    #[test]
-    fn the_table_of_sources_has_a_bound() {
-        let mut now = Instant::now();
-        let mut rates = Rates::new(now);
-        for n in 0..5000 {
-            rates.check(Source::Network(n), true, now);
-            now += Duration::from_micros(10);
-        }
-        assert!(rates.sources.len() <= limits::HANDSHAKE_SOURCES_MAX);
-    }
-
-    #[test]
-    fn networks_are_24_and_64_bits() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("192.0.2.1"), of("192.0.2.200"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
-        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::2:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    fn a_relayed_stranger_is_refused_before_the_handshake_unless_pairing_is_open() {
+        let (gate, key) = (Gate::new(), iroh::SecretKey::from_bytes(&[1; 32]).public());
+        let address =
+            IncomingAddr::Relay { url: "https://relay.example".parse().unwrap(), endpoint_id: key };
+        let peer = PeerId::from_bytes(*key.as_bytes());
+        let source = || gate.source(address.clone());
+        assert_eq!(source(), None);
+        gate.set_pairing(true);
+        assert!(matches!(source(), Some(Source::Relay(_))));
+        gate.set_blocked(peer, true);
+        assert_eq!(source(), None);
+        gate.set_trusted(peer, true);
+        gate.set_pairing(false);
+        assert_eq!(source(), Some(Source::Peer(peer)));
+        gate.set_trusted(peer, false);
+        assert_eq!(source(), None);
     }
 
     #[test]

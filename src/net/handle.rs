@@ -25,7 +25,7 @@ use crate::{
 /// A running net. Cloning it gives another handle to the same.
 #[derive(Clone)]
 pub struct Net {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Net {

@@ -16,7 +16,7 @@ use super::{
     LinkId, NetEvent, Outbound, code, framing,
     framing::FrameStream,
     reader::Reader,
-    shared::{Shared, remote},
+    shared::{Shared, close, remote},
     table::Slot,
 };
 use crate::{
@@ -41,8 +41,8 @@ pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: boo
     let gone = CancellationToken::new();
     match timeout(limits::HELLO_TIMEOUT, meet(&shared, &connection, dialed)).await {
         Ok(Some(met)) => up(&shared, &connection, (dialed, gone.clone()), met).await,
-        Ok(None) => connection.close(code::PROTOCOL.into(), b"hello"),
-        Err(_) => connection.close(code::SLOW.into(), b"hello"),
+        Ok(None) => close(&connection, code::PROTOCOL),
+        Err(_) => close(&connection, code::SLOW),
     }
     note_rejection(&shared, &peer, connection.close_reason().as_ref()).await;
     // From here on the keeper dials again, and a newer link may be told of.
@@ -95,7 +95,7 @@ async fn up(
     let admitted = shared.links.admit(&shared.me, peer, slot, || shared.gate.trusts(&peer));
     let (link, former) = match admitted {
         Ok(admitted) => admitted,
-        Err(code) => return connection.close(code.into(), b"not this one"),
+        Err(code) => return close(connection, code),
     };
     // The node hears of one link at a time.
     for former in former {
@@ -116,7 +116,7 @@ pub(super) async fn supervise(
     body: impl Future<Output = ()> + Send + 'static,
 ) {
     let ended = shared.tasks.spawn(body).await;
-    connection.close(code::BYE.into(), b"");
+    close(connection, code::BYE);
     shared.links.remove(peer, link);
     tracing::debug!(peer = %peer.short(), link = link.0, failed = ended.is_err(), "link down");
     shared.emit(NetEvent::LinkDown { peer, link }).await;
@@ -132,10 +132,10 @@ async fn talk(
     // the connection.
     let writer = shared.tasks.spawn(writer);
     tokio::select! {
-        () = shared.cancel.cancelled() => connection.close(code::BYE.into(), b""),
+        () = shared.cancel.cancelled() => close(&connection, code::BYE),
         _ = connection.closed() => {}
-        code = reader.run() => connection.close(code.into(), b""),
-        _ = writer => connection.close(code::BYE.into(), b""),
+        code = reader.run() => close(&connection, code),
+        _ = writer => close(&connection, code::BYE),
     }
 }
 

@@ -14,7 +14,6 @@
 
 mod accept;
 mod address;
-mod bucket;
 mod endpoint;
 mod framing;
 mod gates;
@@ -22,6 +21,7 @@ mod handle;
 mod keep;
 mod link;
 mod pair;
+mod rates;
 mod reader;
 mod shared;
 mod table;

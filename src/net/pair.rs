@@ -11,12 +11,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LinkId, NetEvent,
-    bucket::Bucket,
-    code, framing,
+    LinkId, NetEvent, code, framing,
     framing::FrameStream,
     keep::connect,
-    shared::{Shared, remote},
+    rates::Bucket,
+    shared::{Shared, close, remote},
     table::Slot,
 };
 use crate::{
@@ -45,7 +44,7 @@ pub(super) async fn dial(shared: Arc<Shared>, peer: PeerId, addresses: Vec<Strin
 /// Serves a connection that a stranger dialed, if it speaks at once.
 pub(super) async fn serve(shared: Arc<Shared>, connection: Connection) {
     let Some(_place) = shared.gate.pairing_place() else {
-        return connection.close(code::NOT_TRUSTED.into(), b"not trusted");
+        return close(&connection, code::NOT_TRUSTED);
     };
     let begin = async {
         let (send, recv) = connection.accept_bi().await.ok()?;
@@ -56,8 +55,8 @@ pub(super) async fn serve(shared: Arc<Shared>, connection: Connection) {
     };
     match timeout(limits::HELLO_TIMEOUT, begin).await {
         Ok(Some((streams, first))) => run(&shared, &connection, streams, Some(first)).await,
-        Ok(None) => connection.close(code::PROTOCOL.into(), b""),
-        Err(_) => connection.close(code::SLOW.into(), b""),
+        Ok(None) => close(&connection, code::PROTOCOL),
+        Err(_) => close(&connection, code::SLOW),
     }
 }
 
@@ -78,7 +77,7 @@ async fn run(
     // Its own task: a panic there ends this pairing connection and nothing else.
     let body = shared.tasks.spawn(body);
     let stop = body_and_writer(shared, connection, body, write(send, queued)).await;
-    connection.close(stop.into(), b"");
+    close(connection, stop);
     shared.pairs.remove(peer, link);
     shared.emit(NetEvent::PairDown { peer, link: Some(link) }).await;
 }

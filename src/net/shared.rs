@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicU64},
 };
 
-use iroh::{Endpoint, EndpointAddr, EndpointId, TransportAddr};
+use iroh::{Endpoint, EndpointAddr, EndpointId, TransportAddr, endpoint::Connection};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -106,6 +106,14 @@ impl Shared {
 }
 
 /// The proven id at the other end.
-pub(super) fn remote(connection: &iroh::endpoint::Connection) -> PeerId {
+pub(super) fn remote(connection: &Connection) -> PeerId {
     PeerId::from_bytes(*connection.remote_id().as_bytes())
+}
+
+/// Closes a connection, unless it is closed: the first reason is the true one, and iroh would
+/// put this one over it.
+pub(super) fn close(connection: &Connection, code: u32) {
+    if connection.close_reason().is_none() {
+        connection.close(code.into(), b"");
+    }
 }

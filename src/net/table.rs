@@ -13,7 +13,7 @@ use iroh::endpoint::Connection;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkId, LinkPath, SendError, code, gates::lock};
+use super::{LinkId, LinkPath, SendError, code, gates::lock, shared::close};
 use crate::base::{PeerId, limits};
 
 /// One connection that is up.
@@ -54,7 +54,7 @@ impl<T> Table<T> {
     pub(super) fn replace(&self, peer: PeerId, slot: Slot<T>) -> LinkId {
         let mut slots = lock(&self.slots);
         for (_, old) in slots.range(all(peer)).filter(|(_, old)| old.dialed == slot.dialed) {
-            old.connection.close(code::SUPERSEDED.into(), b"superseded");
+            close(&old.connection, code::SUPERSEDED);
         }
         let link = self.next_link();
         slots.insert((peer, link), slot);
@@ -93,7 +93,7 @@ impl<T> Table<T> {
         slots.insert((peer, link), slot);
         drop(slots);
         for (connection, _) in &former {
-            connection.close(code::SUPERSEDED.into(), b"superseded");
+            close(connection, code::SUPERSEDED);
         }
         Ok((link, former.into_iter().map(|(_, gone)| gone).collect()))
     }
@@ -111,23 +111,35 @@ impl<T> Table<T> {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(SendError::Gone),
             Err(mpsc::error::TrySendError::Full(_)) => {
-                slot.connection.close(code::SLOW.into(), b"slow");
+                close(&slot.connection, code::SLOW);
                 Err(SendError::Full)
             }
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        lock(&self.slots).len()
+    }
+
+    /// The connection that is up with `peer`.
+    #[cfg(test)]
+    pub(super) fn connection(&self, peer: PeerId) -> Option<Connection> {
+        lock(&self.slots).range(all(peer)).next_back().map(|(_, slot)| slot.connection.clone())
+    }
+
     /// Closes one connection at once.
     pub(super) fn close(&self, peer: PeerId, link: LinkId, code: u32) {
         if let Some(slot) = lock(&self.slots).get(&(peer, link)) {
-            slot.connection.close(code.into(), b"closed");
+            close(&slot.connection, code);
         }
     }
 
     /// Closes all connections with `peer` at once.
     pub(super) fn close_all(&self, peer: PeerId, code: u32) {
         for (_, slot) in lock(&self.slots).range(all(peer)) {
-            slot.connection.close(code.into(), b"closed");
+            close(&slot.connection, code);
         }
     }
 

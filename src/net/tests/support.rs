@@ -1,0 +1,201 @@
+//! Alice, Bob and Mallory: nets of their own, and a raw endpoint that follows no rules.
+
+use std::time::Duration;
+
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey,
+    endpoint::{Connection, ConnectionError, PortmapperConfig, presets},
+};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    base::{ApproverId, MessageId, MessageText, PeerId, Secret, Timestamp, limits},
+    gate,
+    identity::{ApproverKey, IdentityKey},
+    net::{Inbound, LinkId, Net, NetConfig, NetEvent, Outbound, Reach},
+    wire::{Body, Draft, Frame, Header, Hello, Kind, frame},
+};
+
+/// Longer than any test waits when all is well.
+pub(super) const LONG: Duration = Duration::from_secs(25);
+
+/// One person's node, as far as the net goes.
+pub(super) struct Party {
+    pub(super) net: Net,
+    pub(super) key: IdentityKey,
+    pub(super) events: mpsc::Receiver<NetEvent>,
+    pub(super) tasks: TaskTracker,
+    pub(super) cancel: CancellationToken,
+}
+
+/// A human's key, the same for everybody: the net does not look at it.
+pub(super) fn approver() -> ApproverId {
+    ApproverKey::from_seed(&Secret::new([9; 32])).id()
+}
+
+/// The key made of `seed`.
+pub(super) fn key(seed: u8) -> IdentityKey {
+    IdentityKey::from_seed(&Secret::new([seed; 32]))
+}
+
+impl Party {
+    /// Starts one, on any port.
+    pub(super) async fn start(seed: u8) -> Self {
+        Self::start_at(seed, 0).await
+    }
+
+    /// Starts one.
+    pub(super) async fn start_at(seed: u8, port: u16) -> Self {
+        let (sender, events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let config = NetConfig {
+            seed: Secret::new([seed; 32]),
+            approver: Some(approver()),
+            reach: Reach::Loopback,
+            port,
+        };
+        let net = Net::start(config, &tasks, &cancel, sender).await.unwrap();
+        Self { net, key: key(seed), events, tasks, cancel }
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> PeerId {
+        self.net.id()
+    }
+
+    /// Trusts and knows where.
+    pub(super) fn trust(&self, other: &Self) {
+        self.net.trust(other.id(), other.net.addresses());
+    }
+
+    /// The next event.
+    pub(super) async fn next(&mut self) -> NetEvent {
+        timeout(LONG, self.events.recv()).await.expect("an event in time").expect("the net runs")
+    }
+
+    /// Waits for the link with `peer`, whatever comes before.
+    pub(super) async fn up(&mut self, peer: PeerId) -> LinkId {
+        loop {
+            if let NetEvent::LinkUp { peer: who, link, hello } = self.next().await
+                && who == peer
+            {
+                assert_eq!(hello.approver, approver());
+                return link;
+            }
+        }
+    }
+
+    /// Waits for the end of `link`, whatever comes before.
+    pub(super) async fn down(&mut self, link: LinkId) {
+        loop {
+            if matches!(self.next().await, NetEvent::LinkDown { link: which, .. } if which == link)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Nothing is waiting to be told.
+    pub(super) fn heard_nothing(&mut self) -> bool {
+        self.events.try_recv().is_err()
+    }
+
+    /// A message to `peer`, approved as the policy says.
+    pub(super) fn message(&self, peer: PeerId, seq: u64, text: &str) -> Outbound {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&seq.to_be_bytes());
+        let header = Header {
+            kind: Kind::Text,
+            id: MessageId::from_bytes(id),
+            sender: self.id(),
+            recipient: peer,
+            created: Timestamp::from_ms(1_000),
+            expires: Timestamp::from_ms(2_000),
+            thread: None,
+            reply_to: None,
+        };
+        let body = Body::Text(MessageText::parse(text).unwrap());
+        let envelope = Draft { header, body }.seal(&self.key).unwrap();
+        let envelope = gate::outgoing(envelope, &self.id(), None).unwrap();
+        Outbound::Data { seq, envelope }
+    }
+
+    /// The next `count` frames of `link`, in their order.
+    pub(super) async fn frames(&mut self, link: LinkId, count: usize) -> Vec<Inbound> {
+        let mut all = Vec::new();
+        while all.len() < count {
+            if let NetEvent::Frames { link: which, frames, .. } = self.next().await {
+                assert_eq!(which, link);
+                assert!(frames.len() <= limits::NET_BATCH_FRAMES);
+                all.extend(frames);
+            }
+        }
+        all
+    }
+
+    /// Says goodbye, and waits until every task has ended.
+    pub(super) async fn stop(self) {
+        self.net.shutdown().await;
+        self.tasks.close();
+        timeout(LONG, self.tasks.wait()).await.expect("every task ends");
+        assert!(!self.cancel.is_cancelled(), "the token is the daemon's");
+    }
+}
+
+/// Waits until `test` holds.
+pub(super) async fn until(test: impl Fn() -> bool) {
+    let poll = async {
+        while !test() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, poll).await.expect("it comes to hold");
+}
+
+/// An endpoint that nobody keeps to the rules.
+pub(super) async fn raw(seed: u8) -> Endpoint {
+    Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(&[seed; 32]))
+        .relay_mode(RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled)
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
+/// Dials `party` from a raw endpoint.
+pub(super) async fn connect(from: &Endpoint, party: &Party, alpn: &[u8]) -> Connection {
+    let id = EndpointId::from_bytes(party.id().as_bytes()).unwrap();
+    let address = format!("127.0.0.1:{}", party.net.port()).parse().unwrap();
+    let address = EndpointAddr::new(id).with_ip_addr(address);
+    timeout(LONG, from.connect(address, alpn)).await.unwrap().unwrap()
+}
+
+/// The code that the other side closed with.
+pub(super) async fn closed(connection: &Connection) -> u64 {
+    match timeout(LONG, connection.closed()).await.expect("it is closed") {
+        ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
+        other => panic!("{other}"),
+    }
+}
+
+/// A frame with its length.
+pub(super) fn framed(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&length.to_be_bytes(), bytes].concat()
+}
+
+/// A hello that nothing is wrong with.
+pub(super) fn hello() -> Vec<u8> {
+    let hello = Hello { approver: approver(), features: Vec::new(), addresses: Vec::new() };
+    framed(&frame::Frame::Hello(hello).encode())
+}
+
+/// An acknowledgement that nothing is wrong with.
+pub(super) fn ack(upto: u64) -> Vec<u8> {
+    framed(&Frame::Ack { upto, receipt: None }.encode())
+}
