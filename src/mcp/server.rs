@@ -72,7 +72,8 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let tools = TOOLS.get_or_init(|| Arc::new(tools::router()));
-    serve_tools(reader, writer, Server::new(node, Arc::clone(tools), cancel)).await
+    let session = cancel.child_token();
+    serve_tools(reader, writer, Server::new(node, Arc::clone(tools), session)).await
 }
 
 /// As [`serve`], with other tools.

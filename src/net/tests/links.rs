@@ -119,12 +119,12 @@ async fn two_that_dial_at_once_end_up_with_one_link() {
 async fn the_end_of_trust_closes_at_once_and_refuses_later() {
     let (mut alice, mut bob, [there, back]) = settled().await;
     let began = Instant::now();
-    alice.net.distrust(&bob.id(), code::REVOKED);
+    alice.net.distrust(&bob.id(), code::NOT_TRUSTED);
     alice.down(there).await;
     bob.down(back).await;
     assert!(began.elapsed() < Duration::from_secs(2));
     let NetEvent::Rejected { peer, code } = bob.next().await else { panic!("a rejection") };
-    assert_eq!((peer, code), (alice.id(), u64::from(code::REVOKED)));
+    assert_eq!((peer, code), (alice.id(), u64::from(code::NOT_TRUSTED)));
     // Bob is stubborn.
     bob.net.learn(&alice.id(), alice.net.addresses());
     let NetEvent::Rejected { code, .. } = bob.next().await else { panic!("a rejection") };
