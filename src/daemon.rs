@@ -244,3 +244,97 @@ fn log_tail(path: &Path, from: u64) -> String {
     }
     last.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::ipc::{self, Role, line::Line};
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path()).unwrap();
+        (folder, home)
+    }
+
+    /// A node that answers nothing, and the way to end it.
+    async fn run_idle(home: &Home, stop: CancellationToken) -> anyhow::Result<()> {
+        let (node, _questions) = NodeHandle::channel();
+        run_node(home, async |tasks, cancel| {
+            let cancel = cancel.clone();
+            tasks.spawn(async move {
+                stop.cancelled().await;
+                cancel.cancel();
+            });
+            Ok(node)
+        })
+        .await
+    }
+
+    async fn until_it_runs(home: &Home) {
+        while !is_running(home).await.unwrap() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_node_runs_in_a_home_and_the_next_one_may_when_it_ended() {
+        let (_folder, home) = home();
+        let stop = CancellationToken::new();
+        let story = async {
+            until_it_runs(&home).await;
+            let error = run_idle(&home, CancellationToken::new()).await.unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("already: process {}", std::process::id())),
+                "{error}"
+            );
+            ensure_running(&home).await.unwrap();
+            stop.cancel();
+        };
+        let (ended, ()) = tokio::join!(run_idle(&home, stop.clone()), story);
+        ended.unwrap();
+        assert!(!home.socket_file().exists());
+        let again = CancellationToken::new();
+        let story = async {
+            until_it_runs(&home).await;
+            again.cancel();
+        };
+        tokio::join!(run_idle(&home, again.clone()), story).0.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_agent_reaches_its_tools_through_the_socket() {
+        let (_folder, home) = home();
+        let stop = CancellationToken::new();
+        let story = async {
+            until_it_runs(&home).await;
+            let (mut lines, mut writer) = ipc::open(&home, Role::Mcp).await.unwrap();
+            let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+            writer.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+            let Some(Line::Whole(line)) = lines.next().await.unwrap() else { panic!() };
+            assert!(String::from_utf8(line).unwrap().contains("\"name\":\"countersign\""));
+            stop.cancel();
+            while lines.next().await.unwrap().is_some() {}
+        };
+        tokio::join!(run_idle(&home, stop.clone()), story).0.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_home_that_is_not_set_up_is_told_so() {
+        let (_folder, home) = home();
+        let error = ensure_running(&home).await.unwrap_err().to_string();
+        assert!(error.contains("countersign init --name NAME"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_dies_at_once_leaves_the_end_of_its_log() {
+        let (_folder, home) = home();
+        std::fs::write(home.identity_file(), "x").unwrap();
+        std::fs::write(home.log_file(), "of an earlier start\n").unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r"printf 'one\nno port\033[2J\n' >&2; exit 1"]);
+        let error = ensure_running_by(&home, command).await.unwrap_err().to_string();
+        assert_eq!(error, "the node was started, but ended at once: one | no port\\u{1b}[2J");
+    }
+}

@@ -91,7 +91,7 @@ impl Listener {
     }
 
     /// Serves clients from `node`, and hands each agent's session to `session`, until `cancel`.
-    /// Then the socket is removed.
+    /// Then the socket is removed. A session ends by itself on the same token.
     pub async fn serve<S, F>(
         self,
         node: NodeHandle,
@@ -112,10 +112,8 @@ impl Listener {
             let (node, session, sessions) = (node.clone(), session.clone(), Arc::clone(&sessions));
             let cancel = cancel.clone();
             tasks.spawn(async move {
-                let guest = Guest { node, sessions };
-                let served = guest.serve(stream, session);
-                let ended = cancel.run_until_cancelled(served).await;
-                if let Some(Err(error)) = ended {
+                let guest = Guest { node, sessions, cancel };
+                if let Err(error) = guest.serve(stream, session).await {
                     tracing::debug!(%error, "a connection to the socket ended");
                 }
                 drop(place);
@@ -157,6 +155,7 @@ fn error_line(id: Option<u64>, error: ApiError) -> Vec<u8> {
 struct Guest {
     node: NodeHandle,
     sessions: Arc<Semaphore>,
+    cancel: CancellationToken,
 }
 
 impl Guest {
@@ -177,7 +176,8 @@ impl Guest {
         match hello.role {
             Role::Client => {
                 writer.write_all(&welcome).await?;
-                answer_all(&self.node, &mut lines, &mut writer).await
+                let answered = answer_all(&self.node, &mut lines, &mut writer);
+                self.cancel.run_until_cancelled(answered).await.unwrap_or(Ok(()))
             }
             Role::Mcp => {
                 let Ok(place) = self.sessions.try_acquire_owned() else {

@@ -26,11 +26,10 @@ pub(super) struct Nothing {}
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
-    /// A line your human sees when the invite is used
+    /// Your human sees it when the invite is used
     #[schemars(length(max = 200))]
     note: Option<String>,
-    /// Default 1440
-    #[schemars(range(min = 1, max = 10080))]
+    #[schemars(range(min = 1, max = 10080), extend("default" = 1440))]
     expires_minutes: Option<u64>,
 }
 
@@ -45,7 +44,7 @@ impl Invite {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connect {
-    /// The whole invite, countersign1...
+    /// countersign1...
     #[schemars(length(max = 4096))]
     pub(super) invite: String,
     /// What to call the peer: a-z 0-9 . _ -
@@ -61,15 +60,13 @@ pub(super) struct Connect {
 pub(super) struct SendText {
     /// Peer name or id
     to: String,
-    /// Plain text, at most 65536 bytes
+    /// At most 65536 bytes
     #[schemars(length(min = 1, max = 65536))]
     text: String,
-    /// Id of the message this answers
+    /// Message id
     reply_to: Option<String>,
-    /// Conversation to continue
     thread: Option<String>,
-    /// Give up after; default 168
-    #[schemars(range(min = 1, max = 720))]
+    #[schemars(range(min = 1, max = 720), extend("default" = 168))]
     expires_hours: Option<u64>,
 }
 
@@ -87,11 +84,10 @@ impl SendText {
 pub(super) struct Ask {
     /// Peer name or id
     pub(super) to: String,
-    /// Plain text, at most 65536 bytes
+    /// At most 65536 bytes
     #[schemars(length(min = 1, max = 65536))]
     pub(super) text: String,
-    /// Default 45
-    #[schemars(range(min = 0, max = 600))]
+    #[schemars(range(max = 600), extend("default" = 45))]
     wait_seconds: Option<u64>,
 }
 
@@ -108,17 +104,16 @@ impl Ask {
 pub(super) struct List {
     /// Only from this peer
     from: Option<String>,
-    /// Only this conversation, both directions
+    /// Only this conversation
     thread: Option<String>,
     /// Only with this text
     query: Option<String>,
-    /// Only what you have not seen; default true when you wait
+    /// Only what you have not seen
     unread: Option<bool>,
-    /// If there is nothing, wait for a message; default 0
-    #[schemars(range(min = 0, max = 600))]
+    /// If none is unread, wait for one
+    #[schemars(range(max = 600))]
     wait_seconds: Option<u64>,
-    /// Default 20
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 100), extend("default" = 20))]
     limit: Option<u64>,
     /// `next_cursor` of the last page
     cursor: Option<String>,
@@ -145,7 +140,6 @@ impl List {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
-    /// Message id
     pub(super) id: String,
     /// `next_offset` of the last part
     pub(super) offset: Option<u64>,
@@ -154,14 +148,12 @@ pub(super) struct Read {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Status {
-    /// Message id; without it, all that is held or queued
     pub(super) id: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    /// Only peers in this state
     pub(super) state: Option<PeerState>,
 }
 
@@ -170,7 +162,7 @@ pub(super) struct Filter {
 pub(super) struct Revoke {
     /// Peer name or id
     pub(super) peer: String,
-    /// Also refuse every new request of theirs
+    /// Refuse new requests too
     pub(super) block: Option<bool>,
 }
 

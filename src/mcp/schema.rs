@@ -3,28 +3,28 @@
 
 use std::sync::Arc;
 
-use rmcp::{
-    handler::server::common::{schema_for_output, schema_for_type},
-    model::JsonObject,
-};
-use schemars::JsonSchema;
+use rmcp::model::JsonObject;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
 /// The schema of a tool's arguments.
-pub(super) fn of_arguments<T: JsonSchema + 'static>() -> Arc<JsonObject> {
-    portable(&schema_for_type::<T>())
+pub(super) fn of_arguments<T: JsonSchema>() -> Arc<JsonObject> {
+    portable::<T>(SchemaSettings::draft2020_12())
 }
 
 /// The schema of a tool's result.
-pub(super) fn of_result<T: JsonSchema + 'static>() -> Arc<JsonObject> {
-    portable(&schema_for_output::<T>())
+pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
+    portable::<T>(SchemaSettings::draft2020_12().for_serialize())
 }
 
-fn portable(schema: &JsonObject) -> Arc<JsonObject> {
-    let mut schema = schema.clone();
+fn portable<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
+    let settings = settings.with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
     for noise in ["title", "description"] {
         schema.remove(noise);
     }
+    schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
     // A client may refuse all tools when one's schema has no type at its root.
     schema.insert("type".to_owned(), "object".into());
     simplify(&mut schema);
@@ -39,6 +39,10 @@ fn simplify(schema: &mut Map<String, Value>) {
     // Of numbers: `uint32` and the like are no formats that a client knows.
     if schema.get("format").is_some_and(Value::is_string) {
         schema.remove("format");
+    }
+    // Of numbers without a sign: it says nothing that a model would get wrong.
+    if schema.get("minimum").is_some_and(|minimum| minimum == 0) {
+        schema.remove("minimum");
     }
     one_type(schema);
     without_null_branch(schema);

@@ -35,54 +35,77 @@ pub(super) fn router() -> ToolRouter<Server> {
     let invite_face = t("peer_invite", "Invite a peer", include_str!("../../tools/peer_invite.md"));
     let connect_face =
         t("peer_connect", "Use an invite", include_str!("../../tools/peer_connect.md"));
-    let send_face = t("peer_send", "Send a message", include_str!("../../tools/peer_send.md"));
-    let ask_face = t("peer_ask", "Ask and wait", include_str!("../../tools/peer_ask.md"));
-    let inbox_face = t("peer_inbox", "Read the inbox", include_str!("../../tools/peer_inbox.md"));
-    let read_face = t("peer_read", "Read one message", include_str!("../../tools/peer_read.md"));
+    let send_face = t("peer_send", "Send", include_str!("../../tools/peer_send.md"));
+    let ask_face = t("peer_ask", "Ask", include_str!("../../tools/peer_ask.md"));
+    let inbox_face = t("peer_inbox", "Inbox", include_str!("../../tools/peer_inbox.md"));
+    let read_face = t("peer_read", "Read", include_str!("../../tools/peer_read.md"));
     let status_face =
-        t("peer_status", "What became of it", include_str!("../../tools/peer_status.md"));
+        t("peer_status", "Message status", include_str!("../../tools/peer_status.md"));
     let list_face = t("trust_list", "List peers", include_str!("../../tools/trust_list.md"));
     let revoke_face = t("trust_revoke", "End trust", include_str!("../../tools/trust_revoke.md"));
     ToolRouter::new()
         .with_route(
-            whoami_face.route::<_, WhoamiResult>(LOOKS, |call, a| Box::pin(whoami(call, a))),
+            whoami_face.route::<_, WhoamiResult>(Hints::Looks, |call, a| Box::pin(whoami(call, a))),
         )
-        .with_route(invite_face.route::<_, InviteMade>(MAKES, |call, a| Box::pin(invite(call, a))))
         .with_route(
-            connect_face.route::<_, Connected>(SPEAKS, |call, a| Box::pin(connect(call, a))),
+            invite_face.route::<_, InviteMade>(Hints::Makes, |call, a| Box::pin(invite(call, a))),
         )
-        .with_route(send_face.route::<_, SentResult>(SPEAKS, |call, a| Box::pin(send(call, a))))
-        .with_route(ask_face.route::<_, SentResult>(SPEAKS, |call, a| Box::pin(ask(call, a))))
-        .with_route(inbox_face.route::<_, Inbox>(READS, |call, a| Box::pin(inbox(call, a))))
-        .with_route(read_face.route::<_, MessagePart>(READS, |call, a| Box::pin(read(call, a))))
         .with_route(
-            status_face.route::<_, StatusResult>(LOOKS, |call, a| Box::pin(status(call, a))),
+            connect_face.route::<_, Connected>(Hints::Speaks, |call, a| Box::pin(connect(call, a))),
         )
-        .with_route(list_face.route::<_, PeersResult>(LOOKS, |call, a| Box::pin(peers(call, a))))
-        .with_route(revoke_face.route::<_, Revoked>(ENDS, |call, a| Box::pin(revoke(call, a))))
+        .with_route(
+            send_face.route::<_, SentResult>(Hints::Speaks, |call, a| Box::pin(send(call, a))),
+        )
+        .with_route(
+            ask_face.route::<_, SentResult>(Hints::Speaks, |call, a| Box::pin(ask(call, a))),
+        )
+        .with_route(inbox_face.route::<_, Inbox>(Hints::Reads, |call, a| Box::pin(inbox(call, a))))
+        .with_route(
+            read_face.route::<_, MessagePart>(Hints::Reads, |call, a| Box::pin(read(call, a))),
+        )
+        .with_route(
+            status_face.route::<_, StatusResult>(Hints::Looks, |call, a| Box::pin(status(call, a))),
+        )
+        .with_route(
+            list_face.route::<_, PeersResult>(Hints::Looks, |call, a| Box::pin(peers(call, a))),
+        )
+        .with_route(
+            revoke_face.route::<_, Revoked>(Hints::Ends, |call, a| Box::pin(revoke(call, a))),
+        )
 }
 
-/// What a client may assume of a tool; the node keeps the rules whatever it assumes.
+/// What a client may assume of a tool; the node keeps the rules whatever it assumes. Where MCP's
+/// default holds, nothing is said.
 #[derive(Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "they are MCP's four, independent of each other")]
-struct Hints {
-    read_only: bool,
-    destructive: bool,
-    idempotent: bool,
-    open_world: bool,
+enum Hints {
+    /// Changes nothing.
+    Looks,
+    /// Adds something here.
+    Makes,
+    /// Shows peers' words; the sender learns that its message was read.
+    Reads,
+    /// Says something to a peer.
+    Speaks,
+    /// Ends something for good.
+    Ends,
 }
 
-const LOOKS: Hints =
-    Hints { read_only: true, destructive: false, idempotent: true, open_world: false };
-const MAKES: Hints =
-    Hints { read_only: false, destructive: false, idempotent: false, open_world: false };
-/// The sender learns that its message was read.
-const READS: Hints =
-    Hints { read_only: false, destructive: false, idempotent: true, open_world: true };
-const SPEAKS: Hints =
-    Hints { read_only: false, destructive: false, idempotent: false, open_world: true };
-const ENDS: Hints =
-    Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
+impl Hints {
+    fn annotations(self) -> ToolAnnotations {
+        let hints = ToolAnnotations::new();
+        match self {
+            Self::Looks => hints.read_only(true).open_world(false),
+            Self::Makes => hints.read_only(false).destructive(false).open_world(false),
+            Self::Reads => {
+                hints.read_only(false).destructive(false).idempotent(true).open_world(true)
+            }
+            Self::Speaks => hints.read_only(false).destructive(false).open_world(true),
+            Self::Ends => {
+                hints.read_only(false).destructive(true).idempotent(true).open_world(false)
+            }
+        }
+    }
+}
 
 /// How a tool is presented.
 struct Face {
@@ -105,13 +128,7 @@ impl Face {
         let mut tool = Tool::new(name, description.trim_end(), schema::of_arguments::<A>());
         tool.title = Some(title.to_owned());
         tool.output_schema = Some(schema::of_result::<R>());
-        tool.annotations = Some(
-            ToolAnnotations::new()
-                .read_only(hints.read_only)
-                .destructive(hints.destructive)
-                .idempotent(hints.idempotent)
-                .open_world(hints.open_world),
-        );
+        tool.annotations = Some(hints.annotations());
         ToolRoute::new_dyn(tool, move |context: ToolCallContext<'_, Server>| {
             Box::pin(async move {
                 let given = serde_json::Value::Object(context.arguments.unwrap_or_default());

@@ -35,9 +35,9 @@ impl Call<'_> {
         wait: Duration,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        let given_up = || {
-            let next = "call peer_inbox to see what came meanwhile";
-            ApiError::new(ErrorKind::Failed, "the call was cancelled", next)
+        let given_up = |what| {
+            let next = "call peer_inbox again to see what came meanwhile";
+            ApiError::new(ErrorKind::Failed, what, next)
         };
         tokio::pin!(work);
         let begun = Instant::now();
@@ -46,8 +46,8 @@ impl Call<'_> {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = self.context.ct.cancelled() => return Err(given_up()),
-                () = self.ending.cancelled() => return Err(given_up()),
+                () = self.context.ct.cancelled() => return Err(given_up("the call was cancelled")),
+                () = self.ending.cancelled() => return Err(given_up("the node is shutting down")),
                 _ = ticks.tick() => self.report(begun.elapsed(), wait).await,
             }
         }

@@ -1,5 +1,7 @@
 //! Sessions with a real client and a node made of fixed answers.
 
+#![expect(clippy::disallowed_methods, reason = "tests spawn as they need")]
+
 mod calls;
 mod messages;
 mod pump;

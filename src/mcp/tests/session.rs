@@ -136,8 +136,7 @@ async fn a_client_that_only_asks_what_there_is_ends_cleanly() {
     let fake = Fake::new();
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    let server = server(&fake, tools::router());
-    let served = tokio::spawn(serve_tools(reader, writer, server));
+    let session = tokio::spawn(serve_tools(reader, writer, server(&fake, tools::router())));
     drop(ours);
-    served.await.unwrap().unwrap();
+    session.await.unwrap().unwrap();
 }
