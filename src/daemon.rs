@@ -37,11 +37,22 @@ const LOG_TAIL_BYTES: u64 = 2048;
 /// # Errors
 /// When another node runs here, or this one cannot start.
 pub async fn run(home: Home) -> anyhow::Result<()> {
+    need_set_up(&home)?;
     log_to_stderr();
     if let Err(error) = crate::node::guard::close_memory() {
         tracing::warn!(%error, "other processes of this user may read this one's memory");
     }
     run_node(&home, async |tasks, cancel| Ok(crate::node::start(&home, tasks, cancel).await?)).await
+}
+
+fn need_set_up(home: &Home) -> anyhow::Result<()> {
+    if home.identity_file().exists() {
+        return Ok(());
+    }
+    bail!(
+        "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
+        home.path().display()
+    )
 }
 
 /// Logs to stderr, as `COUNTERSIGN_LOG` says. A second call changes nothing.
@@ -173,12 +184,7 @@ async fn ensure_running_by(home: &Home, mut command: Command) -> anyhow::Result<
     if is_running(home).await? {
         return Ok(());
     }
-    if !home.identity_file().exists() {
-        bail!(
-            "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
-            home.path().display()
-        );
-    }
+    need_set_up(home)?;
     let (log, from) = open_log(home)?;
     let mut child = command
         .env("COUNTERSIGN_HOME", home.path())
