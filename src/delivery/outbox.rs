@@ -266,7 +266,7 @@ mod tests {
             sender: key.id(),
             recipient: PeerId::from_bytes([2; 32]),
             created: NOW,
-            expires: NOW.plus(Duration::from_secs(60)),
+            expires: NOW.plus(Duration::from_mins(1)),
             thread: None,
             reply_to: None,
         };

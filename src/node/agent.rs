@@ -35,7 +35,7 @@ impl Node {
             AgentRequest::Connect { invite, name, note } => {
                 self.connect(&invite, name, note, answer);
             }
-            AgentRequest::Send(request) => self.send(request, answer),
+            AgentRequest::Send(request) => self.send(&request, answer),
             AgentRequest::Inbox(request) => self.inbox(&request, answer),
             AgentRequest::Read { id, offset, mark_read } => {
                 self.read_message(&id, offset.unwrap_or(0), mark_read, answer);

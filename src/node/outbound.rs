@@ -49,8 +49,8 @@ enum Ready {
 
 impl Node {
     /// Sends a message: durable before the answer.
-    pub(super) fn send(&mut self, request: SendRequest, answer: Answer) {
-        let plan = match self.plan(&request) {
+    pub(super) fn send(&mut self, request: &SendRequest, answer: Answer) {
+        let plan = match self.plan(request) {
             Ok(plan) => plan,
             Err(error) => return reply(answer, Err(error)),
         };

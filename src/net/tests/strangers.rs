@@ -157,7 +157,7 @@ async fn trust_that_ends_during_the_hello_ends_the_connection() {
     send.write_all(one).await.unwrap();
     // Alice is past her gates and has said hello herself.
     FrameStream::new(recv, limits::FRAME_BYTES_MAX).first().await.unwrap();
-    alice.net.distrust(&bob, code::REVOKED);
+    alice.net.distrust(&bob, code::NOT_TRUSTED);
     send.write_all(other).await.unwrap();
     assert_eq!(closed(&connection).await, u64::from(code::NOT_TRUSTED));
     assert!(alice.heard_nothing());
