@@ -234,7 +234,7 @@ impl Node {
                 again and again. Once it has, your human runs: countersign pending"
                 .to_owned(),
             (Some(id), _) => {
-                format!("your human runs: countersign approve {id}; you cannot approve")
+                format!("your human decides: countersign approve {id}")
             }
             (None, PeerState::Requested) => {
                 "your side said yes; the other human decides".to_owned()
