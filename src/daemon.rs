@@ -59,7 +59,10 @@ fn need_set_up(home: &Home) -> anyhow::Result<()> {
 pub fn log_to_stderr() {
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init().ok();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    // Fails only where one is set already, and then that one logs.
+    log.with_writer(std::io::stderr).try_init().ok();
 }
 
 async fn run_node<S>(home: &Home, start: S) -> anyhow::Result<()>
