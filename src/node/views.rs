@@ -11,7 +11,7 @@ use crate::{
         messages::{HistoryRow, MessageRow},
         pending::PendingRow,
     },
-    wire::Envelope,
+    wire::{Envelope, Kind},
 };
 
 /// The longest prefix of `text` of at most `bytes_max` bytes that ends between characters.
@@ -24,14 +24,17 @@ impl Node {
     pub(super) fn message_view(&self, row: &MessageRow) -> Message {
         let name = self.name_of(&row.peer);
         let (from, to) = if row.outgoing { ("me".into(), name) } else { (name, "me".into()) };
-        let text = prefix(&row.text, limits::PREVIEW_BYTES_MAX);
+        let unsupported = matches!(row.kind, Kind::Unknown(_))
+            .then(|| format!("(a message of the unsupported kind {})", row.kind.as_str()));
+        let text = unsupported.as_deref().unwrap_or(&row.text);
+        let text = prefix(text, limits::PREVIEW_BYTES_MAX);
         Message {
             id: row.id.to_string(),
             from,
             to,
             direction: if row.outgoing { "out" } else { "in" }.to_owned(),
             kind: row.kind.as_str().to_owned(),
-            truncated: text.len() < row.text.len(),
+            truncated: unsupported.is_none() && text.len() < row.text.len(),
             text: text.to_owned(),
             thread: row.thread.to_string(),
             reply_to: row.reply_to.map(|id| id.to_string()),

@@ -84,6 +84,11 @@ fn in_savepoint<T>(
     db: &Connection,
     op: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    if db.is_autocommit() {
+        // The batch has no transaction: it did not begin, or a failure before this one ended it.
+        // A savepoint would be one of its own, and be on disk while its caller hears of failure.
+        return Err(StoreError::Closed);
+    }
     db.execute_batch("SAVEPOINT one")?;
     match op(db) {
         Ok(value) => db.execute_batch("RELEASE one").map(|()| value).map_err(StoreError::from),
