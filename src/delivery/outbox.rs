@@ -138,6 +138,12 @@ impl Outbox {
         self.pause.filter(|_| ready).map(|pause| pause.until)
     }
 
+    /// The peer had no room for the last that it was sent.
+    #[must_use]
+    pub const fn is_peer_full(&self) -> bool {
+        self.probing
+    }
+
     /// Takes an input and says what to do.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -7,6 +7,7 @@ use super::{
     clock,
     outbound::{entry, held_row},
     state::{Came, Intake, Judged, Node},
+    views::PEER_FULL,
 };
 use crate::{
     audit,
@@ -414,8 +415,7 @@ fn take_entry(
     let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(None) };
     let Some(state) = MessageState::of_receipt(entry.state) else {
         let queued = row.state == MessageState::Queued;
-        let note = "the peer's inbox is full; it is tried again";
-        let noted = queued && messages::set_note(db, row.number, note)?;
+        let noted = queued && messages::set_note(db, row.number, PEER_FULL)?;
         return Ok(noted.then_some(Change::Noted));
     };
     if row.state == MessageState::Held {

@@ -19,6 +19,9 @@ pub(super) fn prefix(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 
+/// What keeps a message waiting whose receiver answered `busy`.
+pub(super) const PEER_FULL: &str = "the peer's inbox is full; it is tried again";
+
 impl Node {
     /// A message as a list shows it.
     pub(super) fn message_view(&self, row: &MessageRow) -> Message {
@@ -88,6 +91,9 @@ impl Node {
     fn waiting_note(&self, row: &MessageRow) -> Option<String> {
         let queued = row.outgoing && row.state == crate::delivery::MessageState::Queued;
         let entry = self.peers.get(&row.peer).filter(|_| queued)?;
+        if entry.outbox.is_peer_full() {
+            return Some(PEER_FULL.to_owned());
+        }
         entry.link.is_none().then(|| {
             entry.warning.clone().unwrap_or_else(|| "the peer's node does not answer".to_owned())
         })

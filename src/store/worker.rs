@@ -10,7 +10,8 @@ use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
-type Write = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// Gives its own error, if it failed, beside what runs after the commit.
+type Write = Box<dyn FnOnce(&Connection) -> (Option<StoreError>, Finish) + Send>;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A handle on the database. Cheap to clone; the threads end when the last one is dropped.
@@ -55,9 +56,11 @@ impl Store {
         };
         slot.send(Box::new(move |db| {
             let result = in_savepoint(db, op);
-            Box::new(move |failed: Option<StoreError>| {
+            let error = result.as_ref().err().cloned();
+            let finish = Box::new(move |failed: Option<StoreError>| {
                 answer.send(failed.map_or(result, Err)).ok();
-            })
+            });
+            (error, finish)
         }));
         answered
     }
@@ -102,20 +105,27 @@ fn in_savepoint<T>(
 
 fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
     while let Some(first) = queue.blocking_recv() {
-        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        let mut failed = db.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
         let mut finishes = Vec::new();
         let mut next = Some(first);
         while let Some(write) = next {
-            finishes.push(write(&db));
+            let (error, finish) = write(&db);
+            finishes.push(finish);
+            if failed.is_none() && db.is_autocommit() {
+                // A full disk undoes the whole transaction. What comes later begins anew.
+                failed = error;
+                break;
+            }
             let full = finishes.len() >= limits::STORE_BATCH_WRITES;
             next = if full { None } else { queue.try_recv().ok() };
         }
-        let done = begun.and_then(|()| db.execute_batch("COMMIT").map_err(StoreError::from));
-        if done.is_err() && !db.is_autocommit() {
+        if failed.is_none() {
+            failed = db.execute_batch("COMMIT").err().map(StoreError::from);
+        }
+        if failed.is_some() && !db.is_autocommit() {
             // The connection must be clean for the next batch; an error here repeats there.
             db.execute_batch("ROLLBACK").ok();
         }
-        let failed = done.err();
         if let Some(error) = &failed {
             tracing::error!(%error, writes = finishes.len(), "a commit failed");
         }

@@ -202,7 +202,7 @@ impl World {
             self.link(true);
         }
         self.receiver.room = usize::MAX;
-        let deadline = self.now.plus(Duration::from_secs(60));
+        let deadline = self.now.plus(Duration::from_mins(1));
         while !self.disk.is_empty() {
             assert!(self.now < deadline, "seed {}: {:?} never left", self.seed, self.disk.keys());
             self.read(false);
