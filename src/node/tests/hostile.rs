@@ -20,7 +20,7 @@ async fn texts(side: &Side) -> Vec<String> {
     inbox.iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What a human approved by `trigger` would: makes a statement fail on disk.
+/// Changes the database of a node that runs, behind its back.
 pub(super) fn sql(side: &Side, statement: &str) {
     let db = rusqlite::Connection::open(side.home.database_file()).unwrap();
     db.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -180,6 +180,33 @@ async fn one_peer_does_not_take_all_places_that_wait_for_the_human() {
         "SELECT count(*) FROM messages WHERE state = 'held_by_peer' OR unread = 1 AND outgoing = 0";
     let left: u32 = db.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0, "what nobody can decide takes no room when the peer pairs anew");
+}
+
+#[tokio::test]
+async fn what_is_behind_a_batch_that_could_not_be_stored_is_not_taken() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    sql(
+        &bob,
+        "CREATE TRIGGER broken BEFORE INSERT ON messages WHEN NEW.text LIKE '1 %'
+         BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    );
+    // More than is read from a link at once.
+    let texts = |mallory: &Mallory| -> Vec<_> {
+        (1..=150).map(|n| mallory.text(n, &format!("{n} {}", "x".repeat(8000)))).collect()
+    };
+    let envelopes = texts(&mallory);
+    // The disk is slow, so that all has come in before the first batch fails.
+    let slow = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+    slow.execute_batch("BEGIN IMMEDIATE").unwrap();
+    envelopes.iter().cloned().for_each(|envelope| mallory.send(envelope));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    slow.execute_batch("ROLLBACK").unwrap();
+    mallory.link_down().await;
+    mallory.link_up().await;
+    assert!(bob.inbox().await.is_empty(), "2 must not pass 1");
+    sql(&bob, "DROP TRIGGER broken");
+    envelopes.into_iter().for_each(|envelope| mallory.send(envelope));
+    assert!(mallory.receipts(150).await.values().all(|state| *state == Said::Accepted));
 }
 
 async fn fill(mallory: &mut Mallory) -> u16 {
