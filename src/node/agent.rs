@@ -372,11 +372,11 @@ fn purge(
 }
 
 /// What an agent may see of what came in.
-const fn in_inbox(state: MessageState) -> bool {
+pub(super) const fn in_inbox(state: MessageState) -> bool {
     matches!(state, MessageState::Accepted | MessageState::Read | MessageState::Replied)
 }
 
-fn waits_for_human() -> ApiError {
+pub(super) fn waits_for_human() -> ApiError {
     let message = "this message waits for your human's decision and is not in the inbox";
     ApiError::new(ErrorKind::WaitsForHuman, message, "your human runs: countersign pending")
 }
