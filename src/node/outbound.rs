@@ -215,7 +215,7 @@ impl Node {
         for effect in entry.outbox.handle(input, clock::now()) {
             match effect {
                 Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
-                Effect::Load { after, limit } => self.load(*peer, after, limit),
+                Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),
                 Effect::Settle(number) => {
                     // A row that stays is sent once more, and acknowledged once more.
                     self.write(move |db| outbox::remove(db, number), |_, _| ());
@@ -239,7 +239,7 @@ impl Node {
     }
 
     /// Reads what waits for a peer. Each row passes the gate again.
-    fn load(&mut self, peer: PeerId, after: i64, limit: usize) {
+    fn load(&mut self, peer: PeerId, (ask, after): (u64, i64), limit: usize) {
         let (me, approver) = (self.id, self.approver);
         let op = move |db: &Connection| {
             let rows = outbox::after(db, &peer, after, limit)?;
@@ -254,10 +254,10 @@ impl Node {
                 }
                 Some(Queued { number: row.number, envelope: approved.ok().filter(|_| for_peer)? })
             });
-            Ok(Input::Loaded { items: items.collect(), seen, more })
+            Ok(Input::Loaded { ask, items: items.collect(), seen, more })
         };
         self.read(op, move |node, loaded| {
-            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed));
+            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed(ask)));
         });
     }
 
