@@ -37,6 +37,7 @@ const LOG_TAIL_BYTES: u64 = 2048;
 /// # Errors
 /// When another node runs here, or this one cannot start.
 pub async fn run(home: Home) -> anyhow::Result<()> {
+    need_set_up(&home)?;
     log_to_stderr();
     if let Err(error) = crate::node::guard::close_memory() {
         tracing::warn!(%error, "other processes of this user may read this one's memory");
@@ -44,11 +45,24 @@ pub async fn run(home: Home) -> anyhow::Result<()> {
     run_node(&home, async |tasks, cancel| Ok(crate::node::start(&home, tasks, cancel).await?)).await
 }
 
+fn need_set_up(home: &Home) -> anyhow::Result<()> {
+    if home.identity_file().exists() {
+        return Ok(());
+    }
+    bail!(
+        "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
+        home.path().display()
+    )
+}
+
 /// Logs to stderr, as `COUNTERSIGN_LOG` says. A second call changes nothing.
 pub fn log_to_stderr() {
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init().ok();
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    // Fails only where one is set already, and then that one logs.
+    log.with_writer(std::io::stderr).try_init().ok();
 }
 
 async fn run_node<S>(home: &Home, start: S) -> anyhow::Result<()>
@@ -173,12 +187,7 @@ async fn ensure_running_by(home: &Home, mut command: Command) -> anyhow::Result<
     if is_running(home).await? {
         return Ok(());
     }
-    if !home.identity_file().exists() {
-        bail!(
-            "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
-            home.path().display()
-        );
-    }
+    need_set_up(home)?;
     let (log, from) = open_log(home)?;
     let mut child = command
         .env("COUNTERSIGN_HOME", home.path())

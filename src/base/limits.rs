@@ -196,6 +196,8 @@ pub const NODE_START_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LOG_BYTES_MAX: u64 = 4 * MIB as u64;
 /// One line on the node's socket, and one MCP message.
 pub const LINE_BYTES_MAX: usize = MIB;
+/// How deep an MCP message may be nested: below the 128 levels at which its parser gives up.
+pub const JSON_DEPTH_MAX: usize = 100;
 /// A result that a model reads.
 pub const RESULT_BYTES_MAX: usize = 100 * KIB;
 /// Calls of one stdio session that are not answered yet.

@@ -66,7 +66,8 @@ impl Ctx {
         Ok(self.client().await?.send(request, Duration::ZERO).await?)
     }
 
-    async fn client(&self) -> anyhow::Result<Client> {
+    /// A connection to the node; starts it when none runs.
+    pub(super) async fn client(&self) -> anyhow::Result<Client> {
         let spinner = print::spinner("reaching the node");
         daemon::ensure_running(&self.home).await?;
         let client = Client::connect(&self.home).await?;

@@ -5,7 +5,7 @@ use super::{
     print::{self, Style, fields, table},
 };
 use crate::{
-    node::api::{AgentRequest, Connected, InviteMade, Peer, Peers, Revoked},
+    node::api::{AgentRequest, Connected, InviteMade, Peer, Peers, Request, Revoked},
     trust::PeerState,
 };
 
@@ -32,8 +32,10 @@ pub(super) async fn connect(
     name: Option<String>,
     note: Option<String>,
 ) -> anyhow::Result<Exit> {
+    let mut client = ctx.client().await?;
     let spinner = print::spinner("asking the other side's node");
-    let connected: Connected = ctx.agent(AgentRequest::Connect { invite, name, note }).await?;
+    let request = Request::Agent(AgentRequest::Connect { invite, name, note });
+    let connected: Connected = client.ask(request).await?;
     drop(spinner);
     ctx.out.data(&connected, |style| {
         let mut rows = vec![
@@ -46,10 +48,10 @@ pub(super) async fn connect(
         }
         fields(&rows, style)
     })?;
-    print::talk(&escape::line(&connected.next));
-    if let Some(pending) = &connected.pending {
-        print::talk(&format!("Decide with: countersign approve {}", escape::line(pending)));
-    }
+    print::talk(&match &connected.pending {
+        Some(pending) => format!("Decide with: countersign approve {}", escape::line(pending)),
+        None => escape::line(&connected.next),
+    });
     Ok(match connected.state {
         PeerState::Trusted => Exit::Done,
         PeerState::Requested | PeerState::Incoming => Exit::Waits,

@@ -33,6 +33,8 @@ pub enum Input {
     Queued(Queued),
     /// What was asked for. `more` when the store had more than asked.
     Loaded {
+        /// Which question this answers.
+        ask: u64,
         /// In their order.
         items: Vec<Queued>,
         /// How far the store looked, even where rows were left out.
@@ -40,8 +42,8 @@ pub enum Input {
         /// There is more behind it.
         more: bool,
     },
-    /// The store could not be read.
-    LoadFailed,
+    /// The store could not answer this question.
+    LoadFailed(u64),
     /// The peer has all up to this number on disk.
     Acked(u64),
     /// The peer has no room for this message, nor for those after it.
@@ -57,6 +59,8 @@ pub enum Effect {
     Transmit(u64, Approved<Envelope>),
     /// Read at most `limit` envelopes after place `after`.
     Load {
+        /// The number of this question: an answer to an older one says nothing about this link.
+        ask: u64,
         /// Place.
         after: i64,
         /// How many.
@@ -91,11 +95,16 @@ pub struct Outbox {
     in_flight: VecDeque<Flight>,
     backlog: Backlog,
     sent_upto: i64,
-    busy: Option<Busy>,
+    pause: Option<Pause>,
+    /// The peer had no room: until it takes one again, one is sent at a time.
+    probing: bool,
+    /// Questions asked so far, over all links.
+    asked: u64,
 }
 
+/// Nothing is sent for a while, and then from this place on.
 #[derive(Clone, Copy, Debug)]
-struct Busy {
+struct Pause {
     until: Timestamp,
     from: i64,
 }
@@ -116,51 +125,55 @@ impl Outbox {
             in_flight: VecDeque::new(),
             backlog: Backlog::Waiting,
             sent_upto: 0,
-            busy: None,
+            pause: None,
+            probing: false,
+            asked: 0,
         }
     }
 
-    /// When the machine wants a tick.
+    /// When the machine wants a tick. While something is in flight, its answer comes first.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.busy.filter(|_| self.up).map(|busy| busy.until)
-    }
-
-    /// The peer said that it has no room.
-    #[must_use]
-    pub const fn is_busy(&self) -> bool {
-        self.busy.is_some()
+        let ready = self.up && self.in_flight.is_empty() && !self.is_loading();
+        self.pause.filter(|_| ready).map(|pause| pause.until)
     }
 
     /// Takes an input and says what to do.
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::LinkUp => {
-                *self = Self { up: true, ..Self::new() };
-            }
-            Input::LinkDown => *self = Self::new(),
+            Input::LinkUp => *self = Self { up: true, asked: self.asked, ..Self::new() },
+            Input::LinkDown => *self = Self { asked: self.asked, ..Self::new() },
             Input::Queued(item) => self.queued(item, &mut effects),
-            Input::Loaded { items, seen, more } => self.loaded(items, (seen, more), &mut effects),
-            Input::LoadFailed => self.backlog = Backlog::Waiting,
+            // An answer that was meant for a link before this one would leave gaps.
+            Input::Loaded { ask, .. } | Input::LoadFailed(ask) if ask != self.asked => {}
+            Input::Loaded { items, seen, more, .. } => {
+                self.loaded(items, (seen, more), &mut effects);
+            }
+            Input::LoadFailed(_) => self.load_failed(now),
             Input::Acked(upto) => self.acked(upto, &mut effects),
             Input::Busy(id) => self.no_room(&id, now),
             Input::Tick => {}
         }
-        self.after_busy(now);
+        self.after_pause(now);
         self.load(&mut effects);
         effects
     }
 
+    const fn is_loading(&self) -> bool {
+        matches!(self.backlog, Backlog::Loading(_))
+    }
+
     fn room(&self) -> usize {
-        limits::IN_FLIGHT_MESSAGES_MAX.saturating_sub(self.in_flight.len())
+        let window = if self.probing { 1 } else { limits::IN_FLIGHT_MESSAGES_MAX };
+        window.saturating_sub(self.in_flight.len())
     }
 
     fn queued(&mut self, item: Queued, effects: &mut Vec<Effect>) {
         if item.number <= self.sent_upto {
             return; // A read of the store has brought it already.
         }
-        let next = self.up && self.backlog == Backlog::Empty && self.busy.is_none();
+        let next = self.up && self.backlog == Backlog::Empty && self.pause.is_none();
         if next && self.room() > 0 {
             self.transmit(item, effects);
         } else {
@@ -173,7 +186,7 @@ impl Outbox {
 
     fn loaded(&mut self, items: Vec<Queued>, (seen, more): (i64, bool), effects: &mut Vec<Effect>) {
         let Backlog::Loading(since) = self.backlog else { return };
-        if !self.up || self.busy.is_some() {
+        if !self.up || self.pause.is_some() {
             self.backlog = Backlog::Waiting;
             return;
         }
@@ -182,6 +195,15 @@ impl Outbox {
         }
         self.sent_upto = self.sent_upto.max(seen);
         self.backlog = if more || since { Backlog::Waiting } else { Backlog::Empty };
+    }
+
+    /// A store that cannot be read now is not asked again at once.
+    fn load_failed(&mut self, now: Timestamp) {
+        if self.is_loading() {
+            self.backlog = Backlog::Waiting;
+            let next = Pause { until: now.plus(limits::BUSY_RETRY), from: self.sent_upto + 1 };
+            self.pause = self.pause.or(Some(next));
+        }
     }
 
     fn transmit(&mut self, item: Queued, effects: &mut Vec<Effect>) {
@@ -196,6 +218,8 @@ impl Outbox {
 
     fn acked(&mut self, upto: u64, effects: &mut Vec<Effect>) {
         while let Some(flight) = self.in_flight.pop_front_if(|flight| flight.seq <= upto) {
+            // It had room for this one; if it had not, it has said so before.
+            self.probing &= self.pause.is_some();
             // A message leaves the queue with its signed receipt, not with the acknowledgement.
             if flight.receipt {
                 effects.push(Effect::Settle(flight.number));
@@ -205,30 +229,33 @@ impl Outbox {
 
     fn no_room(&mut self, id: &MessageId, now: Timestamp) {
         let Some(flight) = self.in_flight.iter().find(|flight| flight.id == *id) else { return };
-        let from = self.busy.map_or(flight.number, |busy| busy.from.min(flight.number));
-        self.busy = Some(Busy { until: now.plus(limits::BUSY_RETRY), from });
+        let from = self.pause.map_or(flight.number, |pause| pause.from.min(flight.number));
+        self.pause = Some(Pause { until: now.plus(limits::BUSY_RETRY), from });
+        self.probing = true;
     }
 
     /// Begins again at the first envelope that had no room, once all in flight was answered.
-    fn after_busy(&mut self, now: Timestamp) {
-        if let Some(busy) = self.busy
-            && busy.until <= now
+    fn after_pause(&mut self, now: Timestamp) {
+        if let Some(pause) = self.pause
+            && pause.until <= now
             && self.in_flight.is_empty()
-            && !matches!(self.backlog, Backlog::Loading(_))
+            && !self.is_loading()
         {
-            self.busy = None;
-            self.sent_upto = busy.from - 1;
+            self.pause = None;
+            self.sent_upto = pause.from - 1;
             self.backlog = Backlog::Waiting;
         }
     }
 
     fn load(&mut self, effects: &mut Vec<Effect>) {
         let room = self.room();
-        let due = self.up && self.busy.is_none() && self.backlog == Backlog::Waiting;
+        let due = self.up && self.pause.is_none() && self.backlog == Backlog::Waiting;
         // A read for a handful of rows each time an acknowledgement comes would be wasteful.
-        if due && room >= limits::IN_FLIGHT_MESSAGES_MAX / 2 {
+        let enough = if self.probing { 1 } else { limits::IN_FLIGHT_MESSAGES_MAX / 2 };
+        if due && room >= enough {
             self.backlog = Backlog::Loading(false);
-            effects.push(Effect::Load { after: self.sent_upto, limit: room });
+            self.asked += 1;
+            effects.push(Effect::Load { ask: self.asked, after: self.sent_upto, limit: room });
         }
     }
 }
@@ -266,7 +293,7 @@ mod tests {
             sender: key.id(),
             recipient: PeerId::from_bytes([2; 32]),
             created: NOW,
-            expires: NOW.plus(Duration::from_secs(60)),
+            expires: NOW.plus(Duration::from_mins(1)),
             thread: None,
             reply_to: None,
         };
@@ -294,7 +321,7 @@ mod tests {
     fn running() -> Outbox {
         let mut outbox = Outbox::new();
         assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
-        outbox.handle(Input::Loaded { items: vec![], seen: 0, more: false }, NOW);
+        outbox.handle(Input::Loaded { ask: 1, items: vec![], seen: 0, more: false }, NOW);
         outbox
     }
 
@@ -319,7 +346,7 @@ mod tests {
         outbox.handle(Input::Queued(item(7)), NOW);
         outbox.handle(Input::LinkDown, NOW);
         assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
-        let loaded = Input::Loaded { items: vec![item(7)], seen: 7, more: false };
+        let loaded = Input::Loaded { ask: 2, items: vec![item(7)], seen: 7, more: false };
         assert_eq!(sent(&outbox.handle(loaded, NOW)), [1], "numbers begin anew on each link");
     }
 
@@ -328,11 +355,12 @@ mod tests {
         let mut outbox = Outbox::new();
         outbox.handle(Input::LinkUp, NOW);
         outbox.handle(Input::Queued(item(2)), NOW);
-        let loaded = Input::Loaded { items: vec![item(1), item(2)], seen: 2, more: false };
+        let items = vec![item(1), item(2)];
+        let loaded = Input::Loaded { ask: 1, items, seen: 2, more: false };
         let effects = outbox.handle(loaded, NOW);
         assert_eq!(sent(&effects), [1, 2]);
         assert_eq!(loads(&effects), Some(2), "the store is asked again, lest one was missed");
-        let none = Input::Loaded { items: vec![], seen: 2, more: false };
+        let none = Input::Loaded { ask: 2, items: vec![], seen: 2, more: false };
         assert!(outbox.handle(none, NOW).is_empty());
         assert!(outbox.handle(Input::Queued(item(2)), NOW).is_empty());
         assert_eq!(sent(&outbox.handle(Input::Queued(item(3)), NOW)), [3]);
@@ -364,6 +392,64 @@ mod tests {
         let due = outbox.next_due().unwrap();
         let effects = outbox.handle(Input::Tick, due);
         assert_eq!(loads(&effects), Some(1), "begin again at the first that had no room");
+    }
+
+    #[test]
+    fn a_full_peer_is_asked_with_one_message_until_it_takes_it() {
+        let mut outbox = running();
+        for number in 1..=3 {
+            outbox.handle(Input::Queued(item(number)), NOW);
+        }
+        outbox.handle(Input::Busy(id(1)), NOW);
+        outbox.handle(Input::Acked(3), NOW);
+        let effects = outbox.handle(Input::Tick, outbox.next_due().unwrap());
+        assert!(matches!(effects[..], [Effect::Load { ask: 2, after: 0, limit: 1 }]));
+        let one = Input::Loaded { ask: 2, items: vec![item(1)], seen: 1, more: true };
+        assert_eq!(sent(&outbox.handle(one, NOW)), [4]);
+        let effects = outbox.handle(Input::Acked(4), NOW);
+        let all = limits::IN_FLIGHT_MESSAGES_MAX;
+        assert!(matches!(effects[..], [Effect::Load { after: 1, limit, .. }] if limit == all));
+    }
+
+    #[test]
+    fn an_answer_for_a_former_link_leaves_no_gap_on_this_one() {
+        let mut outbox = running();
+        let most = i64::try_from(limits::IN_FLIGHT_MESSAGES_MAX).unwrap();
+        for number in 1..=most + 1 {
+            outbox.handle(Input::Queued(item(number)), NOW);
+        }
+        let acked = u64::try_from(most).unwrap() / 2;
+        assert_eq!(loads(&outbox.handle(Input::Acked(acked), NOW)), Some(most));
+        outbox.handle(Input::LinkDown, NOW);
+        assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+        let items = vec![item(most + 1)];
+        let late = Input::Loaded { ask: 2, items, seen: most + 1, more: false };
+        assert!(outbox.handle(late, NOW).is_empty(), "what is before it has not been sent");
+        let items = vec![item(1)];
+        let loaded = Input::Loaded { ask: 3, items, seen: 1, more: true };
+        assert_eq!(sent(&outbox.handle(loaded, NOW)), [1]);
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_asked_again_later_and_not_at_once() {
+        let mut outbox = Outbox::new();
+        outbox.handle(Input::LinkUp, NOW);
+        assert!(outbox.handle(Input::LoadFailed(1), NOW).is_empty());
+        let due = outbox.next_due().unwrap();
+        assert!(due > NOW);
+        assert_eq!(loads(&outbox.handle(Input::Tick, due)), Some(0));
+    }
+
+    #[test]
+    fn a_pause_wants_no_tick_while_an_answer_is_still_to_come() {
+        let mut outbox = running();
+        outbox.handle(Input::Queued(item(1)), NOW);
+        outbox.handle(Input::Queued(item(2)), NOW);
+        outbox.handle(Input::Busy(id(1)), NOW);
+        outbox.handle(Input::Acked(1), NOW);
+        assert_eq!(outbox.next_due(), None);
+        outbox.handle(Input::Acked(2), NOW);
+        assert!(outbox.next_due().is_some());
     }
 
     #[test]

@@ -414,7 +414,7 @@ mod tests {
             out
         }
 
-        fn receive(&mut self, frame: PairFrame, from: &Me, invite: &Invite) -> Vec<PairFrame> {
+        fn receive(&mut self, frame: &PairFrame, from: &Me, invite: &Invite) -> Vec<PairFrame> {
             let frame = PairFrame::decode(&frame.encode()).unwrap();
             if let (PairFrame::Knock(knock), None) = (&frame, &self.pairing) {
                 let open = OpenInvite {
@@ -464,16 +464,16 @@ mod tests {
         let mut to_bob = Vec::new();
         while !to_alice.is_empty() || !to_bob.is_empty() {
             for frame in std::mem::take(&mut to_alice) {
-                to_bob.extend(alice.receive(frame, &bob.me.clone(), invite));
+                to_bob.extend(alice.receive(&frame, &bob.me.clone(), invite));
             }
             for frame in std::mem::take(&mut to_bob) {
-                to_alice.extend(bob.receive(frame, &alice.me.clone(), invite));
+                to_alice.extend(bob.receive(&frame, &alice.me.clone(), invite));
             }
         }
     }
 
     fn carry_to_bob(alice: &mut Side, bob: &mut Side, invite: &Invite, to_bob: Vec<PairFrame>) {
-        let back = to_bob.into_iter().flat_map(|f| bob.receive(f, &alice.me.clone(), invite));
+        let back = to_bob.into_iter().flat_map(|f| bob.receive(&f, &alice.me.clone(), invite));
         let back = back.collect();
         carry(alice, bob, invite, back);
     }
@@ -521,14 +521,14 @@ mod tests {
                         count += 1;
                         cut |= count == lost;
                         if !cut {
-                            to_bob.extend(alice.receive(frame, &bob.me.clone(), &invite));
+                            to_bob.extend(alice.receive(&frame, &bob.me.clone(), &invite));
                         }
                     }
                     for frame in to_bob {
                         count += 1;
                         cut |= count == lost;
                         if !cut {
-                            to_alice.extend(bob.receive(frame, &alice.me.clone(), &invite));
+                            to_alice.extend(bob.receive(&frame, &alice.me.clone(), &invite));
                         }
                     }
                 }
@@ -559,11 +559,11 @@ mod tests {
         let wrong = Knock { proof: Digest::from_bytes([0; 32]), ..good.clone() };
         let mallory = side(3, "Mallory");
         for (knock, from) in [(wrong, &bob.me), (good.clone(), &mallory.me)] {
-            let answer = alice.receive(PairFrame::Knock(knock), from, &invite);
+            let answer = alice.receive(&PairFrame::Knock(knock), from, &invite);
             assert_eq!(answer, [PairFrame::End(EndReason::NoInvite)]);
         }
-        alice.receive(PairFrame::Knock(good), &bob.me, &invite);
-        let answer = alice.receive(PairFrame::Reveal([1; 16]), &bob.me, &invite);
+        alice.receive(&PairFrame::Knock(good), &bob.me, &invite);
+        let answer = alice.receive(&PairFrame::Reveal([1; 16]), &bob.me, &invite);
         assert_eq!(answer, [PairFrame::End(EndReason::Protocol)]);
         assert!(!alice.asked);
     }
@@ -578,7 +578,7 @@ mod tests {
         let signature = trust::sign_consent(&bob.human, &record);
         let forged = PairFrame::Consent { record: record.digest(), signature, note: None };
         alice.approve();
-        alice.receive(forged, &bob.me, &invite);
+        alice.receive(&forged, &bob.me, &invite);
         assert!(!alice.trusts);
         assert_eq!(alice.ended, Some(EndReason::Protocol));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::base::limits::{CALLS_MAX, SUBSCRIPTIONS_MAX};
+use crate::base::limits::{CALLS_MAX, JSON_DEPTH_MAX, SUBSCRIPTIONS_MAX};
 
 /// JSON-RPC's code for what a server defines itself.
 const SERVER_ERROR: i32 = -32_000;
@@ -107,6 +107,10 @@ impl Session {
     pub(super) fn client_says(&mut self, line: Vec<u8>) -> FromClient {
         let Some(peek) = peek(&line) else { return self.unknown(line) };
         match (peek.id.map(RawValue::get), peek.method.as_deref()) {
+            (Some(id), Some(_)) if is_too_deep(&line) => {
+                let message = format!("the message is nested deeper than {JSON_DEPTH_MAX} levels");
+                FromClient::Answer(error(id, &message))
+            }
             (Some(id), Some(method)) => {
                 let (id, method) = (id.to_owned(), method.to_owned());
                 self.request(line, id, &method)
@@ -250,6 +254,26 @@ pub(super) fn error_for(line: &[u8], message: &str) -> Option<Vec<u8>> {
     let peek = peek(line)?;
     peek.method.as_ref()?;
     Some(error(peek.id?.get(), message))
+}
+
+/// Whether the node would drop this message without a word: its parser has a bound too.
+fn is_too_deep(line: &[u8]) -> bool {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest > JSON_DEPTH_MAX
 }
 
 fn peek(line: &[u8]) -> Option<Peek<'_>> {

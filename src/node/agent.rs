@@ -35,7 +35,7 @@ impl Node {
             AgentRequest::Connect { invite, name, note } => {
                 self.connect(&invite, name, note, answer);
             }
-            AgentRequest::Send(request) => self.send(request, answer),
+            AgentRequest::Send(request) => self.send(&request, answer),
             AgentRequest::Inbox(request) => self.inbox(&request, answer),
             AgentRequest::Read { id, offset, mark_read } => {
                 self.read_message(&id, offset.unwrap_or(0), mark_read, answer);
@@ -372,11 +372,11 @@ fn purge(
 }
 
 /// What an agent may see of what came in.
-const fn in_inbox(state: MessageState) -> bool {
+pub(super) const fn in_inbox(state: MessageState) -> bool {
     matches!(state, MessageState::Accepted | MessageState::Read | MessageState::Replied)
 }
 
-fn waits_for_human() -> ApiError {
+pub(super) fn waits_for_human() -> ApiError {
     let message = "this message waits for your human's decision and is not in the inbox";
     ApiError::new(ErrorKind::WaitsForHuman, message, "your human runs: countersign pending")
 }

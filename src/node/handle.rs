@@ -122,12 +122,15 @@ impl AgentHandle {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn send(&self, request: SendRequest, wait: Duration) -> Result<Sent, ApiError> {
+        let to = request.to.clone();
         let Reply::Send(mut sent) = self.ask(AgentRequest::Send(request)).await? else {
             return Err(unexpected());
         };
         if !wait.is_zero() {
             let reply_to = Some(sent.id.clone());
-            let answers = InboxRequest { reply_to, mark_read: true, ..InboxRequest::default() };
+            let from = Some(to);
+            let answers =
+                InboxRequest { from, reply_to, mark_read: true, ..InboxRequest::default() };
             sent.reply = self.inbox(answers, wait).await?.messages.into_iter().next();
         }
         Ok(sent)

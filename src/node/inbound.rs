@@ -259,10 +259,18 @@ fn again(
     before: Arrival,
 ) -> Result<Said, StoreError> {
     if before.digest != envelope.digest() {
-        let what = format!("another message under the id {}", envelope.header().id);
-        let event = audit::Event::refused(what, Some(judge.peer));
-        store::audit::append(db, judge.now, &event)?;
-        return Ok((ReceiptState::Refused, Some("another message has this id".to_owned())));
+        // Noted once an id: a peer must not be able to fill the disk with it.
+        let reason = || Some("another message has this id".to_owned());
+        if before.reason.is_none() {
+            let header = envelope.header();
+            let what = format!("another message under the id {}", header.id);
+            let event = audit::Event::refused(what, Some(judge.peer));
+            store::audit::append(db, judge.now, &event)?;
+            let noted = Arrival { reason: reason(), ..before };
+            let forget = header.expires.plus(limits::DUPLICATE_KEPT);
+            messages::put_arrival(db, &judge.peer, &header.id, &noted, forget)?;
+        }
+        return Ok((ReceiptState::Refused, reason()));
     }
     let said = match before.state {
         MessageState::HeldByPeer => ReceiptState::HeldByPeer,
@@ -339,7 +347,7 @@ fn take_receipt(
     let Body::Receipt(Receipt { entries }) = receipt.body() else { return Ok(Vec::new()) };
     let mut changed = Vec::new();
     for entry in entries {
-        if take_entry(db, peer, entry, &receipt.header().id)? {
+        if take_entry(db, peer, entry, &receipt.header().id, now)? {
             changed.push(entry.id);
         }
     }
@@ -349,17 +357,24 @@ fn take_receipt(
     Ok(changed)
 }
 
+const NO_ROOM: &str = "the peer's inbox is full; it is tried again";
+
 fn take_entry(
     db: &Connection,
     peer: &PeerId,
     entry: &ReceiptEntry,
     receipt: &MessageId,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     let row = messages::find_with(db, &entry.id, peer, true)?;
     let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(false) };
     let Some(state) = MessageState::of_receipt(entry.state) else {
-        messages::set_note(db, row.number, "the peer's inbox is full; it is tried again")?;
-        return Ok(true);
+        // Told once: what does not change is not kept, or a peer could fill the disk with it.
+        let is_news = row.state == MessageState::Queued && row.note.as_deref() != Some(NO_ROOM);
+        if is_news {
+            messages::set_note(db, row.number, NO_ROOM)?;
+        }
+        return Ok(is_news);
     };
     outbox::remove_message(db, peer, &entry.id)?;
     if !row.state.may_become(state) {
@@ -374,6 +389,106 @@ fn take_entry(
     }
     let step = HistoryRow { state, at: entry.at, reason: entry.reason.clone() };
     messages::set_state(db, row.number, &step, Some(receipt))?;
-    store::audit::append(db, entry.at, &audit::Event::moved(entry.id, state.as_str()))?;
+    // By our clock: the chain is not for a peer to date.
+    store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{MessageText, Secret},
+        identity::{ApproverKey, IdentityKey},
+        store::Store,
+        wire::{Draft, Header},
+    };
+
+    const NOW: Timestamp = Timestamp::from_ms(1_000_000);
+
+    fn key(n: u8) -> IdentityKey {
+        IdentityKey::from_seed(&Secret::new([n; 32]))
+    }
+
+    /// From node `from` to node `to`.
+    fn envelope((from, to): (u8, u8), id: u8, kind: Kind, body: Body) -> Envelope {
+        let header = Header {
+            kind,
+            id: MessageId::from_bytes([id; 16]),
+            sender: key(from).id(),
+            recipient: key(to).id(),
+            created: NOW,
+            expires: NOW.plus(limits::EXPIRY_MAX),
+            thread: None,
+            reply_to: None,
+        };
+        Draft { header, body }.seal(&key(from)).unwrap()
+    }
+
+    fn text(way: (u8, u8), id: u8, text: &str) -> Envelope {
+        envelope(way, id, Kind::Text, Body::Text(MessageText::parse(text).unwrap()))
+    }
+
+    fn receipt(of: &Envelope, id: u8, state: ReceiptState, at: Timestamp) -> Envelope {
+        let entries = vec![entry(of.header().id, of.digest(), state, None, at)];
+        envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt { entries }))
+    }
+
+    async fn in_store<T: Send + 'static>(
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("countersign.db"), &key(1).id()).unwrap();
+        store.write(work).await.unwrap().unwrap()
+    }
+
+    fn count(db: &Connection, table: &str) -> u64 {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_receipt_from_the_end_of_time_does_not_break_the_audit_chain() {
+        in_store(|db| {
+            let mine = text((1, 2), 7, "x");
+            messages::add(db, &mine, true, MessageState::Queued, NOW)?;
+            let at = Timestamp::from_ms(u64::MAX);
+            take_receipt(db, &key(2).id(), &receipt(&mine, 8, ReceiptState::Read, at), NOW)?;
+            let verified = store::audit::verify(db, &key(1).id())?;
+            assert_eq!((verified.records, verified.problem), (1, None));
+            let records = store::audit::page(db, 0, 9)?;
+            assert_eq!(records.first().map(|record| record.at), Some(NOW));
+            Ok(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
+        in_store(|db| {
+            let mine = text((1, 2), 7, "x");
+            messages::add(db, &mine, true, MessageState::Queued, NOW)?;
+            for id in 10..50 {
+                let busy = receipt(&mine, id, ReceiptState::Busy, NOW);
+                take_receipt(db, &key(2).id(), &busy, NOW)?;
+            }
+            assert_eq!(count(db, "receipts"), 1);
+            let batch = || (0..50).map(|n| (text((2, 1), 9, &format!("{n}")), None)).collect();
+            for _ in 0..3 {
+                let judge = Judge {
+                    peer: key(2).id(),
+                    approver: ApproverKey::from_seed(&Secret::new([3; 32])).id(),
+                    now: NOW,
+                    room: Room::default(),
+                    no_room_for: None,
+                    payloads_left: 9,
+                };
+                let taken = take_all(db, judge, batch())?;
+                assert_eq!(taken.entries.len(), 50, "each is refused");
+            }
+            assert_eq!(count(db, "messages WHERE outgoing = 0"), 1);
+            assert_eq!(count(db, "audit WHERE event LIKE '%refused%'"), 1);
+            Ok(())
+        })
+        .await;
+    }
 }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{
-    agent::{no_message, parse_opt},
+    agent::{in_inbox, no_message, parse_opt, waits_for_human},
     api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest, Sent},
     clock,
     state::{Answer, Node, reply, store_failed, usage},
@@ -49,8 +49,8 @@ enum Ready {
 
 impl Node {
     /// Sends a message: durable before the answer.
-    pub(super) fn send(&mut self, request: SendRequest, answer: Answer) {
-        let plan = match self.plan(&request) {
+    pub(super) fn send(&mut self, request: &SendRequest, answer: Answer) {
+        let plan = match self.plan(request) {
             Ok(plan) => plan,
             Err(error) => return reply(answer, Err(error)),
         };
@@ -58,6 +58,9 @@ impl Node {
         self.read(
             move |db| messages::find(db, &id),
             move |node, found| match found {
+                Ok(Some(row)) if !row.outgoing && !in_inbox(row.state) => {
+                    reply(answer, Err(waits_for_human()));
+                }
                 Ok(Some(row)) if row.peer == plan.to => {
                     let thread = Some(plan.thread.unwrap_or(row.thread));
                     node.send_plan(Plan { thread, ..plan }, answer);
@@ -118,6 +121,10 @@ impl Node {
     }
 
     fn send_plan(&mut self, plan: Plan, answer: Answer) {
+        // Trust may have ended while the message that it answers was read.
+        if let Err(error) = self.need_trusted(&plan.to) {
+            return reply(answer, Err(error));
+        }
         let (now, to, reply_to) = (clock::now(), plan.to, plan.reply_to);
         let ready = self.seal(plan, now).and_then(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
@@ -208,7 +215,7 @@ impl Node {
         for effect in entry.outbox.handle(input, clock::now()) {
             match effect {
                 Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
-                Effect::Load { after, limit } => self.load(*peer, after, limit),
+                Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),
                 Effect::Settle(number) => {
                     // A row that stays is sent once more, and acknowledged once more.
                     self.write(move |db| outbox::remove(db, number), |_, _| ());
@@ -232,7 +239,7 @@ impl Node {
     }
 
     /// Reads what waits for a peer. Each row passes the gate again.
-    fn load(&mut self, peer: PeerId, after: i64, limit: usize) {
+    fn load(&mut self, peer: PeerId, (ask, after): (u64, i64), limit: usize) {
         let (me, approver) = (self.id, self.approver);
         let op = move |db: &Connection| {
             let rows = outbox::after(db, &peer, after, limit)?;
@@ -247,10 +254,10 @@ impl Node {
                 }
                 Some(Queued { number: row.number, envelope: approved.ok().filter(|_| for_peer)? })
             });
-            Ok(Input::Loaded { items: items.collect(), seen, more })
+            Ok(Input::Loaded { ask, items: items.collect(), seen, more })
         };
         self.read(op, move |node, loaded| {
-            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed));
+            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed(ask)));
         });
     }
 
@@ -434,7 +441,10 @@ fn mark_replied(
 ) -> Result<(), StoreError> {
     let Some(id) = id else { return Ok(()) };
     let row = messages::find_with(db, &id, peer, false)?;
-    if let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) {
+    // What waits for our human is not in the inbox, and an answer does not bring it there.
+    let answered =
+        |row: &MessageRow| in_inbox(row.state) && row.state.may_become(MessageState::Replied);
+    if let Some(row) = row.filter(answered) {
         let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
         messages::set_seen(db, row.number)?;
         messages::set_state(db, row.number, &step, None)?;

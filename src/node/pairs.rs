@@ -134,7 +134,7 @@ impl Node {
             node.net.distrust(&peer, code::NOT_TRUSTED);
             node.peers.insert(peer, entry);
             let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
-            node.pairings.insert(peer, PairingEntry { waiting, named, ..new_entry(pairing, id) });
+            node.pairings.insert(peer, PairingEntry { named, waiting, ..new_entry(pairing, id) });
             node.pending.insert(id, row);
             node.refresh_pairing();
             node.dial(&peer);
@@ -234,7 +234,7 @@ impl Node {
                 again and again. Once it has, your human runs: countersign pending"
                 .to_owned(),
             (Some(id), _) => {
-                format!("your human runs: countersign approve {id}; you cannot approve")
+                format!("your human decides: countersign approve {id}")
             }
             (None, PeerState::Requested) => {
                 "your side said yes; the other human decides".to_owned()

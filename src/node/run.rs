@@ -14,7 +14,7 @@ use super::{
     state::Node,
 };
 use crate::{
-    base::PeerId,
+    base::{ApproverId, PeerId},
     delivery::outbox::Input,
     net::{LinkId, NetEvent, code},
     store::{self, peers},
@@ -71,7 +71,7 @@ impl Node {
 
     fn on_net(&mut self, event: NetEvent) {
         match event {
-            NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, hello),
+            NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, &hello),
             NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
             NetEvent::Rejected { peer, code } => self.on_rejected(&peer, code),
             NetEvent::Frames { peer, link, frames } => self.on_frames(peer, link, frames),
@@ -86,13 +86,13 @@ impl Node {
         }
     }
 
-    fn on_link_up(&mut self, peer: PeerId, link: LinkId, hello: Hello) {
+    fn on_link_up(&mut self, peer: PeerId, link: LinkId, hello: &Hello) {
         let expected = self.trusted(&peer).map(|(_, approver)| approver);
         let Some(expected) = expected else {
             return self.net.close(&peer, link, code::NOT_TRUSTED);
         };
         if hello.approver != expected {
-            return self.on_other_approver(peer, link, hello);
+            return self.on_other_approver(peer, link, hello.approver);
         }
         let now = clock::now();
         let paired = self.pairings.get(&peer).is_some_and(|e| e.pairing.is_consented());
@@ -118,13 +118,13 @@ impl Node {
     }
 
     /// The peer's home was set up anew, or somebody holds its key: our human has to look.
-    fn on_other_approver(&mut self, peer: PeerId, link: LinkId, hello: Hello) {
+    fn on_other_approver(&mut self, peer: PeerId, link: LinkId, approver: ApproverId) {
         self.net.close(&peer, link, code::APPROVER_CHANGED);
         if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.warning = Some(approver_changed(&hello.approver));
+            entry.warning = Some(approver_changed(&approver));
             entry.refuses_us = true;
         }
-        self.write(move |db| peers::set_other_approver(db, &peer, &hello.approver), |_, _| ());
+        self.write(move |db| peers::set_other_approver(db, &peer, &approver), |_, _| ());
         self.handle.tell(Event::PeersChanged);
     }
 

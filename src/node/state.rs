@@ -20,7 +20,7 @@ use super::{
 use crate::{
     base::{
         ApproverId, ClaimedName, InviteId, MessageId, Note, PeerId, PeerName, PendingId, Secret,
-        Timestamp,
+        Timestamp, limits,
     },
     delivery::{
         outbox::Outbox,
@@ -164,10 +164,10 @@ impl Node {
         if !taken(wanted) {
             return wanted.clone();
         }
-        (2..)
-            .map(|n| wanted.numbered(n))
-            .find(|name| !taken(name))
-            .unwrap_or_else(|| wanted.clone())
+        // There are fewer peers than numbers.
+        let numbers = 2..=u32::try_from(limits::PEERS_MAX).unwrap_or(u32::MAX);
+        let free = numbers.map(|n| wanted.numbered(n)).find(|name| !taken(name));
+        free.unwrap_or_else(|| wanted.clone())
     }
 
     /// Strangers are heard only while somebody is expected.

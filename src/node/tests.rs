@@ -1,5 +1,7 @@
 //! Two nodes in one process, over loopback, with both humans' keys at hand.
 
+mod hostile;
+
 use std::{future::Future, time::Duration};
 
 use data_encoding::HEXLOWER;

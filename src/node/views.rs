@@ -5,7 +5,7 @@ use super::{
     state::{Node, PeerEntry},
 };
 use crate::{
-    base::{PeerId, limits},
+    base::{PeerId, Timestamp, limits},
     gate::Item,
     store::{
         messages::{HistoryRow, MessageRow},
@@ -102,7 +102,7 @@ impl Node {
             verified: entry.verified,
             path: word.to_owned(),
             rtt_ms: path.map(|path| path.rtt_ms),
-            last_seen: entry.seen.map(|at| at.rfc3339()),
+            last_seen: entry.seen.map(Timestamp::rfc3339),
             grants: Vec::new(),
             warning: entry.warning.clone(),
         }

@@ -114,7 +114,9 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
         if let Some(error) = &failed {
             tracing::error!(%error, writes = finishes.len(), "a commit failed");
         }
-        finishes.into_iter().for_each(|finish| finish(failed.clone()));
+        for finish in finishes {
+            finish(failed.clone());
+        }
     }
     // A clean close folds the log into the database; after a crash the next open does it.
     db.close().ok();

@@ -308,7 +308,7 @@ fn resources_hold_what_the_tools_give() {
 #[test]
 fn a_long_text_is_read_in_parts_and_no_result_is_over_its_bound() {
     let (alice, bob) = friends();
-    let text: String = (0..).map(|n| format!("line {n}\n")).take(6000).collect();
+    let text: String = (0..).map(|n| format!("line {n}\n")).take(8000).collect();
     let text = &text[..64 * 1024];
     let id = bob.send("alice", text);
     bob.reaches(&id, "accepted");

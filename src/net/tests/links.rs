@@ -57,23 +57,22 @@ async fn a_flood_arrives_whole_and_in_batches() {
     let (alice, mut bob, [there, back]) = settled().await;
     let messages: Vec<_> =
         (1..=COUNT).map(|seq| alice.message(bob.id(), seq, &"x".repeat(1024))).collect();
-    let (sender, to) = (alice.net.clone(), bob.id());
     let began = Instant::now();
-    let sending = tokio::spawn(async move {
-        for (n, message) in messages.into_iter().enumerate() {
-            // As a node with a window does: never more than the queue holds.
-            if n % (limits::SEND_QUEUE_FRAMES / 2) == 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            sender.send(&to, there, message).unwrap();
+    let mut frames = Vec::new();
+    // As a node does: no more on their way than its window, which is half of the queue.
+    let mut messages = messages.into_iter().peekable();
+    while messages.peek().is_some() {
+        let window: Vec<_> = messages.by_ref().take(limits::IN_FLIGHT_MESSAGES_MAX).collect();
+        let count = window.len();
+        for message in window {
+            alice.net.send(&bob.id(), there, message).unwrap();
         }
-    });
-    let frames = bob.frames(back, usize::try_from(COUNT).unwrap()).await;
+        frames.extend(bob.frames(back, count).await);
+    }
     println!("{COUNT} messages in {:?}", began.elapsed());
     for (frame, want) in frames.iter().zip(1..) {
         assert!(matches!(frame, Inbound::Data { seq, envelope: Ok(_) } if *seq == want));
     }
-    sending.await.unwrap();
     alice.stop().await;
     bob.stop().await;
 }
@@ -107,7 +106,8 @@ async fn two_that_dial_at_once_end_up_with_one_link() {
                 () = wait => {}
             }
         }
-        println!("round {round}: {there:?} {back:?}");
+        // Two were made, and nobody had to dial again.
+        assert!(there.0 <= 2 && back.0 <= 2, "round {round}: {there:?} {back:?}");
         let one = |party: &Party| party.net.shared.links.count();
         until(|| one(&alice) == 1 && one(&bob) == 1).await;
         alice.stop().await;
@@ -184,7 +184,17 @@ async fn addresses_are_of_this_machine_and_the_port_is_kept() {
     for party in [alice, bob, taken] {
         party.stop().await;
     }
-    let again = Party::start_at(1, port).await;
-    assert_eq!(again.net.port(), port);
-    again.stop().await;
+    // Another test may have been given the port for a moment.
+    let mut tries = 0;
+    loop {
+        let again = Party::start_at(1, port).await;
+        let same = again.net.port() == port;
+        again.stop().await;
+        if same {
+            break;
+        }
+        tries += 1;
+        assert!(tries < 50, "the port is free again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

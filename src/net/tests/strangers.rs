@@ -143,3 +143,58 @@ async fn a_peer_that_trickles_its_hello_is_closed_in_time() {
     raw.close().await;
     alice.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trust_that_ends_during_the_hello_ends_the_connection() {
+    let mut alice = Party::start(1).await;
+    let bob = key(2).id();
+    alice.net.trust(bob, Vec::new());
+    let raw = raw(2).await;
+    let connection = connect(&raw, &alice, ALPN_PEER).await;
+    let (mut send, recv) = connection.open_bi().await.unwrap();
+    let hello = hello();
+    let (one, other) = hello.split_at(9);
+    send.write_all(one).await.unwrap();
+    // Alice is past her gates and has said hello herself.
+    FrameStream::new(recv, limits::FRAME_BYTES_MAX).first().await.unwrap();
+    alice.net.distrust(&bob, code::NOT_TRUSTED);
+    send.write_all(other).await.unwrap();
+    assert_eq!(closed(&connection).await, u64::from(code::NOT_TRUSTED));
+    assert!(alice.heard_nothing());
+    raw.close().await;
+    alice.stop().await;
+}
+
+/// Alice has dialed Bob, and a moment later Bob dials Alice.
+async fn crossed(alices: u8, bobs: u8) {
+    let mut alice = Party::start(alices).await;
+    let (bob, raw) = (key(bobs).id(), raw(bobs).await);
+    raw.set_alpns(vec![ALPN_PEER.to_vec()]);
+    let port = raw.bound_sockets()[0].port();
+    alice.net.trust(bob, vec![format!("127.0.0.1:{port}")]);
+    let first = raw.accept().await.unwrap().await.unwrap();
+    let (mut send, _recv) = first.accept_bi().await.unwrap();
+    send.write_all(&hello()).await.unwrap();
+    let link = alice.up(bob).await;
+    let second = connect(&raw, &alice, ALPN_PEER).await;
+    let (mut send, _recv) = second.open_bi().await.unwrap();
+    send.write_all(&hello()).await.unwrap();
+    if alice.id() < bob {
+        assert_eq!(closed(&second).await, u64::from(code::DUPLICATE));
+        assert!(first.close_reason().is_none());
+    } else {
+        assert_eq!(closed(&first).await, u64::from(code::SUPERSEDED));
+        // The node hears of the end of one before it hears of the other.
+        alice.down(link).await;
+        assert!(alice.up(bob).await > link);
+        assert!(second.close_reason().is_none());
+    }
+    raw.close().await;
+    alice.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_dials_at_once_the_smaller_ids_stays() {
+    crossed(1, 2).await;
+    crossed(2, 1).await;
+}
