@@ -10,13 +10,20 @@ use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
-type Write = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// Takes the connection inside of a transaction, or why there is none.
+type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Finish + Send>;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Job {
+    Write(Write),
+    /// Everything before it is done: fold the log into the database file.
+    Fold(oneshot::Sender<()>),
+}
 
 /// A handle on the database. Cheap to clone; the threads end when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writes: mpsc::Sender<Write>,
+    writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
 }
 
@@ -53,13 +60,22 @@ impl Store {
             answer.send(Err(if closed { StoreError::Closed } else { StoreError::Busy })).ok();
             return answered;
         };
-        slot.send(Box::new(move |db| {
-            let result = in_savepoint(db, op);
+        slot.send(Job::Write(Box::new(move |db| {
+            let result = db.and_then(|db| in_savepoint(db, op));
             Box::new(move |failed: Option<StoreError>| {
                 answer.send(failed.map_or(result, Err)).ok();
             })
-        }));
+        })));
         answered
+    }
+
+    /// Waits for all writes so far, and leaves all there is in the one database file.
+    pub async fn fold(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.writes.send(Job::Fold(answer)).await.is_ok() {
+            // Gone means that the writer ended, and then it has folded.
+            answered.await.ok();
+        }
     }
 
     /// Queues a read of what is committed.
@@ -95,31 +111,56 @@ fn in_savepoint<T>(
     }
 }
 
-fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
+fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
     while let Some(first) = queue.blocking_recv() {
-        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
-        let mut finishes = Vec::new();
+        let mut fold = None;
+        let mut writes = Vec::new();
         let mut next = Some(first);
-        while let Some(write) = next {
-            finishes.push(write(&db));
-            let full = finishes.len() >= limits::STORE_BATCH_WRITES;
+        while let Some(job) = next {
+            match job {
+                Job::Write(write) => writes.push(write),
+                Job::Fold(answer) => fold = Some(answer),
+            }
+            let full = fold.is_some() || writes.len() >= limits::STORE_BATCH_WRITES;
             next = if full { None } else { queue.try_recv().ok() };
         }
-        let done = begun.and_then(|()| db.execute_batch("COMMIT").map_err(StoreError::from));
-        if done.is_err() && !db.is_autocommit() {
-            // The connection must be clean for the next batch; an error here repeats there.
-            db.execute_batch("ROLLBACK").ok();
+        if !writes.is_empty() {
+            commit(&db, writes);
         }
-        let failed = done.err();
-        if let Some(error) = &failed {
-            tracing::error!(%error, writes = finishes.len(), "a commit failed");
-        }
-        for finish in finishes {
-            finish(failed.clone());
+        if let Some(answer) = fold {
+            fold_log(&db);
+            // Whoever waited may have gone.
+            answer.send(()).ok();
         }
     }
-    // A clean close folds the log into the database; after a crash the next open does it.
-    db.close().ok();
+    fold_log(&db);
+    db.close().ok(); // Nothing is left to do about an error here.
+}
+
+/// One transaction for all of them.
+fn commit(db: &Connection, writes: Vec<Write>) {
+    let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+    let connection = || begun.clone().map(|()| db);
+    let finishes: Vec<Finish> = writes.into_iter().map(|write| write(connection())).collect();
+    let done = begun.and_then(|()| db.execute_batch("COMMIT").map_err(StoreError::from));
+    if done.is_err() && !db.is_autocommit() {
+        // The connection must be clean for the next batch; an error here repeats there.
+        db.execute_batch("ROLLBACK").ok();
+    }
+    let failed = done.err();
+    if let Some(error) = &failed {
+        tracing::error!(%error, writes = finishes.len(), "a commit failed");
+    }
+    for finish in finishes {
+        finish(failed.clone());
+    }
+}
+
+/// Without it the newest data stay in the log, which is as safe, but a file of its own.
+fn fold_log(db: &Connection) {
+    if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the log stays beside the database");
+    }
 }
 
 fn read_all(db: &Connection, mut queue: mpsc::Receiver<Read>) {
