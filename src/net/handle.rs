@@ -191,7 +191,7 @@ impl Net {
     /// Closes all connections, so that peers know at once, and the endpoint.
     pub async fn shutdown(&self) {
         self.shared.cancel.cancel();
-        timeout(limits::SHUTDOWN_TIMEOUT, self.shared.endpoint.close()).await.ok();
+        timeout(limits::CLOSE_TIMEOUT, self.shared.endpoint.close()).await.ok();
     }
 }
 
