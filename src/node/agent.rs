@@ -323,6 +323,8 @@ impl Node {
         reason: &'static str,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
+        // A request of our agent's, while nobody said yes to it, does not lift a block.
+        let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
         let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
         let Some(state) = entry.state.after(step) else { return then(self, Ok(0)) };
         let from = entry.state;
@@ -332,6 +334,7 @@ impl Node {
         entry.link = None;
         entry.warning = None;
         self.net.distrust(&peer, code::NOT_TRUSTED);
+        self.net.set_blocked(&peer, state == PeerState::Blocked);
         self.end_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
         let now = clock::now();

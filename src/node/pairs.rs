@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
+    base::{ClaimedName, Note, PeerId, PeerName, PendingId, Timestamp, limits},
     delivery::{
         outbox::{Outbox, backoff},
         pairing::{self, Me, OpenInvite, Pairing, Step},
@@ -20,6 +20,7 @@ use crate::{
     gate::{Item, What},
     net::{LinkId, code},
     policy::{self, Action, Verdict},
+    risk,
     store::{
         self, pairings,
         peers::{self, ConsentRow, PeerRow},
@@ -87,7 +88,7 @@ impl Node {
                 "your human decides: countersign pending",
             ));
         }
-        let blocked = known.is_some_and(|entry| entry.state == PeerState::Blocked);
+        let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
@@ -185,10 +186,17 @@ impl Node {
         };
         if blocked {
             reasons.push(policy::Reason {
-                rule: "peer.blocked".to_owned(),
-                severity: crate::risk::Severity::Critical,
+                rule: policy::BLOCKED.to_owned(),
+                severity: risk::Severity::Critical,
                 text: "you blocked this peer before; approving unblocks it".to_owned(),
             });
+        }
+        // The agent's note leaves with our human's yes.
+        let findings = pairing.note.as_ref().map(|note| risk::scan(note.as_str()));
+        if let Verdict::Ask(more) =
+            policy::decide(Action::MessageOut, &findings.unwrap_or_default())
+        {
+            reasons.extend(more);
         }
         let invite = self.invites.iter().find(|invite| invite.id == pairing.invite);
         let now = clock::now();
@@ -267,10 +275,7 @@ impl Node {
         }
         let Some(entry) = self.pairings.get_mut(&peer) else { return };
         if entry.link == link {
-            entry.link = None;
-            let [jitter] = clock::random();
-            entry.dial_at = Some(clock::now().plus(backoff(entry.tries, jitter)));
-            entry.tries += 1;
+            entry.link_lost(clock::now());
         }
     }
 
@@ -280,7 +285,8 @@ impl Node {
             (PairFrame::Knock(knock), None) => self.on_knock(peer, link, knock, &me),
             (PairFrame::Knock(knock), Some(entry)) if entry.pairing.is_joiner() => {
                 // Both sides use an invite of the other at once: the smaller id stays joiner.
-                if self.id > peer && entry.pairing.ours.is_none() {
+                let undecided = entry.pairing.ours.is_none();
+                if self.id > peer && undecided && !self.is_blocked(&peer) {
                     let knock = knock.clone();
                     self.drop_pairing(&peer);
                     self.on_knock(peer, link, &knock, &me);
@@ -306,10 +312,8 @@ impl Node {
                 used_by: invite.used_by,
             })
             .collect();
-        let state = self.peers.get(&peer).map(|entry| entry.state);
         let strangers = self.pairings.values().filter(|e| !e.pairing.is_joiner()).count();
-        let welcome =
-            state != Some(PeerState::Blocked) && strangers < limits::PENDING_STRANGERS_MAX;
+        let welcome = !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
         let invite = pairing::invite_of_knock(knock, &open, &peer, &self.id);
         let Some(invite) = invite.filter(|_| welcome) else {
             self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
@@ -404,6 +408,12 @@ impl Node {
     }
 
     fn applied(&mut self, peer: PeerId, write: PairWrite, steps: Vec<Step>) {
+        // Our nonce is drawn anew for each pairing.
+        let same = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
+        if !self.pairings.get(&peer).is_some_and(same) {
+            // It ended while this was written, and what ended it is written behind this.
+            return;
+        }
         if let Some((row, pending)) = write.asked {
             self.now_asked(peer, row, pending);
         }
@@ -448,6 +458,7 @@ impl Node {
             entry.warning = None;
             let addresses = entry.addresses.clone();
             self.net.trust(peer, addresses);
+            self.net.set_blocked(&peer, false);
         }
         self.handle.tell(Event::PeersChanged);
     }
@@ -544,6 +555,19 @@ impl Node {
         }
     }
 
+    /// Forgets those who knocked and said no more while their invite was open.
+    pub(super) fn drop_silent_strangers(&mut self) {
+        let open = |id| self.invites.iter().any(|invite| invite.id == id);
+        let silent = |pairing: &Pairing| {
+            !pairing.is_joiner() && pairing.record.is_none() && !open(pairing.invite)
+        };
+        let gone = self.pairings.values().map(|entry| &entry.pairing);
+        let gone: Vec<PeerId> = gone.filter(|p| silent(p)).map(|p| p.peer).collect();
+        for peer in gone {
+            self.drop_pairing(&peer);
+        }
+    }
+
     /// When the pairings want a tick.
     pub(super) fn pairings_due(&self) -> Option<Duration> {
         let now = clock::now();
@@ -565,6 +589,18 @@ struct New {
     name: PeerName,
     named: bool,
     blocked: bool,
+}
+
+impl PairingEntry {
+    /// The joiner dials again; the inviter waits for it.
+    pub(super) fn link_lost(&mut self, now: Timestamp) {
+        self.link = None;
+        if self.pairing.is_joiner() {
+            let [jitter] = clock::random();
+            self.dial_at = Some(now.plus(backoff(self.tries, jitter)));
+            self.tries = self.tries.saturating_add(1);
+        }
+    }
 }
 
 fn no_approver() -> ApiError {
