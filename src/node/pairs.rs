@@ -1,7 +1,5 @@
 //! Pairings: using an invite, hearing a knock, and writing each step down before it is sent.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::{
@@ -12,9 +10,9 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ClaimedName, Note, PeerId, PeerName, PendingId, Timestamp, limits},
+    base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
     delivery::{
-        outbox::{Outbox, backoff},
+        outbox::Outbox,
         pairing::{self, Me, OpenInvite, Pairing, Step},
     },
     gate::{Item, What},
@@ -213,7 +211,7 @@ impl Node {
         }
     }
 
-    fn dial(&mut self, peer: &PeerId) {
+    pub(super) fn dial(&mut self, peer: &PeerId) {
         let addresses = self.peers.get(peer).map(|entry| entry.addresses.clone());
         if let (Some(entry), Some(addresses)) = (self.pairings.get_mut(peer), addresses)
             && entry.pairing.is_joiner()
@@ -464,7 +462,7 @@ impl Node {
     }
 
     /// Answers those who wait for the other side.
-    fn release_waiting(&mut self, peer: &PeerId) {
+    pub(super) fn release_waiting(&mut self, peer: &PeerId) {
         let Some(entry) = self.pairings.get_mut(peer) else { return };
         for (answer, _) in std::mem::take(&mut entry.waiting) {
             self.answer_connect(*peer, answer);
@@ -518,7 +516,7 @@ impl Node {
     }
 
     /// Forgets a pairing everywhere.
-    fn drop_pairing(&mut self, peer: &PeerId) {
+    pub(super) fn drop_pairing(&mut self, peer: &PeerId) {
         let (peer, pending) = (*peer, self.pairings.get(peer).map(|entry| entry.pending));
         self.end_pairing(&peer);
         if let Some(pending) = pending {
@@ -537,45 +535,6 @@ impl Node {
             tracing::debug!(peer = %peer.short(), "a pairing frame found no link");
         }
     }
-
-    /// Dials joiners whose time has come, and answers those who waited long enough.
-    pub(super) fn tick_pairings(&mut self) {
-        let now = clock::now();
-        let due = |entry: &PairingEntry| entry.dial_at.is_some_and(|at| at <= now);
-        let dial: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| due(e)).map(|(peer, _)| *peer).collect();
-        for peer in dial {
-            self.dial(&peer);
-        }
-        let late = |entry: &PairingEntry| entry.waiting.iter().any(|(_, until)| *until <= now);
-        let answer: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| late(e)).map(|(peer, _)| *peer).collect();
-        for peer in answer {
-            self.release_waiting(&peer);
-        }
-    }
-
-    /// Forgets those who knocked and said no more while their invite was open.
-    pub(super) fn drop_silent_strangers(&mut self) {
-        let open = |id| self.invites.iter().any(|invite| invite.id == id);
-        let silent = |pairing: &Pairing| {
-            !pairing.is_joiner() && pairing.record.is_none() && !open(pairing.invite)
-        };
-        let gone = self.pairings.values().map(|entry| &entry.pairing);
-        let gone: Vec<PeerId> = gone.filter(|p| silent(p)).map(|p| p.peer).collect();
-        for peer in gone {
-            self.drop_pairing(&peer);
-        }
-    }
-
-    /// When the pairings want a tick.
-    pub(super) fn pairings_due(&self) -> Option<Duration> {
-        let now = clock::now();
-        let times = self.pairings.values().flat_map(|entry| {
-            entry.dial_at.into_iter().chain(entry.waiting.iter().map(|(_, until)| *until))
-        });
-        times.min().map(|at| at.since(now))
-    }
 }
 
 enum Request {
@@ -589,18 +548,6 @@ struct New {
     name: PeerName,
     named: bool,
     blocked: bool,
-}
-
-impl PairingEntry {
-    /// The joiner dials again; the inviter waits for it.
-    pub(super) fn link_lost(&mut self, now: Timestamp) {
-        self.link = None;
-        if self.pairing.is_joiner() {
-            let [jitter] = clock::random();
-            self.dial_at = Some(now.plus(backoff(self.tries, jitter)));
-            self.tries = self.tries.saturating_add(1);
-        }
-    }
 }
 
 fn no_approver() -> ApiError {
