@@ -6,6 +6,7 @@ use super::{
         MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
     },
     clock,
+    outbound::move_arrived,
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
 };
@@ -356,7 +357,8 @@ impl Node {
     }
 }
 
-/// Ends every message of ours that waits for `peer`.
+/// Ends every message of ours that waits for `peer`, and those of its that wait for our human,
+/// who is not asked any more.
 fn purge(
     db: &rusqlite::Connection,
     peer: &PeerId,
@@ -370,6 +372,12 @@ fn purge(
             HistoryRow { state: MessageState::Denied, at: now, reason: Some(reason.to_owned()) };
         messages::set_state(db, row.number, &step, None)?;
         purged += 1;
+    }
+    for row in messages::held_from(db, peer)? {
+        let step =
+            HistoryRow { state: MessageState::Refused, at: now, reason: Some(reason.to_owned()) };
+        move_arrived(db, &row, &step)?;
+        messages::set_seen(db, row.number)?;
     }
     Ok(purged)
 }

@@ -166,3 +166,13 @@ fn an_inviter_dials_nobody() {
     entry.link_lost(Timestamp::from_ms(1));
     assert_eq!(entry.dial_at, None, "or it would be due again and again");
 }
+
+#[tokio::test]
+async fn what_waits_for_a_decision_is_refused_when_trust_ends() {
+    let (alice, bob) = paired().await;
+    let id = held_by(&alice, &bob).await;
+    bob.agent(AgentRequest::Revoke { peer: "alice".into(), block: false }).await;
+    assert!(bob.pending().await.is_empty());
+    assert_eq!(bob.state(&id.clone().into()).await, "refused", "nobody can decide about it now");
+    assert_eq!(bob.ask(read(&id)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
+}
