@@ -168,7 +168,8 @@ impl Node {
         for id in taken.answered {
             self.handle.tell(Event::MessageChanged { message: id.to_string() });
         }
-        if !taken.held.is_empty() {
+        // Where trust ended meanwhile, what waited ended with it.
+        if !taken.held.is_empty() && self.trusted(&peer).is_some() {
             self.pending.extend(taken.held.into_iter().map(|row| (row.id, row)));
             self.handle.tell(Event::PendingChanged);
         }

@@ -176,3 +176,25 @@ async fn what_waits_for_a_decision_is_refused_when_trust_ends() {
     assert_eq!(bob.state(&id.clone().into()).await, "refused", "nobody can decide about it now");
     assert_eq!(bob.ask(read(&id)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
 }
+
+#[tokio::test]
+async fn what_is_held_while_trust_ends_waits_for_nobody() {
+    let (alice, bob) = paired().await;
+    let disk = Connection::open(alice.home.database_file()).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let secret = ["key: AKIA", "ABCDEFGHIJKLMNOP"].concat();
+    let later = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
+    let revoke = async {
+        later(300).await;
+        alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: false }).await
+    };
+    let disk = async {
+        later(600).await;
+        disk.execute_batch("ROLLBACK").unwrap();
+    };
+    let (held, revoked, ()) = tokio::join!(alice.send("bob", &secret), revoke, disk);
+    assert_eq!((&held["state"], &revoked["state"]), (&"held".into(), &"revoked".into()));
+    assert!(alice.pending().await.is_empty());
+    assert_eq!(alice.state(&held["id"]).await, "denied");
+    drop(bob);
+}
