@@ -335,7 +335,6 @@ impl Node {
         entry.link = None;
         entry.warning = None;
         self.net.distrust(&peer, code::NOT_TRUSTED);
-        self.net.set_blocked(&peer, state == PeerState::Blocked);
         self.end_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
         let now = clock::now();

@@ -456,7 +456,6 @@ impl Node {
             entry.warning = None;
             let addresses = entry.addresses.clone();
             self.net.trust(peer, addresses);
-            self.net.set_blocked(&peer, false);
         }
         self.handle.tell(Event::PeersChanged);
     }

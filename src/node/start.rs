@@ -120,7 +120,6 @@ async fn remember_start(node: Node) -> Result<Node, NodeError> {
     });
     done.await.map_err(|_| StoreError::Closed)??;
     for (id, entry) in &node.peers {
-        node.net.set_blocked(id, entry.state == PeerState::Blocked);
         if entry.state == PeerState::Trusted && entry.consent.is_some() {
             node.net.trust(*id, entry.addresses.clone());
         }
