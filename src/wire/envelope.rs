@@ -227,13 +227,13 @@ fn refuse_nested(bytes: &[u8]) -> Result<(), WireError> {
     let (Value::Tag(_, sign1), old) = (read(bytes)?, Value::from(OLD_COUNTERSIGNATURE)) else {
         return Err(wrong(&"it has no tag"));
     };
-    let names = ["protected header", "unprotected header"];
-    for (header, name) in sign1.as_array().into_iter().flatten().zip(names) {
-        let encoded = header.as_bytes().filter(|bytes| !bytes.is_empty());
-        let decoded = encoded.map(|bytes| read(bytes)).transpose()?;
-        let map = decoded.as_ref().unwrap_or(header).as_map();
-        if map.is_some_and(|map| map.iter().any(|(key, _)| *key == old)) {
-            return Err(WireError::field(name, "holds more than a countersignature"));
+    for header in sign1.as_array().into_iter().flatten().take(2) {
+        let map = match header {
+            Value::Bytes(bytes) if !bytes.is_empty() => read(bytes)?,
+            other => other.clone(),
+        };
+        if map.as_map().is_some_and(|map| map.iter().any(|(key, _)| *key == old)) {
+            return Err(WireError::field("header", "holds a countersignature of the old form"));
         }
     }
     Ok(())
