@@ -75,6 +75,8 @@ pub const PENDING_STRANGERS_MAX: usize = 10;
 pub const PENDING_REQUESTS_MAX: usize = 10;
 /// Payloads that wait for a decision at once.
 pub const PENDING_PAYLOADS_MAX: usize = 100;
+/// Payloads of one peer that wait for a decision at once: it must not take all the places.
+pub const PENDING_PAYLOADS_PER_PEER_MAX: usize = 20;
 /// Wrong passphrases before the approver locks.
 pub const PASSPHRASE_TRIES: u32 = 5;
 /// The first lock; each further one is twice as long.

@@ -6,6 +6,7 @@ use super::{
         MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
     },
     clock,
+    outbound::move_arrived,
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
 };
@@ -323,6 +324,8 @@ impl Node {
         reason: &'static str,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
+        // A request of our agent's, while nobody said yes to it, does not lift a block.
+        let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
         let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
         let Some(state) = entry.state.after(step) else { return then(self, Ok(0)) };
         let from = entry.state;
@@ -353,7 +356,8 @@ impl Node {
     }
 }
 
-/// Ends every message of ours that waits for `peer`.
+/// Ends every message of ours that waits for `peer`, and those of its that wait for our human,
+/// who is not asked any more.
 fn purge(
     db: &rusqlite::Connection,
     peer: &PeerId,
@@ -367,6 +371,12 @@ fn purge(
             HistoryRow { state: MessageState::Denied, at: now, reason: Some(reason.to_owned()) };
         messages::set_state(db, row.number, &step, None)?;
         purged += 1;
+    }
+    for row in messages::held_from(db, peer)? {
+        let step =
+            HistoryRow { state: MessageState::Refused, at: now, reason: Some(reason.to_owned()) };
+        move_arrived(db, &row, &step)?;
+        messages::set_seen(db, row.number)?;
     }
     Ok(purged)
 }

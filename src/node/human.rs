@@ -358,6 +358,7 @@ impl Node {
             self.refuse(row, None, false, answer);
         }
         self.invites.retain(|invite| invite.expires > now);
+        self.drop_silent_strangers();
         self.refresh_pairing();
     }
 

@@ -132,14 +132,13 @@ impl Node {
         batch: Vec<(Envelope, Option<Refusal>)>,
     ) {
         let now = clock::now();
-        let waiting = self.pending.values().filter(|row| row.message.is_some()).count();
         let judge = Judge {
             peer,
             approver,
             now,
             room: Room::default(),
             no_room_for: self.peers.get(&peer).and_then(|entry| entry.no_room_for),
-            payloads_left: limits::PENDING_PAYLOADS_MAX.saturating_sub(waiting),
+            payloads_left: payloads_left(self.pending.values(), &peer),
         };
         let op = move |db: &Connection| take_all(db, judge, batch);
         self.write(op, move |node, done| match done {
@@ -169,7 +168,8 @@ impl Node {
         for id in taken.answered {
             self.handle.tell(Event::MessageChanged { message: id.to_string() });
         }
-        if !taken.held.is_empty() {
+        // Where trust ended meanwhile, what waited ended with it.
+        if !taken.held.is_empty() && self.trusted(&peer).is_some() {
             self.pending.extend(taken.held.into_iter().map(|row| (row.id, row)));
             self.handle.tell(Event::PendingChanged);
         }
@@ -188,6 +188,17 @@ impl Node {
             }
         });
     }
+}
+
+/// How many more payloads of `peer` our human can be asked about.
+fn payloads_left<'r>(rows: impl Iterator<Item = &'r PendingRow>, peer: &PeerId) -> usize {
+    let (mut all, mut of_peer) = (0, 0);
+    for row in rows.filter(|row| row.message.is_some()) {
+        all += 1;
+        of_peer += usize::from(row.what == What::MessageIn && row.peer == *peer);
+    }
+    let all_left = limits::PENDING_PAYLOADS_MAX.saturating_sub(all);
+    all_left.min(limits::PENDING_PAYLOADS_PER_PEER_MAX.saturating_sub(of_peer))
 }
 
 fn take_all(
@@ -444,6 +455,16 @@ mod tests {
 
     fn count(db: &Connection, table: &str) -> u64 {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn one_peer_does_not_take_all_that_a_human_can_look_at() {
+        let row = |from: u8| held_row(What::MessageIn, text((from, 1), 7, "x"), Vec::new(), NOW);
+        let mut rows: Vec<PendingRow> = (0..15).map(|_| row(2)).collect();
+        assert_eq!(payloads_left(rows.iter(), &key(2).id()), 5);
+        assert_eq!(payloads_left(rows.iter(), &key(3).id()), 20);
+        rows.extend((0..75).map(|_| row(4)));
+        assert_eq!(payloads_left(rows.iter(), &key(3).id()), 10);
     }
 
     #[tokio::test]

@@ -157,7 +157,8 @@ impl Node {
                 reply: None,
             };
             reply(answer, Ok(Reply::Send(sent)));
-            if let Some(row) = pending {
+            // Where trust ended meanwhile, what waited ended with it.
+            if let Some(row) = pending.filter(|_| node.trusted(&to).is_some()) {
                 node.pending.insert(row.id, row);
                 node.handle.tell(Event::PendingChanged);
             }

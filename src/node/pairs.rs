@@ -1,7 +1,5 @@
 //! Pairings: using an invite, hearing a knock, and writing each step down before it is sent.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::{
@@ -14,12 +12,13 @@ use crate::{
     audit,
     base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
     delivery::{
-        outbox::{Outbox, backoff},
+        outbox::Outbox,
         pairing::{self, Me, OpenInvite, Pairing, Step},
     },
     gate::{Item, What},
     net::{LinkId, code},
     policy::{self, Action, Verdict},
+    risk,
     store::{
         self, pairings,
         peers::{self, ConsentRow, PeerRow},
@@ -87,7 +86,7 @@ impl Node {
                 "your human decides: countersign pending",
             ));
         }
-        let blocked = known.is_some_and(|entry| entry.state == PeerState::Blocked);
+        let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
@@ -185,10 +184,17 @@ impl Node {
         };
         if blocked {
             reasons.push(policy::Reason {
-                rule: "peer.blocked".to_owned(),
-                severity: crate::risk::Severity::Critical,
+                rule: policy::BLOCKED.to_owned(),
+                severity: risk::Severity::Critical,
                 text: "you blocked this peer before; approving unblocks it".to_owned(),
             });
+        }
+        // The agent's note leaves with our human's yes.
+        let findings = pairing.note.as_ref().map(|note| risk::scan(note.as_str()));
+        if let Verdict::Ask(more) =
+            policy::decide(Action::MessageOut, &findings.unwrap_or_default())
+        {
+            reasons.extend(more);
         }
         let invite = self.invites.iter().find(|invite| invite.id == pairing.invite);
         let now = clock::now();
@@ -205,7 +211,7 @@ impl Node {
         }
     }
 
-    fn dial(&mut self, peer: &PeerId) {
+    pub(super) fn dial(&mut self, peer: &PeerId) {
         let addresses = self.peers.get(peer).map(|entry| entry.addresses.clone());
         if let (Some(entry), Some(addresses)) = (self.pairings.get_mut(peer), addresses)
             && entry.pairing.is_joiner()
@@ -267,10 +273,7 @@ impl Node {
         }
         let Some(entry) = self.pairings.get_mut(&peer) else { return };
         if entry.link == link {
-            entry.link = None;
-            let [jitter] = clock::random();
-            entry.dial_at = Some(clock::now().plus(backoff(entry.tries, jitter)));
-            entry.tries += 1;
+            entry.link_lost(clock::now());
         }
     }
 
@@ -280,7 +283,8 @@ impl Node {
             (PairFrame::Knock(knock), None) => self.on_knock(peer, link, knock, &me),
             (PairFrame::Knock(knock), Some(entry)) if entry.pairing.is_joiner() => {
                 // Both sides use an invite of the other at once: the smaller id stays joiner.
-                if self.id > peer && entry.pairing.ours.is_none() {
+                let undecided = entry.pairing.ours.is_none();
+                if self.id > peer && undecided && !self.is_blocked(&peer) {
                     let knock = knock.clone();
                     self.drop_pairing(&peer);
                     self.on_knock(peer, link, &knock, &me);
@@ -306,10 +310,8 @@ impl Node {
                 used_by: invite.used_by,
             })
             .collect();
-        let state = self.peers.get(&peer).map(|entry| entry.state);
         let strangers = self.pairings.values().filter(|e| !e.pairing.is_joiner()).count();
-        let welcome =
-            state != Some(PeerState::Blocked) && strangers < limits::PENDING_STRANGERS_MAX;
+        let welcome = !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
         let invite = pairing::invite_of_knock(knock, &open, &peer, &self.id);
         let Some(invite) = invite.filter(|_| welcome) else {
             self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
@@ -404,6 +406,12 @@ impl Node {
     }
 
     fn applied(&mut self, peer: PeerId, write: PairWrite, steps: Vec<Step>) {
+        // Our nonce is drawn anew for each pairing.
+        let same = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
+        if !self.pairings.get(&peer).is_some_and(same) {
+            // It ended while this was written, and what ended it is written behind this.
+            return;
+        }
         if let Some((row, pending)) = write.asked {
             self.now_asked(peer, row, pending);
         }
@@ -453,7 +461,7 @@ impl Node {
     }
 
     /// Answers those who wait for the other side.
-    fn release_waiting(&mut self, peer: &PeerId) {
+    pub(super) fn release_waiting(&mut self, peer: &PeerId) {
         let Some(entry) = self.pairings.get_mut(peer) else { return };
         for (answer, _) in std::mem::take(&mut entry.waiting) {
             self.answer_connect(*peer, answer);
@@ -507,7 +515,7 @@ impl Node {
     }
 
     /// Forgets a pairing everywhere.
-    fn drop_pairing(&mut self, peer: &PeerId) {
+    pub(super) fn drop_pairing(&mut self, peer: &PeerId) {
         let (peer, pending) = (*peer, self.pairings.get(peer).map(|entry| entry.pending));
         self.end_pairing(&peer);
         if let Some(pending) = pending {
@@ -525,32 +533,6 @@ impl Node {
             // The joiner dials again, and both sides go on where they were.
             tracing::debug!(peer = %peer.short(), "a pairing frame found no link");
         }
-    }
-
-    /// Dials joiners whose time has come, and answers those who waited long enough.
-    pub(super) fn tick_pairings(&mut self) {
-        let now = clock::now();
-        let due = |entry: &PairingEntry| entry.dial_at.is_some_and(|at| at <= now);
-        let dial: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| due(e)).map(|(peer, _)| *peer).collect();
-        for peer in dial {
-            self.dial(&peer);
-        }
-        let late = |entry: &PairingEntry| entry.waiting.iter().any(|(_, until)| *until <= now);
-        let answer: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| late(e)).map(|(peer, _)| *peer).collect();
-        for peer in answer {
-            self.release_waiting(&peer);
-        }
-    }
-
-    /// When the pairings want a tick.
-    pub(super) fn pairings_due(&self) -> Option<Duration> {
-        let now = clock::now();
-        let times = self.pairings.values().flat_map(|entry| {
-            entry.dial_at.into_iter().chain(entry.waiting.iter().map(|(_, until)| *until))
-        });
-        times.min().map(|at| at.since(now))
     }
 }
 

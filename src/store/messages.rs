@@ -294,6 +294,16 @@ pub fn outstanding(db: &Connection, limit: u32) -> Result<Vec<MessageRow>, Store
     all(db, "messages", sql, [limit], read)
 }
 
+/// A peer's messages that wait for our human.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn held_from(db: &Connection, peer: &PeerId) -> Result<Vec<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE outgoing = 0 AND peer = ?1 AND unread = 1
+               AND state = 'held_by_peer'";
+    all(db, "messages", sql, [peer.as_bytes()], read)
+}
+
 /// What a peer's messages take of its room: all that wait unread, held ones too.
 ///
 /// # Errors
