@@ -31,7 +31,7 @@ struct Side {
     node: NodeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 async fn side(name: &str) -> Side {
@@ -47,13 +47,13 @@ async fn side(name: &str) -> Side {
     let config = Config { name: ClaimedName::parse(name).unwrap(), network };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     let human = ApproverKey::from_seed(&Secret::new(seed));
-    Side { _folder: Some(folder), ..run(home, human).await }
+    Side { folder: Some(folder), ..run(home, human).await }
 }
 
 async fn run(home: Home, human: ApproverKey) -> Side {
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
     let node = start(&home, &tasks, &cancel).await.unwrap();
-    Side { home, human, node, tasks, cancel, _folder: None }
+    Side { home, human, node, tasks, cancel, folder: None }
 }
 
 impl Side {
@@ -130,12 +130,12 @@ impl Side {
         self.cancel.cancel();
         self.tasks.close();
         tokio::time::timeout(Duration::from_secs(10), self.tasks.wait()).await.unwrap();
-        (self.home, self.human, self._folder)
+        (self.home, self.human, self.folder)
     }
 
     async fn restart(self) -> Self {
         let (home, human, folder) = self.stop().await;
-        Self { _folder: folder, ..run(home, human).await }
+        Self { folder, ..run(home, human).await }
     }
 }
 
@@ -207,7 +207,7 @@ async fn what_waits_for_a_peer_that_is_away_arrives_once_and_in_order() {
         assert_eq!(alice.send("bob", &format!("message {n}")).await["state"], "queued");
     }
     let alice = alice.restart().await;
-    let bob = Side { _folder: folder, ..run(home, human).await };
+    let bob = Side { folder, ..run(home, human).await };
     let inbox = arrived(&bob, 20).await;
     let texts: Vec<_> = inbox.iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
     assert_eq!(texts, (0..20).map(|n| format!("message {n}")).collect::<Vec<_>>());
@@ -268,7 +268,7 @@ async fn revoking_ends_it_at_once_and_purges_what_waits() {
     let revoked = alice.agent(revoke).await;
     assert_eq!((&revoked["state"], &revoked["purged"]), (&"revoked".into(), &1.into()));
     assert_eq!(alice.state(&waits["id"]).await, "denied");
-    let bob = Side { _folder: folder, ..run(home, human).await };
+    let bob = Side { folder, ..run(home, human).await };
     bob.send("alice", "hello?").await;
     until(async || {
         let peers = bob.agent(AgentRequest::Peers { state: None }).await;
@@ -289,7 +289,7 @@ async fn trust_survives_a_restart_and_not_a_row_that_was_written_by_hand() {
     let db = rusqlite::Connection::open(home.database_file()).unwrap();
     db.execute_batch("UPDATE peers SET state = 'trusted'").unwrap();
     drop(db);
-    let alice = Side { _folder: folder, ..run(home, human).await };
+    let alice = Side { folder, ..run(home, human).await };
     assert_eq!(alice.state_of("bob").await, "revoked");
     let status = alice.human(HumanRequest::Status).await;
     let warning = status["warnings"][0].as_str().unwrap().to_owned();

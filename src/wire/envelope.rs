@@ -228,11 +228,10 @@ fn refuse_nested(bytes: &[u8]) -> Result<(), WireError> {
         return Err(wrong(&"it has no tag"));
     };
     for header in sign1.as_array().into_iter().flatten().take(2) {
-        let map = match header {
-            Value::Bytes(bytes) if !bytes.is_empty() => read(bytes)?,
-            other => other.clone(),
-        };
-        if map.as_map().is_some_and(|map| map.iter().any(|(key, _)| *key == old)) {
+        let encoded = header.as_bytes().filter(|bytes| !bytes.is_empty());
+        let decoded = encoded.map(|bytes| read(bytes)).transpose()?;
+        let map = decoded.as_ref().unwrap_or(header).as_map();
+        if map.is_some_and(|map| map.iter().any(|(key, _)| *key == old)) {
             return Err(WireError::field("header", "holds a countersignature of the old form"));
         }
     }

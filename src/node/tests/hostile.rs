@@ -57,7 +57,7 @@ async fn another_approver_does_not_let_in_what_was_held_for_the_first() {
     std::fs::remove_file(home.approver_file()).unwrap();
     keys::create_approver(&home.approver_file(), &sealed).unwrap();
     let other = ApproverKey::from_seed(&Secret::new(seed));
-    let bob = Side { _folder: folder, ..run(home, other).await };
+    let bob = Side { folder, ..run(home, other).await };
     assert_eq!(bob.state_of("alice").await, "revoked");
     let yes = bob.decision(&bob.first_pending().await, Answer::Approve, &bob.human).await;
     assert_eq!(bob.node.human(yes).await.unwrap_err().kind, ErrorKind::Refused);
@@ -107,7 +107,7 @@ async fn what_was_signed_of_something_else_makes_nobody_verified() {
              (SELECT statement, signature FROM decisions ORDER BY at_ms DESC LIMIT 1)",
         )
         .unwrap();
-    let alice = Side { _folder: folder, ..run(home, human).await };
+    let alice = Side { folder, ..run(home, human).await };
     let bob_there = peer(alice.agent(all()).await);
     assert_eq!((&bob_there["state"], &bob_there["verified"]), (&"trusted".into(), &false.into()));
     assert_eq!(bob_there["claim"], "Bob", "as the human signed it");
@@ -155,7 +155,7 @@ async fn a_stranger_that_knocked_and_is_silent_is_forgotten_with_its_invite() {
     let (home, human, folder) = side("Alice").await.stop().await;
     let db = Connection::open(home.database_file()).unwrap();
     pairings::put(&db, &silent_stranger()).unwrap();
-    let alice = Side { _folder: folder, ..run(home, human).await };
+    let alice = Side { folder, ..run(home, human).await };
     until(async || pairings::all_pairings(&db).unwrap().is_empty().then_some(())).await;
     drop(alice);
 }
