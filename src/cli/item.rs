@@ -12,8 +12,8 @@ use super::{
 use crate::{
     base::{ApproverId, PeerId, Timestamp},
     gate::{Item, What},
-    node::api::{ApiError, ErrorKind, PendingShown},
-    risk::Severity,
+    node::api::{ApiError, ErrorKind, FindingInfo, PendingShown},
+    risk::{self, Severity},
     wire::{
         Body, ConsentRecord, Envelope, Party,
         invite::{FINGERPRINT_BYTES, approver_fingerprint},
@@ -197,10 +197,25 @@ fn payload(body: &Body, style: Style) -> String {
     format!("{}\n{}", style.dim(&head), escape::block(&text, style))
 }
 
+/// What the node says, and what is found here in the bytes: whoever changed a row in between
+/// takes no finding away.
+fn reasons(checked: &Checked) -> Vec<FindingInfo> {
+    let mut reasons = checked.shown.item.reasons.clone();
+    let found = match &checked.item {
+        Item::Message(_, envelope) => envelope.body().text().map(|text| risk::scan(text.as_str())),
+        Item::Peer(..) => None,
+    };
+    for finding in found.iter().flatten().map(FindingInfo::from) {
+        if reasons.iter().all(|reason| reason.rule != finding.rule) {
+            reasons.push(finding);
+        }
+    }
+    reasons
+}
+
 fn asked(checked: &Checked, style: Style) -> String {
     let item = &checked.shown.item;
-    let mut lines: Vec<String> = item
-        .reasons
+    let mut lines: Vec<String> = reasons(checked)
         .iter()
         .map(|reason| {
             let severity = severity(reason.severity, style);
