@@ -65,6 +65,8 @@ pub const DUPLICATE_KEPT: Duration = days(1);
 
 /// How long a new peer waits for a decision.
 pub const PENDING_PEER_LIFE: Duration = days(7);
+/// How long a pairing may take from its knock: both humans may wait for the other.
+pub const PAIRING_LIFE: Duration = days(14);
 /// How long a payload waits for a decision.
 pub const PENDING_PAYLOAD_LIFE: Duration = hours(24);
 /// How old a signed decision may be when it arrives: the time a decision screen is open.
@@ -75,7 +77,7 @@ pub const PENDING_STRANGERS_MAX: usize = 10;
 pub const PENDING_REQUESTS_MAX: usize = 10;
 /// Payloads that wait for a decision at once.
 pub const PENDING_PAYLOADS_MAX: usize = 100;
-/// Payloads of one peer that wait for a decision at once: it must not take all the places.
+/// Payloads of one peer among them: the rest stays for others and for our own.
 pub const PENDING_PAYLOADS_PER_PEER_MAX: usize = 20;
 /// Wrong passphrases before the approver locks.
 pub const PASSPHRASE_TRIES: u32 = 5;
@@ -130,6 +132,9 @@ pub const PING_AFTER: Duration = Duration::from_secs(5);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer waits before it tries again where we answered `busy`.
 pub const BUSY_RETRY: Duration = Duration::from_secs(5);
+/// After such a silence a sender that was told `busy` has begun again: less than
+/// [`BUSY_RETRY`], by what a packet may be early.
+pub const BUSY_SILENCE: Duration = Duration::from_secs(4);
 /// Connections that are not yet through a handshake.
 pub const HANDSHAKES_MAX: usize = 64;
 /// Handshakes a second that strangers may start, and how many at once.
@@ -180,6 +185,11 @@ pub const HANDSHAKE_SOURCES_MAX: usize = 1024;
 pub const NODE_QUEUE_REQUESTS: usize = 1024;
 /// Writes that wait for the store.
 pub const STORE_QUEUE_WRITES: usize = 4096;
+/// Writes that are under way before the node takes no more from the net: a peer that sends
+/// faster than the disk writes is held back, not stored in memory.
+pub const NODE_WRITES_NET_MAX: usize = 64;
+/// Writes that are under way before the node takes no more requests.
+pub const NODE_WRITES_MAX: usize = STORE_BATCH_WRITES;
 /// Writes joined in one commit.
 pub const STORE_BATCH_WRITES: usize = 512;
 /// Hints that a slow listener may fall behind before it reads the store again.
@@ -238,5 +248,6 @@ pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
 const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");
+const _: () = assert!(BUSY_SILENCE.as_millis() < BUSY_RETRY.as_millis(), "a silence is seen");
 const _: () = assert!(PREVIEW_BYTES_MAX < RESULT_BYTES_MAX, "a page holds more than one message");
 const _: () = assert!(READ_BYTES_MAX * 2 <= RESULT_BYTES_MAX, "escaped text still fits a result");

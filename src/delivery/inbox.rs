@@ -1,7 +1,7 @@
 //! Whether an envelope that arrived may be taken at all, before anyone asks what it says.
 
 use crate::{
-    base::{PeerId, Timestamp, limits},
+    base::{MessageId, PeerId, Timestamp, limits},
     wire::Envelope,
 };
 
@@ -42,6 +42,44 @@ pub fn check(
     Ok(())
 }
 
+/// Whose turn it is once there was no room: what comes behind that message must not pass it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The first that had no room, and when it is worthless.
+    first: Option<(MessageId, Timestamp)>,
+    heard: Timestamp,
+}
+
+impl Turn {
+    /// Messages come in. A sender that was told `busy` begins again after
+    /// [`limits::BUSY_RETRY`] with the first that it still has. What is not that one after such
+    /// a silence tells that the one we wait for will not come: it expired or was withdrawn.
+    pub fn hear(&mut self, now: Timestamp) {
+        let anew = now.since(self.heard) >= limits::BUSY_SILENCE || now < self.heard;
+        let worthless = self.first.is_some_and(|(_, expires)| expires <= now);
+        if anew || worthless {
+            self.first = None;
+        }
+        self.heard = now;
+    }
+
+    /// Whether this one may be stored now, if there is room.
+    #[must_use]
+    pub fn is_of(&self, id: &MessageId) -> bool {
+        self.first.is_none_or(|(first, _)| first == *id)
+    }
+
+    /// There was no room for this one.
+    pub fn no_room(&mut self, id: MessageId, expires: Timestamp) {
+        self.first.get_or_insert((id, expires));
+    }
+
+    /// This one was answered for good.
+    pub fn done(&mut self, id: &MessageId) {
+        self.first.take_if(|(first, _)| first == id);
+    }
+}
+
 /// How much of one peer waits unread, and whether more fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
@@ -68,7 +106,7 @@ impl Room {
 mod tests {
     use super::*;
     use crate::{
-        base::{MessageId, MessageText, Secret},
+        base::{MessageText, Secret},
         identity::IdentityKey,
         wire::{Body, Draft, Header, Kind},
     };
@@ -95,6 +133,33 @@ mod tests {
         assert_eq!(check(&envelope, &bob, &bob, expires), Err(Refusal::NotTheSender));
         let late = expires.plus(limits::EXPIRY_SLACK);
         assert_eq!(check(&envelope, &bob, &alice.id(), late), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn what_had_no_room_is_not_passed_and_not_waited_for_in_vain() {
+        let id = |n| MessageId::from_bytes([n; 16]);
+        let (now, far) = (Timestamp::from_ms(1_000_000), Timestamp::from_ms(9_000_000));
+        let waits = || {
+            let mut turn = Turn::default();
+            turn.hear(now);
+            turn.no_room(id(1), far);
+            turn.no_room(id(2), far);
+            turn
+        };
+        let mut turn = waits();
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        assert!(turn.is_of(&id(1)) && !turn.is_of(&id(2)));
+        turn.done(&id(2));
+        assert!(!turn.is_of(&id(2)));
+        turn.done(&id(1));
+        assert!(turn.is_of(&id(2)));
+        let mut turn = waits();
+        turn.hear(now.plus(limits::BUSY_RETRY));
+        assert!(turn.is_of(&id(2)), "the sender began again, and not with 1");
+        let mut turn = waits();
+        turn.first = Some((id(1), now.plus(limits::BUSY_SILENCE / 4)));
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        assert!(turn.is_of(&id(2)), "1 expired");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What an agent may ask: who, whom, send, list, read, revoke.
 
+use rusqlite::Connection;
+
 use super::{
     api::{
         AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{MessageId, Note, PeerId, Secret, limits},
+    base::{MessageId, Note, PeerId, Secret, Timestamp, limits},
     delivery::MessageState,
     identity,
     net::code,
@@ -101,7 +103,7 @@ impl Node {
             used_by: None,
         };
         let now = clock::now();
-        let op = move |db: &rusqlite::Connection| {
+        let op = move |db: &Connection| {
             peers::add_invite(db, &row, now)?;
             let event = audit::Event::Invited { invite: row.id.to_string() };
             store::audit::append(db, now, &event).map(drop)
@@ -160,7 +162,7 @@ impl Node {
         };
         let mark_read = request.mark_read;
         let limit = filter.limit;
-        let op = move |db: &rusqlite::Connection| {
+        let op = move |db: &Connection| {
             let more = Filter { limit: limit + 1, ..filter };
             Ok((messages::page(db, &more)?, messages::counts(db)?.unread))
         };
@@ -240,7 +242,9 @@ impl Node {
         let end = start + text.len();
         let as_u64 = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         let mut message = self.message_view(row);
-        text.clone_into(&mut message.text);
+        if size > 0 {
+            text.clone_into(&mut message.text);
+        }
         message.truncated = end < size;
         Ok(MessagePart {
             message,
@@ -255,7 +259,7 @@ impl Node {
             Ok(id) => id,
             Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
         };
-        let op = move |db: &rusqlite::Connection| with_history(db, messages::find(db, &id)?);
+        let op = move |db: &Connection| with_history(db, messages::find(db, &id)?);
         self.read(op, move |node, found| {
             let result = match found {
                 Ok(Some((row, history))) => Ok(Reply::Message(node.life_view(&row, &history))),
@@ -267,7 +271,7 @@ impl Node {
     }
 
     fn outstanding(&mut self, answer: Answer) {
-        let op = |db: &rusqlite::Connection| {
+        let op = |db: &Connection| {
             let rows = messages::outstanding(db, limits::PAGE_MAX)?;
             let lives: Result<Vec<_>, StoreError> = rows
                 .into_iter()
@@ -305,23 +309,25 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let step = if block { TrustMove::Block } else { TrustMove::Revoke };
-        self.end_trust(id, step, "trust was revoked", move |node, done| {
+        let then = move |node: &mut Self, done: Result<u64, StoreError>| {
             let result = done.map_err(|e| store_failed(&e)).map(|purged| {
                 let state = node.peers.get(&id).map_or(PeerState::Revoked, |entry| entry.state);
                 let peer = PeerRef { id: id.to_string(), name: node.name_of(&id) };
                 Reply::Revoke(Revoked { peer, state, purged })
             });
             reply(answer, result);
-        });
+        };
+        self.end_trust(id, (step, "trust was revoked"), |_| Ok(()), then);
     }
 
     /// Lowers trust, at once in memory and on the net, and then on disk: what waits for the peer
-    /// never leaves, and nothing of it is asked any more.
+    /// never leaves, and nothing of it is asked any more. `first` is written in the same
+    /// transaction.
     pub(super) fn end_trust(
         &mut self,
         peer: PeerId,
-        step: TrustMove,
-        reason: &'static str,
+        (step, reason): (TrustMove, &'static str),
+        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
         // A request of our agent's, while nobody said yes to it, does not lift a block.
@@ -335,11 +341,13 @@ impl Node {
         entry.link = None;
         entry.warning = None;
         self.net.distrust(&peer, code::NOT_TRUSTED);
-        self.end_pairing(&peer);
+        let invite = self.leave_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
         let now = clock::now();
-        let op = move |db: &rusqlite::Connection| {
+        let op = move |db: &Connection| {
+            first(db)?;
             peers::set_state(db, &peer, state)?;
+            peers::remove_invites(db, now, invite.as_ref())?;
             pairings::remove(db, &peer)?;
             pending::remove_of_peer(db, &peer)?;
             let purged = purge(db, &peer, reason, now)?;
@@ -356,29 +364,24 @@ impl Node {
     }
 }
 
-/// Ends every message of ours that waits for `peer`, and those of its that wait for our human,
-/// who is not asked any more.
+/// Ends every message that waits: ours for the peer, and its own for our human.
 fn purge(
-    db: &rusqlite::Connection,
+    db: &Connection,
     peer: &PeerId,
-    reason: &str,
-    now: crate::base::Timestamp,
+    reason: &'static str,
+    now: Timestamp,
 ) -> Result<u64, StoreError> {
     outbox::purge(db, peer)?;
-    let mut purged = 0;
-    for row in messages::outstanding(db, u32::MAX)?.iter().filter(|row| row.peer == *peer) {
-        let step =
-            HistoryRow { state: MessageState::Denied, at: now, reason: Some(reason.to_owned()) };
-        messages::set_state(db, row.number, &step, None)?;
-        purged += 1;
-    }
+    let step = |state| HistoryRow { state, at: now, reason: Some(reason.to_owned()) };
     for row in messages::held_from(db, peer)? {
-        let step =
-            HistoryRow { state: MessageState::Refused, at: now, reason: Some(reason.to_owned()) };
-        move_arrived(db, &row, &step)?;
+        move_arrived(db, &row, &step(MessageState::Refused))?;
         messages::set_seen(db, row.number)?;
     }
-    Ok(purged)
+    let waiting = messages::waiting_for(db, peer)?;
+    for number in &waiting {
+        messages::set_state(db, *number, &step(MessageState::Denied), None)?;
+    }
+    Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
 }
 
 /// What an agent may see of what came in.
@@ -397,7 +400,7 @@ pub(super) fn no_message(id: &MessageId) -> ApiError {
 }
 
 fn with_history(
-    db: &rusqlite::Connection,
+    db: &Connection,
     row: Option<MessageRow>,
 ) -> Result<Option<(MessageRow, Vec<HistoryRow>)>, StoreError> {
     row.map(|row| messages::history(db, row.number).map(|history| (row, history))).transpose()

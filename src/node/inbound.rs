@@ -6,18 +6,19 @@ use super::{
     api::Event,
     clock,
     outbound::{entry, held_row},
-    state::Node,
+    state::{Came, Intake, Judged, Node},
+    views::PEER_FULL,
 };
 use crate::{
     audit,
     base::{ApproverId, MessageId, PeerId, Timestamp, limits},
     delivery::{
         MessageState,
-        inbox::{self, Refusal, Room},
+        inbox::{self, Refusal, Room, Turn},
         outbox::Input,
     },
     gate::{self, Incoming, What},
-    net::{Inbound, LinkId, Outbound},
+    net::{Inbound, LinkId, Outbound, code},
     store::{
         self, StoreError,
         messages::{self, Arrival, HistoryRow},
@@ -37,7 +38,7 @@ struct Taken {
     arrived: Vec<MessageId>,
     answered: Vec<MessageId>,
     held: Vec<PendingRow>,
-    no_room_for: Option<MessageId>,
+    turn: Turn,
 }
 
 /// What a batch is judged by.
@@ -46,43 +47,69 @@ struct Judge {
     approver: ApproverId,
     now: Timestamp,
     room: Room,
-    no_room_for: Option<MessageId>,
     payloads_left: usize,
+}
+
+impl Intake {
+    /// A data frame came. Numbers have no gaps, and nobody sends more than the window.
+    fn add(&mut self, came: Came) -> Result<(), WireError> {
+        if came.seq != self.seq + 1 {
+            return Err(WireError::field("seq", "is not the next"));
+        }
+        if self.waiting.len() >= limits::IN_FLIGHT_MESSAGES_MAX {
+            return Err(WireError::field("seq", "is beyond what may be unacknowledged"));
+        }
+        self.seq = came.seq;
+        self.waiting.push_back(came);
+        Ok(())
+    }
+
+    /// The next batch and its last number, unless one is being written.
+    fn next(&mut self) -> Option<(Vec<Judged>, u64)> {
+        if self.closed || self.taking {
+            return None;
+        }
+        let count = self.waiting.len().min(limits::NET_BATCH_FRAMES);
+        let came: Vec<Came> = self.waiting.drain(..count).collect();
+        let upto = came.last()?.seq;
+        self.taking = true;
+        Some((came.into_iter().filter_map(|came| came.message).collect(), upto))
+    }
 }
 
 impl Node {
     /// Takes frames in their order.
     pub(super) fn on_frames(&mut self, peer: PeerId, link: LinkId, frames: Vec<Inbound>) {
-        let known = self.peers.get(&peer).is_some_and(|entry| entry.link == Some(link));
-        let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver).filter(|_| known)
-        else {
+        if self.intake(&peer, link).is_none_or(|intake| intake.closed) {
             return;
-        };
-        let mut batch = Vec::new();
-        let mut upto = 0;
+        }
         for frame in frames {
             let done = match frame {
                 Inbound::Data { seq, envelope } => {
-                    upto = seq;
-                    envelope.and_then(|envelope| self.sort(&peer, *envelope, &mut batch))
+                    envelope.and_then(|envelope| self.on_data(&peer, link, (seq, *envelope)))
                 }
-                Inbound::Ack { upto, receipt } => self.on_ack(&peer, upto, receipt),
+                Inbound::Ack { upto, receipt } => self.on_ack(&peer, link, upto, receipt),
             };
             if let Err(error) = done {
                 return self.protocol_error(&peer, link, &error.to_string());
             }
         }
-        if upto > 0 {
-            self.take(peer, approver, (link, upto), batch);
-        }
+        self.take(peer, link);
     }
 
-    /// A receipt is read at once; a message joins the batch.
-    fn sort(
+    /// What came over this link, while it is the one that is up with a trusted peer.
+    fn intake(&mut self, peer: &PeerId, link: LinkId) -> Option<&mut Intake> {
+        self.trusted(peer)?;
+        let entry = self.peers.get_mut(peer).filter(|entry| entry.link == Some(link))?;
+        Some(&mut entry.intake)
+    }
+
+    /// A receipt is read at once; a message joins those that wait to be written.
+    fn on_data(
         &mut self,
         peer: &PeerId,
-        envelope: Envelope,
-        batch: &mut Vec<(Envelope, Option<Refusal>)>,
+        link: LinkId,
+        (seq, envelope): (u64, Envelope),
     ) -> Result<(), WireError> {
         let refusal = inbox::check(&envelope, &self.id, peer, clock::now()).err();
         match refusal {
@@ -91,17 +118,19 @@ impl Node {
             }
             Some(Refusal::Expired) | None => {}
         }
-        if envelope.header().kind == Kind::Receipt {
-            self.on_receipt(*peer, envelope);
+        let message = if envelope.header().kind == Kind::Receipt {
+            self.on_receipt(*peer, link, envelope);
+            None
         } else {
-            batch.push((envelope, refusal));
-        }
-        Ok(())
+            Some((envelope, refusal))
+        };
+        self.intake(peer, link).map_or(Ok(()), |intake| intake.add(Came { seq, message }))
     }
 
     fn on_ack(
         &mut self,
         peer: &PeerId,
+        link: LinkId,
         upto: u64,
         receipt: Option<Result<Box<Envelope>, WireError>>,
     ) -> Result<(), WireError> {
@@ -117,38 +146,46 @@ impl Node {
                     self.feed(peer, Input::Busy(id));
                 }
             }
-            self.on_receipt(*peer, receipt);
+            self.on_receipt(*peer, link, receipt);
         }
         self.feed(peer, Input::Acked(upto));
         Ok(())
     }
 
     /// Writes a batch in one transaction, then acknowledges it with one signed receipt.
-    fn take(
-        &mut self,
-        peer: PeerId,
-        approver: ApproverId,
-        (link, upto): (LinkId, u64),
-        batch: Vec<(Envelope, Option<Refusal>)>,
-    ) {
-        let now = clock::now();
-        let judge = Judge {
-            peer,
-            approver,
-            now,
-            room: Room::default(),
-            no_room_for: self.peers.get(&peer).and_then(|entry| entry.no_room_for),
-            payloads_left: payloads_left(self.pending.values(), &peer),
-        };
-        let op = move |db: &Connection| take_all(db, judge, batch);
+    fn take(&mut self, peer: PeerId, link: LinkId) {
+        let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
+        let Some(intake) = self.intake(&peer, link) else { return };
+        let Some((batch, upto)) = intake.next() else { return };
+        let (now, turn) = (clock::now(), intake.turn);
+        let judge = Judge { peer, approver, now, room: Room::default(), payloads_left: 0 };
+        let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
-            Err(error) => {
-                // Nothing is acknowledged: the sender keeps all of it and sends it again.
-                tracing::error!(%error, "arrivals could not be stored");
-                node.net.close(&peer, link, crate::net::code::BYE);
-            }
+            Err(error) => node.not_stored(&peer, link, &error),
             Ok(taken) => node.taken(peer, (link, upto), taken),
         });
+    }
+
+    /// Nothing is acknowledged, and nothing behind it is taken: the sender keeps all of it and
+    /// sends it again on the next link.
+    fn not_stored(&mut self, peer: &PeerId, link: LinkId, error: &StoreError) {
+        tracing::error!(%error, "what arrived could not be stored");
+        self.stop_listening(peer, link);
+        self.net.close(peer, link, code::BYE);
+    }
+
+    /// Closes a link whose other side does not keep to the protocol.
+    fn protocol_error(&mut self, peer: &PeerId, link: LinkId, problem: &str) {
+        tracing::warn!(peer = %peer.short(), problem, "protocol error");
+        self.stop_listening(peer, link);
+        self.net.close(peer, link, code::PROTOCOL);
+    }
+
+    fn stop_listening(&mut self, peer: &PeerId, link: LinkId) {
+        if let Some(intake) = self.intake(peer, link) {
+            intake.closed = true;
+            intake.waiting.clear();
+        }
     }
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
@@ -158,9 +195,11 @@ impl Node {
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {
             tracing::debug!(peer = %peer.short(), "an acknowledgement found no link");
         }
-        if let Some(entry) = self.peers.get_mut(&peer) {
-            entry.no_room_for = taken.no_room_for;
+        if let Some(intake) = self.intake(&peer, link) {
+            intake.turn = taken.turn;
+            intake.taking = false;
         }
+        self.take(peer, link);
         let from = self.name_of(&peer);
         for id in taken.arrived {
             self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
@@ -168,7 +207,7 @@ impl Node {
         for id in taken.answered {
             self.handle.tell(Event::MessageChanged { message: id.to_string() });
         }
-        // Where trust ended meanwhile, what waited ended with it.
+        // When trust ended meanwhile, what was to be asked is no more.
         if !taken.held.is_empty() && self.trusted(&peer).is_some() {
             self.pending.extend(taken.held.into_iter().map(|row| (row.id, row)));
             self.handle.tell(Event::PendingChanged);
@@ -176,11 +215,12 @@ impl Node {
     }
 
     /// Writes down what a peer says of our messages.
-    fn on_receipt(&mut self, peer: PeerId, receipt: Envelope) {
+    fn on_receipt(&mut self, peer: PeerId, link: LinkId, receipt: Envelope) {
         let now = clock::now();
         let op = move |db: &Connection| take_receipt(db, &peer, &receipt, now);
-        self.write(op, |node, done| match done {
-            Err(error) => tracing::error!(%error, "a receipt could not be stored"),
+        self.write(op, move |node, done| match done {
+            // It must not be acknowledged with what comes behind it.
+            Err(error) => node.not_stored(&peer, link, &error),
             Ok(changed) => {
                 for id in changed {
                     node.handle.tell(Event::MessageChanged { message: id.to_string() });
@@ -190,27 +230,30 @@ impl Node {
     }
 }
 
-/// How many more payloads of `peer` our human can be asked about.
-fn payloads_left<'r>(rows: impl Iterator<Item = &'r PendingRow>, peer: &PeerId) -> usize {
-    let (mut all, mut of_peer) = (0, 0);
-    for row in rows.filter(|row| row.message.is_some()) {
-        all += 1;
-        of_peer += usize::from(row.what == What::MessageIn && row.peer == *peer);
-    }
-    let all_left = limits::PENDING_PAYLOADS_MAX.saturating_sub(all);
-    all_left.min(limits::PENDING_PAYLOADS_PER_PEER_MAX.saturating_sub(of_peer))
-}
-
 fn take_all(
     db: &Connection,
     mut judge: Judge,
-    batch: Vec<(Envelope, Option<Refusal>)>,
+    turn: Turn,
+    batch: Vec<Judged>,
 ) -> Result<Taken, StoreError> {
     judge.room = messages::room(db, &judge.peer)?;
-    let mut taken = Taken { no_room_for: judge.no_room_for, ..Taken::default() };
+    let (of_peer, all) = pending::payloads(db, &judge.peer)?;
+    judge.payloads_left = limits::PENDING_PAYLOADS_MAX
+        .saturating_sub(all)
+        .min(limits::PENDING_PAYLOADS_PER_PEER_MAX.saturating_sub(of_peer));
+    let mut taken = Taken { turn, ..Taken::default() };
+    if !batch.is_empty() {
+        taken.turn.hear(judge.now);
+    }
     for (envelope, refusal) in batch {
         let (id, digest) = (envelope.header().id, envelope.digest());
+        let expires = envelope.header().expires;
         let (state, reason) = take_one(db, &mut judge, &mut taken, envelope, refusal)?;
+        if state == ReceiptState::Busy {
+            taken.turn.no_room(id, expires);
+        } else {
+            taken.turn.done(&id);
+        }
         taken.entries.push(entry(id, digest, state, reason.as_deref(), judge.now));
     }
     Ok(taken)
@@ -233,9 +276,7 @@ fn take_one(
         return Ok((ReceiptState::Refused, Some(refusal.to_string())));
     }
     let size = u64::try_from(envelope.bytes().len()).unwrap_or(u64::MAX);
-    let its_turn = taken.no_room_for.is_none_or(|first| first == id);
-    if !its_turn || !judge.room.take(size) {
-        taken.no_room_for = Some(taken.no_room_for.unwrap_or(id));
+    if !taken.turn.is_of(&id) || !judge.room.take(size) {
         return Ok((ReceiptState::Busy, None));
     }
     let said = match gate::incoming(envelope, &judge.approver, judge.now) {
@@ -245,10 +286,7 @@ fn take_one(
             taken.arrived.push(id);
             ReceiptState::Accepted
         }
-        Incoming::Asked(..) if judge.payloads_left == 0 => {
-            taken.no_room_for = Some(id);
-            return Ok((ReceiptState::Busy, None));
-        }
+        Incoming::Asked(..) if judge.payloads_left == 0 => ReceiptState::Busy,
         Incoming::Asked(envelope, reasons) => {
             judge.payloads_left -= 1;
             arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
@@ -258,7 +296,6 @@ fn take_one(
             ReceiptState::HeldByPeer
         }
     };
-    taken.no_room_for = None;
     Ok((said, None))
 }
 
@@ -357,39 +394,45 @@ fn take_receipt(
 ) -> Result<Vec<MessageId>, StoreError> {
     let Body::Receipt(Receipt { entries }) = receipt.body() else { return Ok(Vec::new()) };
     let mut changed = Vec::new();
+    let mut moved = false;
     for entry in entries {
-        if take_entry(db, peer, entry, &receipt.header().id, now)? {
-            changed.push(entry.id);
-        }
+        let change = take_entry(db, (peer, now), entry, &receipt.header().id)?;
+        moved |= change == Some(Change::Moved);
+        changed.extend(change.map(|_| entry.id));
     }
-    if !changed.is_empty() {
+    if moved {
         messages::put_receipt(db, receipt, now)?;
     }
     Ok(changed)
 }
 
-const NO_ROOM: &str = "the peer's inbox is full; it is tried again";
+/// What an entry of a receipt did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Noted,
+    Moved,
+}
 
 fn take_entry(
     db: &Connection,
-    peer: &PeerId,
+    (peer, now): (&PeerId, Timestamp),
     entry: &ReceiptEntry,
     receipt: &MessageId,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Change>, StoreError> {
     let row = messages::find_with(db, &entry.id, peer, true)?;
-    let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(false) };
+    let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(None) };
     let Some(state) = MessageState::of_receipt(entry.state) else {
-        // Told once: what does not change is not kept, or a peer could fill the disk with it.
-        let is_news = row.state == MessageState::Queued && row.note.as_deref() != Some(NO_ROOM);
-        if is_news {
-            messages::set_note(db, row.number, NO_ROOM)?;
-        }
-        return Ok(is_news);
+        let queued = row.state == MessageState::Queued;
+        let noted = queued && messages::set_note(db, row.number, PEER_FULL)?;
+        return Ok(noted.then_some(Change::Noted));
     };
+    if row.state == MessageState::Held {
+        // It never left; whatever this is, our human's answer is not it.
+        return Ok(None);
+    }
     outbox::remove_message(db, peer, &entry.id)?;
     if !row.state.may_become(state) {
-        return Ok(false);
+        return Ok(None);
     }
     // Whatever it became, it was delivered first.
     let implied = row.state == MessageState::Queued
@@ -400,9 +443,9 @@ fn take_entry(
     }
     let step = HistoryRow { state, at: entry.at, reason: entry.reason.clone() };
     messages::set_state(db, row.number, &step, Some(receipt))?;
-    // By our clock: the chain is not for a peer to date.
+    // Our own clock: the chain's times are not for a peer to choose.
     store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
-    Ok(true)
+    Ok(Some(Change::Moved))
 }
 
 #[cfg(test)]
@@ -457,16 +500,6 @@ mod tests {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     }
 
-    #[test]
-    fn one_peer_does_not_take_all_that_a_human_can_look_at() {
-        let row = |from: u8| held_row(What::MessageIn, text((from, 1), 7, "x"), Vec::new(), NOW);
-        let mut rows: Vec<PendingRow> = (0..15).map(|_| row(2)).collect();
-        assert_eq!(payloads_left(rows.iter(), &key(2).id()), 5);
-        assert_eq!(payloads_left(rows.iter(), &key(3).id()), 20);
-        rows.extend((0..75).map(|_| row(4)));
-        assert_eq!(payloads_left(rows.iter(), &key(3).id()), 10);
-    }
-
     #[tokio::test]
     async fn a_receipt_from_the_end_of_time_does_not_break_the_audit_chain() {
         in_store(|db| {
@@ -492,18 +525,18 @@ mod tests {
                 let busy = receipt(&mine, id, ReceiptState::Busy, NOW);
                 take_receipt(db, &key(2).id(), &busy, NOW)?;
             }
-            assert_eq!(count(db, "receipts"), 1);
-            let batch = || (0..50).map(|n| (text((2, 1), 9, &format!("{n}")), None)).collect();
+            assert_eq!(count(db, "receipts"), 0, "a full inbox is no state");
+            let one = |n| (text((2, 1), 9, &format!("{n}")), None);
+            let batch = || (0..50).map(one).collect();
             for _ in 0..3 {
                 let judge = Judge {
                     peer: key(2).id(),
                     approver: ApproverKey::from_seed(&Secret::new([3; 32])).id(),
                     now: NOW,
                     room: Room::default(),
-                    no_room_for: None,
                     payloads_left: 9,
                 };
-                let taken = take_all(db, judge, batch())?;
+                let taken = take_all(db, judge, Turn::default(), batch())?;
                 assert_eq!(taken.entries.len(), 50, "each is refused");
             }
             assert_eq!(count(db, "messages WHERE outgoing = 0"), 1);

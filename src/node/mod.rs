@@ -7,6 +7,8 @@ mod agent;
 pub mod api;
 pub mod clock;
 pub mod config;
+mod connect;
+mod decide;
 pub mod guard;
 pub mod handle;
 mod human;

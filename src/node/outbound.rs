@@ -16,7 +16,7 @@ use crate::{
         outbox::{Effect, Input, Queued},
     },
     gate::{self, Approved, Item, What},
-    net::{LinkId, Outbound, code},
+    net::{LinkId, Outbound},
     policy::Reason,
     store::{
         self, StoreError,
@@ -121,12 +121,12 @@ impl Node {
     }
 
     fn send_plan(&mut self, plan: Plan, answer: Answer) {
-        // Trust may have ended while the message that it answers was read.
+        // Trust may have ended while the message that this answers was looked up.
         if let Err(error) = self.need_trusted(&plan.to) {
             return reply(answer, Err(error));
         }
         let (now, to, reply_to) = (clock::now(), plan.to, plan.reply_to);
-        let ready = self.seal(plan, now).and_then(|envelope| self.ask_policy(envelope, now));
+        let ready = self.seal(plan, now).map(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
             Ok(ready) => ready,
             Err(error) => return reply(answer, Err(error)),
@@ -135,17 +135,22 @@ impl Node {
             Ready::Hold(_, row) => Some(row.clone()),
             Ready::Queue(_) => None,
         };
+        let holds = pending.is_some();
         let write = move |db: &Connection| {
             if outbox::waiting(db, &to)? >= limits::OUTBOX_MESSAGES_MAX {
-                return Ok(None);
+                return Ok(Err(outbox_full()));
+            }
+            let (_, payloads) = pending::payloads(db, &to)?;
+            if holds && payloads >= limits::PENDING_PAYLOADS_MAX {
+                return Ok(Err(payloads_full(payloads)));
             }
             mark_replied(db, reply_to, &to, now)?;
-            write_outgoing(db, ready, now).map(Some)
+            write_outgoing(db, ready, now).map(Ok)
         };
         self.write(write, move |node, done| {
             let written = match done {
-                Ok(Some(written)) => written,
-                Ok(None) => return reply(answer, Err(outbox_full())),
+                Ok(Ok(written)) => written,
+                Ok(Err(full)) => return reply(answer, Err(full)),
                 Err(error) => return reply(answer, Err(store_failed(&error))),
             };
             let state = if pending.is_some() { MessageState::Held } else { MessageState::Queued };
@@ -157,7 +162,6 @@ impl Node {
                 reply: None,
             };
             reply(answer, Ok(Reply::Send(sent)));
-            // Where trust ended meanwhile, what waited ended with it.
             if let Some(row) = pending.filter(|_| node.trusted(&to).is_some()) {
                 node.pending.insert(row.id, row);
                 node.handle.tell(Event::PendingChanged);
@@ -183,30 +187,15 @@ impl Node {
         draft.seal(&self.key).map_err(|e| usage(e, "shorten the text"))
     }
 
-    fn ask_policy(
-        &self,
-        envelope: Envelope,
-        now: Timestamp,
-    ) -> Result<(Ready, Vec<FindingInfo>), ApiError> {
+    fn ask_policy(&self, envelope: Envelope, now: Timestamp) -> (Ready, Vec<FindingInfo>) {
         match gate::outgoing(envelope.clone(), &self.id, self.approver.as_ref()) {
-            Ok(approved) => Ok((Ready::Queue(approved), Vec::new())),
+            Ok(approved) => (Ready::Queue(approved), Vec::new()),
             Err((_, reasons)) => {
                 let findings = reasons.iter().map(FindingInfo::from).collect();
-                self.need_payload_room()?;
                 let row = held_row(What::MessageOut, envelope.clone(), reasons, now);
-                Ok((Ready::Hold(envelope, row), findings))
+                (Ready::Hold(envelope, row), findings)
             }
         }
-    }
-
-    /// A person can only look at so many payloads.
-    pub(super) fn need_payload_room(&self) -> Result<(), ApiError> {
-        let waiting = self.pending.values().filter(|row| row.message.is_some()).count();
-        if waiting < limits::PENDING_PAYLOADS_MAX {
-            return Ok(());
-        }
-        let message = format!("{waiting} payloads wait for your human already");
-        Err(ApiError::new(ErrorKind::Busy, message, "your human decides: countersign pending"))
     }
 
     /// Gives one peer's outbox machine an input, and does what it says.
@@ -347,6 +336,7 @@ impl Node {
                 let step = HistoryRow { state: MessageState::Expired, at: now, reason: None };
                 messages::set_state(db, row.number, &step, None)?;
                 outbox::remove_message(db, &row.peer, &row.id)?;
+                pending::remove_message(db, &row.peer, &row.id)?;
                 let event = audit::Event::moved(row.id, MessageState::Expired.as_str());
                 store::audit::append(db, now, &event)?;
             }
@@ -355,15 +345,13 @@ impl Node {
         };
         self.write(op, |node, done| {
             for row in done.unwrap_or_default() {
+                let asks = |pending: &PendingRow| {
+                    pending.what == What::MessageOut && pending.message == Some(row.id)
+                };
+                node.pending.retain(|_, pending| !asks(pending));
                 node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
             }
         });
-    }
-
-    /// Closes a link whose other side does not keep to the protocol.
-    pub(super) fn protocol_error(&self, peer: &PeerId, link: LinkId, problem: &str) {
-        tracing::warn!(peer = %peer.short(), problem, "protocol error");
-        self.net.close(peer, link, code::PROTOCOL);
     }
 }
 
@@ -442,10 +430,8 @@ fn mark_replied(
 ) -> Result<(), StoreError> {
     let Some(id) = id else { return Ok(()) };
     let row = messages::find_with(db, &id, peer, false)?;
-    // What waits for our human is not in the inbox, and an answer does not bring it there.
-    let answered =
-        |row: &MessageRow| in_inbox(row.state) && row.state.may_become(MessageState::Replied);
-    if let Some(row) = row.filter(answered) {
+    let shown = |row: &MessageRow| matches!(row.state, MessageState::Accepted | MessageState::Read);
+    if let Some(row) = row.filter(shown) {
         let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
         messages::set_seen(db, row.number)?;
         messages::set_state(db, row.number, &step, None)?;
@@ -477,6 +463,12 @@ pub(super) fn queue_receipts(
         Ok(Queued { number, envelope })
     };
     receipts.into_iter().map(queue).collect()
+}
+
+/// A person can only look at so many payloads.
+fn payloads_full(payloads: usize) -> ApiError {
+    let message = format!("{payloads} payloads wait for your human already");
+    ApiError::new(ErrorKind::Busy, message, "your human decides: countersign pending")
 }
 
 fn outbox_full() -> ApiError {

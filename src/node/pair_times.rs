@@ -6,10 +6,7 @@ use super::{
     clock,
     state::{Node, PairingEntry},
 };
-use crate::{
-    base::{PeerId, Timestamp},
-    delivery::{outbox::backoff, pairing::Pairing},
-};
+use crate::{base::PeerId, delivery::pairing::Pairing};
 
 impl Node {
     /// Dials joiners whose time has come, and answers those who waited long enough.
@@ -49,17 +46,5 @@ impl Node {
             entry.dial_at.into_iter().chain(entry.waiting.iter().map(|(_, until)| *until))
         });
         times.min().map(|at| at.since(now))
-    }
-}
-
-impl PairingEntry {
-    /// The joiner dials again; the inviter waits for it.
-    pub(super) fn link_lost(&mut self, now: Timestamp) {
-        self.link = None;
-        if self.pairing.is_joiner() {
-            let [jitter] = clock::random();
-            self.dial_at = Some(now.plus(backoff(self.tries, jitter)));
-            self.tries = self.tries.saturating_add(1);
-        }
     }
 }

@@ -35,6 +35,9 @@ impl PairWrite {
         } else {
             pairings::put(db, &self.pairing)?;
         }
+        if !self.pairing.is_joiner() {
+            peers::use_invite(db, &self.pairing.invite, &peer)?;
+        }
         if let Some((row, pending)) = &self.asked {
             peers::put(db, row)?;
             pending::put(db, pending)?;
@@ -43,6 +46,9 @@ impl PairWrite {
                 let event = audit::Event::PeerAsked { peer: peer.to_string(), direction };
                 store::audit::append(db, now, &event)?;
             }
+        }
+        if let Some(note) = &self.note {
+            pending::set_note(db, &peer, note)?;
         }
         if let Some((_, consent)) = &self.trusted {
             peers::set_trusted(db, &peer, consent)?;

@@ -1,216 +1,34 @@
-//! Pairings: using an invite, hearing a knock, and writing each step down before it is sent.
+//! Pairings: hearing a knock, and writing each step down before it is sent.
 
 use rusqlite::Connection;
 
 use super::{
-    api::{ApiError, Connected, ErrorKind, Event, PeerRef, Reply},
+    api::{ApiError, ErrorKind, Event},
     clock,
     pair_write::PairWrite,
-    state::{Answer, Node, PairingEntry, PeerEntry, reply, store_failed, usage},
+    state::{Node, PairingEntry, reply},
 };
 use crate::{
-    audit,
-    base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
+    base::{InviteId, PeerId, PeerName, PendingId, limits},
     delivery::{
-        outbox::Outbox,
+        outbox::backoff,
         pairing::{self, Me, OpenInvite, Pairing, Step},
     },
-    gate::{Item, What},
-    net::{LinkId, code},
-    policy::{self, Action, Verdict},
-    risk,
+    gate::What,
+    net::LinkId,
     store::{
-        self, pairings,
+        StoreError, pairings,
         peers::{self, ConsentRow, PeerRow},
         pending::{self, PendingRow},
     },
     trust::{Consent, PeerState, TrustMove},
     wire::{
-        Invite, PairFrame,
+        PairFrame,
         pair::{EndReason, Knock},
     },
 };
 
 impl Node {
-    /// Uses an invite. The answer waits a while for the other side's node.
-    pub(super) fn connect(
-        &mut self,
-        invite: &str,
-        name: Option<String>,
-        note: Option<String>,
-        answer: Answer,
-    ) {
-        match self.new_request(invite, name, note) {
-            Err(error) => reply(answer, Err(error)),
-            Ok(Request::Known(peer)) => self.answer_connect(peer, answer),
-            Ok(Request::New(new)) => self.begin(*new, answer),
-        }
-    }
-
-    fn new_request(
-        &self,
-        invite: &str,
-        name: Option<String>,
-        note: Option<String>,
-    ) -> Result<Request, ApiError> {
-        let now = clock::now();
-        let invite =
-            Invite::decode(invite, now).map_err(|e| usage(e, "paste the whole invite text"))?;
-        self.need_approver()?;
-        let me = self.me().ok_or_else(no_approver)?;
-        if invite.inviter == self.id {
-            let next = "give it to the other person; their agent uses it";
-            return Err(usage("this invite is your own", next));
-        }
-        let name = name.map(PeerName::try_from).transpose();
-        let name = name.map_err(|e| usage(e, "choose another name"))?;
-        let note =
-            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
-        let peer = invite.inviter;
-        if let Some(name) = name.as_ref().filter(|name| self.free_name(name, &peer) != **name) {
-            return Err(usage(format!("another peer is called {name}"), "choose another name"));
-        }
-        let known = self.peers.get(&peer);
-        let paired = self.pairings.get(&peer).is_some_and(|e| e.pairing.invite == invite.id());
-        // A peer that refuses us has ended its side: a new invite begins anew.
-        let holds = |entry: &PeerEntry| entry.state == PeerState::Trusted && !entry.refuses_us;
-        if paired || known.is_some_and(holds) {
-            return Ok(Request::Known(peer));
-        }
-        let requests = self.pairings.values().filter(|e| e.pairing.is_joiner()).count();
-        if requests >= limits::PENDING_REQUESTS_MAX {
-            let message = format!("{requests} requests of yours wait already");
-            return Err(ApiError::new(
-                ErrorKind::Busy,
-                message,
-                "your human decides: countersign pending",
-            ));
-        }
-        let blocked = self.is_blocked(&peer);
-        let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
-        let named = name.is_some();
-        let name = name.unwrap_or_else(|| self.first_name(&peer));
-        Ok(Request::New(Box::new(New { invite, pairing, name, named, blocked })))
-    }
-
-    /// What a peer is called until it has said its name.
-    fn first_name(&self, peer: &PeerId) -> PeerName {
-        let known = self.peers.get(peer).map(|entry| entry.name.clone());
-        let short = || PeerName::parse(&format!("peer-{}", peer.short())).ok();
-        let fallback = || PeerName::suggested(&self.name);
-        self.free_name(&known.or_else(short).unwrap_or_else(fallback), peer)
-    }
-
-    fn begin(&mut self, new: New, answer: Answer) {
-        let now = clock::now();
-        let New { invite, pairing, name, named, blocked } = new;
-        let peer = pairing.peer;
-        let id = PendingId::from_bytes(clock::random());
-        let row = self.pending_row(id, What::PeerOut, &pairing, blocked);
-        let old = self.pairings.get(&peer).map(|entry| entry.pending);
-        let entry = self.peer_entry(&peer, name, PeerState::Requested, invite.addresses);
-        let peer_row = row_of(&peer, &entry);
-        let (stored, pending_row) = (pairing.clone(), row.clone());
-        let op = move |db: &Connection| {
-            if let Some(old) = old {
-                pending::remove(db, &old)?;
-            }
-            peers::set_state(db, &peer, PeerState::Revoked)?;
-            peers::put(db, &peer_row)?;
-            pairings::put(db, &stored)?;
-            pending::put(db, &pending_row)?;
-            let direction = "out".to_owned();
-            let event = audit::Event::PeerAsked { peer: peer.to_string(), direction };
-            store::audit::append(db, now, &event).map(drop)
-        };
-        self.write(op, move |node, done| {
-            if let Err(error) = done {
-                return reply(answer, Err(store_failed(&error)));
-            }
-            if let Some(old) = old {
-                node.pending.remove(&old);
-            }
-            node.net.distrust(&peer, code::NOT_TRUSTED);
-            node.peers.insert(peer, entry);
-            let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
-            node.pairings.insert(peer, PairingEntry { named, waiting, ..new_entry(pairing, id) });
-            node.pending.insert(id, row);
-            node.refresh_pairing();
-            node.dial(&peer);
-            node.handle.tell(Event::PendingChanged);
-        });
-    }
-
-    /// The entry of a peer that is new, or whose state goes on.
-    fn peer_entry(
-        &self,
-        peer: &PeerId,
-        name: PeerName,
-        state: PeerState,
-        addresses: Vec<String>,
-    ) -> PeerEntry {
-        let known = self.peers.get(peer);
-        let said = known.map(|entry| entry.claim.clone());
-        PeerEntry {
-            claim: said
-                .or_else(|| ClaimedName::parse(name.as_str()).ok())
-                .unwrap_or_else(|| self.name.clone()),
-            name,
-            state,
-            consent: None,
-            verified: false,
-            addresses,
-            created: known.map_or_else(clock::now, |entry| entry.created),
-            seen: known.and_then(|entry| entry.seen),
-            warning: None,
-            refuses_us: false,
-            link: None,
-            outbox: Outbox::new(),
-            no_room_for: None,
-        }
-    }
-
-    fn pending_row(
-        &self,
-        id: PendingId,
-        what: What,
-        pairing: &Pairing,
-        blocked: bool,
-    ) -> PendingRow {
-        let action = if what == What::PeerOut { Action::PeerOut } else { Action::PeerIn };
-        let mut reasons = match policy::decide(action, &[]) {
-            Verdict::Ask(reasons) => reasons,
-            Verdict::Allow => Vec::new(),
-        };
-        if blocked {
-            reasons.push(policy::Reason {
-                rule: policy::BLOCKED.to_owned(),
-                severity: risk::Severity::Critical,
-                text: "you blocked this peer before; approving unblocks it".to_owned(),
-            });
-        }
-        // The agent's note leaves with our human's yes.
-        let findings = pairing.note.as_ref().map(|note| risk::scan(note.as_str()));
-        if let Verdict::Ask(more) =
-            policy::decide(Action::MessageOut, &findings.unwrap_or_default())
-        {
-            reasons.extend(more);
-        }
-        let invite = self.invites.iter().find(|invite| invite.id == pairing.invite);
-        let now = clock::now();
-        PendingRow {
-            id,
-            what,
-            peer: pairing.peer,
-            message: None,
-            item: pairing.record.clone().map(|record| Item::Peer(what, record)),
-            reasons,
-            note: pairing.note.clone().or_else(|| invite.and_then(|invite| invite.note.clone())),
-            created: now,
-            expires: now.plus(limits::PENDING_PEER_LIFE),
-        }
-    }
-
     pub(super) fn dial(&mut self, peer: &PeerId) {
         let addresses = self.peers.get(peer).map(|entry| entry.addresses.clone());
         if let (Some(entry), Some(addresses)) = (self.pairings.get_mut(peer), addresses)
@@ -222,39 +40,7 @@ impl Node {
         }
     }
 
-    /// Answers whoever waits for a connect.
-    fn answer_connect(&self, peer: PeerId, answer: Answer) {
-        let Some(entry) = self.peers.get(&peer) else {
-            let next = "connect again with a new invite";
-            return reply(
-                answer,
-                Err(ApiError::new(ErrorKind::NotFound, "the request ended", next)),
-            );
-        };
-        let pending = self.pairings.get(&peer).map(|pairing| pairing.pending);
-        let pending = pending.filter(|id| self.pending.contains_key(id)).map(|id| id.to_string());
-        let answered = self.pairings.get(&peer).is_none_or(|p| p.pairing.record.is_some());
-        let next = match (&pending, entry.state) {
-            (_, PeerState::Trusted) => "connected: send with peer_send".to_owned(),
-            (Some(_), _) if !answered => "the other side's node has not answered yet; it is tried \
-                again and again. Once it has, your human runs: countersign pending"
-                .to_owned(),
-            (Some(id), _) => {
-                format!("your human decides: countersign approve {id}")
-            }
-            (None, PeerState::Requested) => {
-                "your side said yes; the other human decides".to_owned()
-            }
-            (None, _) => "the request was denied or ended; ask for a new invite".to_owned(),
-        };
-        let peer = PeerRef { id: peer.to_string(), name: entry.name.to_string() };
-        reply(answer, Ok(Reply::Connect(Connected { peer, state: entry.state, pending, next })));
-    }
-
     pub(super) fn on_pair_up(&mut self, peer: PeerId, link: LinkId, dialed: bool) {
-        if !dialed {
-            self.knocking.insert(peer, link);
-        }
         let me = self.me();
         if let (Some(entry), Some(me)) = (self.pairings.get_mut(&peer), me)
             && entry.pairing.is_joiner() == dialed
@@ -268,23 +54,22 @@ impl Node {
     }
 
     pub(super) fn on_pair_down(&mut self, peer: PeerId, link: Option<LinkId>) {
-        if self.knocking.get(&peer).copied() == link {
-            self.knocking.remove(&peer);
-        }
         let Some(entry) = self.pairings.get_mut(&peer) else { return };
         if entry.link == link {
-            entry.link_lost(clock::now());
+            entry.link = None;
+            dial_later(entry);
         }
     }
 
     pub(super) fn on_pair_frame(&mut self, peer: PeerId, link: LinkId, frame: PairFrame) {
-        let Some(me) = self.me() else { return self.net.pair_close(&peer, link) };
+        let me = self.me().filter(|_| !self.connecting.contains(&peer));
+        let Some(me) = me else { return self.net.pair_close(&peer, link) };
         match (&frame, self.pairings.get_mut(&peer)) {
             (PairFrame::Knock(knock), None) => self.on_knock(peer, link, knock, &me),
             (PairFrame::Knock(knock), Some(entry)) if entry.pairing.is_joiner() => {
                 // Both sides use an invite of the other at once: the smaller id stays joiner.
-                let undecided = entry.pairing.ours.is_none();
-                if self.id > peer && undecided && !self.is_blocked(&peer) {
+                // What our human said yes to before is over: the peer does not hear our knock.
+                if self.id > peer && !self.is_blocked(&peer) {
                     let knock = knock.clone();
                     self.drop_pairing(&peer);
                     self.on_knock(peer, link, &knock, &me);
@@ -324,23 +109,35 @@ impl Node {
         }
         let id = PendingId::from_bytes(clock::random());
         self.pairings.insert(peer, PairingEntry { link: Some(link), ..new_entry(pairing, id) });
-        self.write(move |db| peers::use_invite(db, &invite, &peer), |_, _| ());
         self.apply(peer, steps);
     }
 
     /// Writes the steps down in one transaction, then does what they say.
-    pub(super) fn apply(&mut self, peer: PeerId, steps: Vec<Step>) {
-        let Some(entry) = self.pairings.get(&peer) else { return };
-        if let Some(reason) = steps.iter().find_map(|step| match step {
+    fn apply(&mut self, peer: PeerId, steps: Vec<Step>) {
+        let end = steps.iter().find_map(|step| match step {
             Step::End(reason) => Some(*reason),
             Step::Keep | Step::Ask | Step::Note(_) | Step::Trust | Step::Finish | Step::Send(_) => {
                 None
             }
-        }) {
+        });
+        if let Some(reason) = end {
             return self.ended(peer, reason, steps);
         }
-        let pairing = entry.pairing.clone();
-        let asked = steps.contains(&Step::Ask).then(|| self.asked(&peer)).flatten();
+        let Some(write) = self.pair_write(&peer, &steps) else { return };
+        let after = write.clone();
+        self.write(
+            move |db| write.run(db),
+            move |node, done| match done {
+                Err(error) => node.step_failed(peer, &error),
+                Ok(()) => node.applied(peer, after, steps),
+            },
+        );
+    }
+
+    /// What the steps of a pairing change on disk.
+    pub(super) fn pair_write(&self, peer: &PeerId, steps: &[Step]) -> Option<PairWrite> {
+        let pairing = self.pairings.get(peer)?.pairing.clone();
+        let asked = steps.contains(&Step::Ask).then(|| self.asked(peer)).flatten();
         let trusted = steps.contains(&Step::Trust).then(|| self.consented(&pairing)).flatten();
         let finished = steps.contains(&Step::Finish);
         let note = steps.iter().find_map(|step| match step {
@@ -349,15 +146,55 @@ impl Node {
                 None
             }
         });
-        let write = PairWrite { pairing, asked, trusted, finished, note };
-        let after = write.clone();
-        self.write(
-            move |db| write.run(db),
-            move |node, done| match done {
-                Err(error) => tracing::error!(%error, "a pairing step could not be stored"),
-                Ok(()) => node.applied(peer, after, steps),
-            },
-        );
+        Some(PairWrite { pairing, asked, trusted, finished, note })
+    }
+
+    /// A step that could not be written has not happened. The other side will repeat it.
+    pub(super) fn step_failed(&mut self, peer: PeerId, error: &StoreError) {
+        tracing::error!(%error, "a pairing step could not be stored");
+        self.go_back(peer);
+    }
+
+    /// Back to the pairing that is on disk, behind all writes that were queued before.
+    pub(super) fn go_back(&mut self, peer: PeerId) {
+        if let Some(entry) = self.pairings.get_mut(&peer) {
+            if let Some(link) = entry.link.take() {
+                self.net.pair_close(&peer, link);
+            }
+            dial_later(entry);
+        }
+        let find = move |db: &Connection| pairings::find(db, &peer);
+        self.write(find, move |node, found| match found {
+            Ok(found) => node.gone_back(peer, found),
+            // A store that takes no writes can still be read.
+            Err(_) => node.read(find, move |node, found| {
+                if let Ok(found) = found {
+                    node.gone_back(peer, found);
+                }
+            }),
+        });
+    }
+
+    fn gone_back(&mut self, peer: PeerId, found: Option<Pairing>) {
+        let former = self.pairings.remove(&peer);
+        let asks = |row: &&PendingRow| row.peer == peer && row.message.is_none();
+        let pending = self.pending.values().find(asks).map(|row| row.id);
+        let former_tries = former.as_ref().map_or(0, |entry| entry.tries);
+        let former_pending = former.as_ref().map(|entry| entry.pending);
+        let waiting = former.map(|entry| entry.waiting).unwrap_or_default();
+        if let Some(pairing) = found {
+            let pending = pending.or(former_pending);
+            let pending = pending.unwrap_or_else(|| PendingId::from_bytes(clock::random()));
+            let tries = former_tries;
+            let mut entry = PairingEntry { tries, waiting, ..new_entry(pairing, pending) };
+            dial_later(&mut entry);
+            self.pairings.insert(peer, entry);
+        } else {
+            for (answer, _) in waiting {
+                self.answer_connect(peer, answer);
+            }
+        }
+        self.refresh_pairing();
     }
 
     /// The rows that ask our human, now that the record is settled.
@@ -405,11 +242,10 @@ impl Node {
         Some((consent, ConsentRow { record, ours, theirs, decision: None }))
     }
 
-    fn applied(&mut self, peer: PeerId, write: PairWrite, steps: Vec<Step>) {
-        // Our nonce is drawn anew for each pairing.
-        let same = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
-        if !self.pairings.get(&peer).is_some_and(same) {
-            // It ended while this was written, and what ended it is written behind this.
+    pub(super) fn applied(&mut self, peer: PeerId, write: PairWrite, steps: Vec<Step>) {
+        // Ended meanwhile, by a human or by a new request: what ended it has the last word.
+        let goes_on = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
+        if !self.pairings.get(&peer).is_some_and(goes_on) {
             return;
         }
         if let Some((row, pending)) = write.asked {
@@ -433,7 +269,7 @@ impl Node {
             }
         }
         if write.finished {
-            self.end_pairing(&peer);
+            self.drop_pairing(&peer);
         }
     }
 
@@ -491,16 +327,23 @@ impl Node {
             let next = "ask for a new invite";
             reply(answer, Err(ApiError::new(ErrorKind::Denied, text, next)));
         }
-        self.end_trust(peer, TrustMove::Revoke, "the pairing ended", move |node, _| {
-            if let Some(entry) = node.peers.get_mut(&peer) {
-                entry.warning = Some(text.to_owned());
-            }
-        });
+        let why = (TrustMove::Revoke, "the pairing ended");
+        self.end_trust(
+            peer,
+            why,
+            |_| Ok(()),
+            move |node, _| {
+                if let Some(entry) = node.peers.get_mut(&peer) {
+                    entry.warning = Some(text.to_owned());
+                }
+            },
+        );
     }
 
-    /// Forgets a pairing in memory and lets its connection go.
-    pub(super) fn end_pairing(&mut self, peer: &PeerId) {
-        let Some(entry) = self.pairings.remove(peer) else { return };
+    /// Forgets a pairing in memory and lets its connection go. Gives the invite that it used,
+    /// whose secret is of no use any more.
+    pub(super) fn leave_pairing(&mut self, peer: &PeerId) -> Option<InviteId> {
+        let entry = self.pairings.remove(peer)?;
         for (answer, _) in entry.waiting {
             self.answer_connect(*peer, answer);
         }
@@ -508,22 +351,19 @@ impl Node {
             self.net.pair_close(peer, link);
         }
         self.invites.retain(|invite| invite.id != entry.pairing.invite);
-        let (invite, now) = (entry.pairing.invite, clock::now());
-        // The secret is of no use any more; a copy that stays opens nothing, for it was used.
-        self.write(move |db| peers::remove_invites(db, now, Some(&invite)), |_, _| ());
         self.refresh_pairing();
+        Some(entry.pairing.invite)
     }
 
-    /// Forgets a pairing everywhere.
+    /// Forgets a pairing everywhere, and what it asks our human.
     pub(super) fn drop_pairing(&mut self, peer: &PeerId) {
-        let (peer, pending) = (*peer, self.pairings.get(peer).map(|entry| entry.pending));
-        self.end_pairing(&peer);
-        if let Some(pending) = pending {
-            self.pending.remove(&pending);
-        }
+        let (peer, now) = (*peer, clock::now());
+        let Some(invite) = self.leave_pairing(&peer) else { return };
+        self.pending.retain(|_, row| row.peer != peer || row.message.is_some());
         let op = move |db: &Connection| {
             pairings::remove(db, &peer)?;
-            pending.map(|id| pending::remove(db, &id)).transpose().map(drop)
+            peers::remove_invites(db, now, Some(&invite))?;
+            pending::remove_asks(db, &peer)
         };
         self.write(op, |node, _| node.handle.tell(Event::PendingChanged));
     }
@@ -536,38 +376,16 @@ impl Node {
     }
 }
 
-enum Request {
-    Known(PeerId),
-    New(Box<New>),
-}
-
-struct New {
-    invite: Invite,
-    pairing: Pairing,
-    name: PeerName,
-    named: bool,
-    blocked: bool,
-}
-
-fn no_approver() -> ApiError {
-    ApiError::new(ErrorKind::WaitsForHuman, "no approver is set up", "run: countersign init")
-}
-
 pub(super) fn new_entry(pairing: Pairing, pending: PendingId) -> PairingEntry {
     let waiting = Vec::new();
     PairingEntry { pairing, pending, link: None, tries: 0, dial_at: None, named: true, waiting }
 }
 
-fn row_of(peer: &PeerId, entry: &PeerEntry) -> PeerRow {
-    PeerRow {
-        id: *peer,
-        name: entry.name.clone(),
-        claim: entry.claim.clone(),
-        state: entry.state,
-        addresses: entry.addresses.clone(),
-        consent: None,
-        other_approver: None,
-        created: entry.created,
-        seen: entry.seen,
+/// The joiner dials again, the inviter waits.
+pub(super) fn dial_later(entry: &mut PairingEntry) {
+    if entry.pairing.is_joiner() {
+        let [jitter] = clock::random();
+        entry.dial_at = Some(clock::now().plus(backoff(entry.tries, jitter)));
+        entry.tries += 1;
     }
 }

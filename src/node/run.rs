@@ -11,10 +11,10 @@ use super::{
     clock,
     handle::Question,
     start::approver_changed,
-    state::Node,
+    state::{Intake, Node},
 };
 use crate::{
-    base::{ApproverId, PeerId},
+    base::{ApproverId, PeerId, limits},
     delivery::outbox::Input,
     net::{LinkId, NetEvent, code},
     store::{self, peers},
@@ -38,8 +38,12 @@ pub(super) async fn run(
             () = cancel.cancelled() => break,
             Some(then) = node.writes.next() => then(&mut node),
             Some(then) = node.reads.next() => then(&mut node),
-            Some(event) = net_events.recv() => node.on_net(event),
-            Some(question) = questions.recv() => node.on_question(question),
+            Some(event) = net_events.recv(), if node.has_room(limits::NODE_WRITES_NET_MAX) => {
+                node.on_net(event);
+            }
+            Some(question) = questions.recv(), if node.has_room(limits::NODE_WRITES_MAX) => {
+                node.on_question(question);
+            }
             () = tokio::time::sleep(due) => node.tick(),
             _ = sweep.tick() => node.sweep(),
         }
@@ -62,6 +66,11 @@ async fn finish(mut node: Node) {
 }
 
 impl Node {
+    /// Not too much waits for the disk.
+    fn has_room(&self, writes_max: usize) -> bool {
+        self.writes.len() < writes_max
+    }
+
     fn on_question(&mut self, question: Question) {
         let Question { request, answer } = question;
         match request {
@@ -99,12 +108,11 @@ impl Node {
         let paired = self.pairings.get(&peer).is_some_and(|e| e.pairing.is_consented());
         if paired {
             // It answers as a trusted peer, so it has our consent: nothing is left to exchange.
-            self.end_pairing(&peer);
-            self.write(move |db| store::pairings::remove(db, &peer), |_, _| ());
+            self.drop_pairing(&peer);
         }
         let Some(entry) = self.peers.get_mut(&peer) else { return };
         entry.link = Some(link);
-        entry.no_room_for = None;
+        entry.intake = Intake::default();
         entry.seen = Some(now);
         entry.warning = None;
         entry.refuses_us = false;

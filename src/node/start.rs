@@ -1,6 +1,6 @@
 //! Starting a node: keys, store, trust verified again, net.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use super::{
     handle::Question,
     pairs::new_entry,
     run,
-    state::{InviteEntry, Node, PairingEntry, PeerEntry},
+    state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
 use crate::{
     audit,
@@ -163,7 +163,7 @@ fn assemble(
         handle,
         peers: peers.collect(),
         pairings: pairings.collect(),
-        knocking: HashMap::new(),
+        connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
         pending,
         stopping: false,
@@ -216,7 +216,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),
-        no_room_for: None,
+        intake: Intake::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the node holds in memory, and how it writes and goes on.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -19,10 +19,11 @@ use super::{
 };
 use crate::{
     base::{
-        ApproverId, ClaimedName, InviteId, MessageId, Note, PeerId, PeerName, PendingId, Secret,
-        Timestamp, limits,
+        ApproverId, ClaimedName, InviteId, Note, PeerId, PeerName, PendingId, Secret, Timestamp,
+        limits,
     },
     delivery::{
+        inbox::{Refusal, Turn},
         outbox::Outbox,
         pairing::{Me, Pairing},
     },
@@ -31,6 +32,7 @@ use crate::{
     policy,
     store::{Store, StoreError, pending::PendingRow},
     trust::{Consent, PeerState},
+    wire::Envelope,
 };
 
 /// Where an answer goes.
@@ -53,8 +55,30 @@ pub(super) struct PeerEntry {
     pub(super) refuses_us: bool,
     pub(super) link: Option<LinkId>,
     pub(super) outbox: Outbox,
-    /// The first message that we had no room for; those behind it must not pass it.
-    pub(super) no_room_for: Option<MessageId>,
+    pub(super) intake: Intake,
+}
+
+/// What came over a link and is not on disk yet. One batch is written at a time, so that nothing
+/// passes a batch that could not be stored.
+#[derive(Default)]
+pub(super) struct Intake {
+    /// The frames of this link are not listened to any more.
+    pub(super) closed: bool,
+    /// A batch is being written.
+    pub(super) taking: bool,
+    /// The number of the last data frame.
+    pub(super) seq: u64,
+    pub(super) waiting: VecDeque<Came>,
+    pub(super) turn: Turn,
+}
+
+/// A message, and why it is not to be taken where that is plain from itself.
+pub(super) type Judged = (Envelope, Option<Refusal>);
+
+/// A data frame. A receipt is on its way to the disk by itself.
+pub(super) struct Came {
+    pub(super) seq: u64,
+    pub(super) message: Option<Judged>,
 }
 
 /// A pairing in memory.
@@ -90,7 +114,8 @@ pub(super) struct Node {
     pub(super) handle: NodeHandle,
     pub(super) peers: BTreeMap<PeerId, PeerEntry>,
     pub(super) pairings: HashMap<PeerId, PairingEntry>,
-    pub(super) knocking: HashMap<PeerId, LinkId>,
+    /// Peers whose request is being written down.
+    pub(super) connecting: HashSet<PeerId>,
     pub(super) invites: Vec<InviteEntry>,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) stopping: bool,

@@ -11,7 +11,7 @@ use crate::{
         messages::{HistoryRow, MessageRow},
         pending::PendingRow,
     },
-    wire::Envelope,
+    wire::{Envelope, Kind},
 };
 
 /// The longest prefix of `text` of at most `bytes_max` bytes that ends between characters.
@@ -19,19 +19,25 @@ pub(super) fn prefix(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 
+/// What keeps a message waiting whose receiver answered `busy`.
+pub(super) const PEER_FULL: &str = "the peer's inbox is full; it is tried again";
+
 impl Node {
     /// A message as a list shows it.
     pub(super) fn message_view(&self, row: &MessageRow) -> Message {
         let name = self.name_of(&row.peer);
         let (from, to) = if row.outgoing { ("me".into(), name) } else { (name, "me".into()) };
-        let text = prefix(&row.text, limits::PREVIEW_BYTES_MAX);
+        let unsupported = matches!(row.kind, Kind::Unknown(_))
+            .then(|| format!("(a message of the unsupported kind {})", row.kind.as_str()));
+        let text = unsupported.as_deref().unwrap_or(&row.text);
+        let text = prefix(text, limits::PREVIEW_BYTES_MAX);
         Message {
             id: row.id.to_string(),
             from,
             to,
             direction: if row.outgoing { "out" } else { "in" }.to_owned(),
             kind: row.kind.as_str().to_owned(),
-            truncated: text.len() < row.text.len(),
+            truncated: unsupported.is_none() && text.len() < row.text.len(),
             text: text.to_owned(),
             thread: row.thread.to_string(),
             reply_to: row.reply_to.map(|id| id.to_string()),
@@ -85,6 +91,9 @@ impl Node {
     fn waiting_note(&self, row: &MessageRow) -> Option<String> {
         let queued = row.outgoing && row.state == crate::delivery::MessageState::Queued;
         let entry = self.peers.get(&row.peer).filter(|_| queued)?;
+        if entry.outbox.is_peer_full() {
+            return Some(PEER_FULL.to_owned());
+        }
         entry.link.is_none().then(|| {
             entry.warning.clone().unwrap_or_else(|| "the peer's node does not answer".to_owned())
         })

@@ -169,14 +169,13 @@ pub fn set_envelope(db: &Connection, number: i64, envelope: &Envelope) -> Result
     Ok(())
 }
 
-/// Notes what keeps a message waiting.
+/// Notes what keeps a message waiting. `false` when that is no news.
 ///
 /// # Errors
 /// When the database fails.
-pub fn set_note(db: &Connection, number: i64, note: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET note = ?2 WHERE number = ?1";
-    db.prepare_cached(sql)?.execute(params![number, note])?;
-    Ok(())
+pub fn set_note(db: &Connection, number: i64, note: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE messages SET note = ?2 WHERE number = ?1 AND note IS NOT ?2";
+    Ok(db.prepare_cached(sql)?.execute(params![number, note])? == 1)
 }
 
 /// The message was shown to the agent. `false` when it had been before.
@@ -294,13 +293,23 @@ pub fn outstanding(db: &Connection, limit: u32) -> Result<Vec<MessageRow>, Store
     all(db, "messages", sql, [limit], read)
 }
 
-/// A peer's messages that wait for our human.
+/// The places of our messages for `peer` that are held or queued, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn waiting_for(db: &Connection, peer: &PeerId) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT number FROM messages WHERE outgoing = 1 AND state IN ('held', 'queued')
+               AND peer = ?1 ORDER BY number";
+    all(db, "messages", sql, [peer.as_bytes()], |row| row.get("number"))
+}
+
+/// What came from `peer` and waits for our human, oldest first.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn held_from(db: &Connection, peer: &PeerId) -> Result<Vec<MessageRow>, StoreError> {
-    let sql = "SELECT * FROM messages WHERE outgoing = 0 AND peer = ?1 AND unread = 1
-               AND state = 'held_by_peer'";
+    let sql = "SELECT * FROM messages WHERE peer = ?1 AND unread = 1 AND outgoing = 0
+               AND state = 'held_by_peer' ORDER BY number";
     all(db, "messages", sql, [peer.as_bytes()], read)
 }
 

@@ -20,6 +20,15 @@ pub fn all_pairings(db: &Connection) -> Result<Vec<Pairing>, StoreError> {
     all(db, "pairings", "SELECT * FROM pairings", [], read)
 }
 
+/// The pairing with this peer.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn find(db: &Connection, peer: &PeerId) -> Result<Option<Pairing>, StoreError> {
+    let sql = "SELECT * FROM pairings WHERE peer = ?1";
+    Ok(all(db, "pairings", sql, [peer.as_bytes()], read)?.into_iter().next())
+}
+
 fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
     let signature = |column: &str| {
         row.id_opt(column, |bytes| <[u8; crate::identity::SIGNATURE_BYTES]>::try_from(bytes).ok())

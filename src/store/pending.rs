@@ -113,6 +113,49 @@ pub fn remove_of_peer(db: &Connection, peer: &PeerId) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Removes what waits about a peer itself: it is asked about once.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_asks(db: &Connection, peer: &PeerId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM pending WHERE peer = ?1 AND message IS NULL";
+    db.prepare_cached(sql)?.execute([peer.as_bytes()])?;
+    Ok(())
+}
+
+/// Removes what waits about a message of ours.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_message(db: &Connection, peer: &PeerId, id: &MessageId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM pending WHERE message = ?1 AND peer = ?2 AND what = 'message_out'";
+    db.prepare_cached(sql)?.execute(params![id.as_bytes(), peer.as_bytes()])?;
+    Ok(())
+}
+
+/// Notes what a peer's human wrote beside its consent.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_note(db: &Connection, peer: &PeerId, note: &Note) -> Result<(), StoreError> {
+    let sql = "UPDATE pending SET note = ?2 WHERE peer = ?1 AND message IS NULL";
+    db.prepare_cached(sql)?.execute(params![peer.as_bytes(), note.as_str()])?;
+    Ok(())
+}
+
+/// Payloads that wait: those that came from `peer`, and all.
+///
+/// # Errors
+/// When the database fails.
+pub fn payloads(db: &Connection, peer: &PeerId) -> Result<(usize, usize), StoreError> {
+    let sql = "SELECT count(*) FILTER (WHERE peer = ?1 AND what = 'message_in'), count(*)
+               FROM pending WHERE message IS NOT NULL";
+    let counted = db
+        .prepare_cached(sql)?
+        .query_row([peer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(counted)
+}
+
 /// What is kept of a decision.
 pub struct DecisionRow<'d> {
     /// Which item.

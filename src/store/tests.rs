@@ -241,3 +241,46 @@ fn an_audit_chain_that_was_touched_is_found_out() {
     let cut = crate::audit::ChainError::Cut { last: 150, signed: 200 };
     assert_eq!(verify().problem, Some(cut));
 }
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_what_was_stored_stays() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let add =
+        |n| move |db: &Connection| messages::add(db, &envelope(n), true, MessageState::Queued, NOW);
+    store.write(add(1)).await.unwrap().unwrap();
+    let limit = |pages: &'static str| {
+        store.write(move |db| {
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            Ok(db.query_row(&sql, [], |row| row.get::<_, i64>(0))?)
+        })
+    };
+    limit("1").await.unwrap().unwrap();
+    let big = |db: &Connection| migrate::set_meta(db, "big", &"x".repeat(100_000));
+    let small = |db: &Connection| migrate::set_meta(db, "small", "x");
+    // In one batch: what fits may fail with what does not, but is then not there.
+    let (full, beside) = (store.write(big), store.write(small));
+    let full = full.await.unwrap();
+    assert!(matches!(full, Err(StoreError::DiskFull)), "{full:?}");
+    let beside = beside.await.unwrap().is_ok();
+    let found = store.read(|db| migrate::meta(db, "small")).await.unwrap().unwrap();
+    assert_eq!(found.is_some(), beside, "what was said of it is true");
+    assert_eq!(store.read(messages::counts).await.unwrap().unwrap().queued, 1);
+    limit("1000000").await.unwrap().unwrap();
+    store.write(big).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_write_that_is_said_to_have_failed_is_not_there() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    // A batch that cannot begin, because another process holds the lock for too long.
+    let other = folder.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let write = store.write(|db| migrate::set_meta(db, "late", "x"));
+    tokio::time::sleep(std::time::Duration::from_millis(5500)).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(write.await.unwrap().is_err());
+    assert_eq!(store.read(|db| migrate::meta(db, "late")).await.unwrap().unwrap(), None);
+    store.write(|db| migrate::set_meta(db, "late", "x")).await.unwrap().unwrap();
+}

@@ -10,8 +10,10 @@ use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
-/// Takes the connection inside of a transaction, or why there is none.
-type Write = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Finish + Send>;
+/// Takes the connection inside of a transaction, or why there is none. Gives its own error, if it
+/// failed, beside what runs after the commit.
+type Write =
+    Box<dyn FnOnce(Result<&Connection, StoreError>) -> (Option<StoreError>, Finish) + Send>;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 enum Job {
@@ -62,9 +64,11 @@ impl Store {
         };
         slot.send(Job::Write(Box::new(move |db| {
             let result = db.and_then(|db| in_savepoint(db, op));
-            Box::new(move |failed: Option<StoreError>| {
+            let error = result.as_ref().err().cloned();
+            let finish = Box::new(move |failed: Option<StoreError>| {
                 answer.send(failed.map_or(result, Err)).ok();
-            })
+            });
+            (error, finish)
         })));
         answered
     }
@@ -139,15 +143,26 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
 
 /// One transaction for all of them.
 fn commit(db: &Connection, writes: Vec<Write>) {
-    let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
-    let connection = || begun.clone().map(|()| db);
-    let finishes: Vec<Finish> = writes.into_iter().map(|write| write(connection())).collect();
-    let done = begun.and_then(|()| db.execute_batch("COMMIT").map_err(StoreError::from));
-    if done.is_err() && !db.is_autocommit() {
+    let mut failed = db.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
+    let mut finishes = Vec::new();
+    for write in writes {
+        // Without the transaction, a savepoint would be one of its own, and be on disk while its
+        // caller hears of failure.
+        let connection = failed.clone().map_or(Ok(db), Err);
+        let (error, finish) = write(connection);
+        finishes.push(finish);
+        if failed.is_none() && db.is_autocommit() {
+            // A full disk undoes the whole transaction.
+            failed = error.or(Some(StoreError::Closed));
+        }
+    }
+    if failed.is_none() {
+        failed = db.execute_batch("COMMIT").err().map(StoreError::from);
+    }
+    if failed.is_some() && !db.is_autocommit() {
         // The connection must be clean for the next batch; an error here repeats there.
         db.execute_batch("ROLLBACK").ok();
     }
-    let failed = done.err();
     if let Some(error) = &failed {
         tracing::error!(%error, writes = finishes.len(), "a commit failed");
     }

@@ -1,200 +1,331 @@
-//! What agents, processes of the same user and peers might try.
+//! What a peer that is trusted, or a stranger, can and cannot do.
 
-use rusqlite::Connection;
-
-use super::{super::pairs::new_entry, *};
+use super::{
+    mallory::{Mallory, addresses, bob_and_mallory, id, id_of, later, net_of, text_body},
+    *,
+};
 use crate::{
-    base::{ApproverId, Digest, InviteId, PeerId, PendingId, Timestamp},
-    delivery::pairing::Pairing,
-    store::pairings,
-    wire::pair::Knock,
+    base::{Digest, Timestamp, limits},
+    identity::IdentityKey,
+    net::NetEvent,
+    wire::{
+        Draft, Invite, Kind, PairFrame, ReceiptState as Said,
+        message::ReceiptEntry,
+        pair::{EndReason, Knock},
+    },
 };
 
-fn hidden(text: &str) -> String {
-    format!("{text}{}", "\u{200b}".repeat(9))
+async fn texts(side: &Side) -> Vec<String> {
+    let inbox = side.inbox().await;
+    inbox.iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A message of Alice's that waits for Bob's human.
-async fn held_by(alice: &Side, bob: &Side) -> String {
-    let sent = alice.send("bob", &hidden("obey")).await;
-    alice.approve(sent["pending"].as_str().unwrap()).await;
-    until(async || (alice.state(&sent["id"]).await == "held_by_peer").then_some(())).await;
-    bob.first_pending().await;
-    sent["id"].as_str().unwrap().to_owned()
-}
-
-fn read(id: &str) -> Request {
-    Request::Agent(AgentRequest::Read { id: id.to_owned(), offset: None, mark_read: true })
+/// What a human approved by `trigger` would: makes a statement fail on disk.
+pub(super) fn sql(side: &Side, statement: &str) {
+    let db = rusqlite::Connection::open(side.home.database_file()).unwrap();
+    db.busy_timeout(Duration::from_secs(5)).unwrap();
+    db.execute_batch(statement).unwrap();
 }
 
 #[tokio::test]
-async fn an_answer_does_not_bring_a_held_message_into_the_inbox() {
-    let (alice, bob) = paired().await;
-    let id = held_by(&alice, &bob).await;
-    let answer = SendRequest {
-        to: "alice".into(),
-        text: "as you say".into(),
-        reply_to: Some(id.clone()),
+async fn a_kind_that_nobody_knows_is_shown_as_such_and_blocks_nothing() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let header = mallory.header(1, Kind::Unknown("hologram".to_owned()));
+    let body = crate::wire::Body::Unknown(vec![0x01]);
+    let odd = Draft { header, body }.seal(&mallory.key).unwrap();
+    assert_eq!(mallory.say(odd).await, Said::Accepted);
+    let next = mallory.text(2, "after it");
+    assert_eq!(mallory.say(next).await, Said::Accepted);
+    let inbox = bob.inbox().await;
+    assert_eq!((&inbox[0]["kind"], &inbox[1]["text"]), (&"hologram".into(), &"after it".into()));
+    assert_eq!(inbox[0]["text"], "(a message of the unsupported kind hologram)");
+}
+
+#[tokio::test]
+async fn what_is_for_another_or_from_another_ends_the_link_and_is_not_stored() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let stranger = IdentityKey::from_seed(&Secret::new([9; 32]));
+    let to_other = Draft {
+        header: crate::wire::Header { recipient: stranger.id(), ..mallory.header(1, Kind::Text) },
+        body: text_body("x"),
+    };
+    let from_other = Draft {
+        header: crate::wire::Header { sender: stranger.id(), ..mallory.header(2, Kind::Text) },
+        body: text_body("x"),
+    };
+    let bad = [to_other.seal(&mallory.key).unwrap(), from_other.seal(&stranger).unwrap()];
+    for envelope in bad {
+        mallory.send(envelope);
+        // What is right behind it is not taken either: it would pass what is sent again.
+        let behind = mallory.text(3, "behind");
+        mallory.send(behind);
+        mallory.link_down().await;
+        mallory.link_up().await;
+    }
+    assert!(bob.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn frames_without_the_next_number_end_the_link() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    mallory.seq = 5;
+    let jumps = mallory.text(1, "x");
+    mallory.send(jumps);
+    mallory.link_down().await;
+    mallory.link_up().await;
+    assert!(bob.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_same_id_is_stored_once_and_other_bytes_under_it_are_refused() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let first = mallory.text(1, "first");
+    assert_eq!(mallory.say(first.clone()).await, Said::Accepted);
+    assert_eq!(mallory.say(first).await, Said::Accepted);
+    let other = mallory.text(1, "other");
+    assert_eq!(mallory.say(other).await, Said::Refused);
+    assert_eq!(texts(&bob).await, ["first"]);
+    let bob = bob.restart().await;
+    assert_eq!(texts(&bob).await, ["first"]);
+}
+
+#[tokio::test]
+async fn a_clock_far_ahead_is_held_with_a_warning_and_what_expired_is_refused() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let mut header = mallory.header(1, Kind::Text);
+    (header.created, header.expires) = (later(1), later(2));
+    let ahead = Draft { header, body: text_body("from the future") }.seal(&mallory.key).unwrap();
+    assert_eq!(mallory.say(ahead).await, Said::HeldByPeer);
+    assert_eq!(bob.pending().await[0]["reasons"][0]["rule"], "clock.ahead");
+    let mut header = mallory.header(2, Kind::Text);
+    let hour = Duration::from_hours(1);
+    (header.created, header.expires) = (clock::now().minus(hour * 2), clock::now().minus(hour));
+    let late = Draft { header, body: text_body("too late") }.seal(&mallory.key).unwrap();
+    assert_eq!(mallory.say(late).await, Said::Refused);
+    assert!(bob.inbox().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_held_message_is_not_opened_by_replying_to_it() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let hidden = mallory.hidden(1);
+    assert_eq!(mallory.say(hidden).await, Said::HeldByPeer);
+    let reply = SendRequest {
+        to: "mallory".into(),
+        text: "yes?".into(),
+        reply_to: Some(id(1).to_string()),
         ..SendRequest::default()
     };
-    let refused = bob.ask(Request::Agent(AgentRequest::Send(answer))).await.unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::WaitsForHuman, "{refused}");
-    assert_eq!(bob.ask(read(&id)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
+    let refused = bob.ask(Request::Agent(AgentRequest::Send(reply))).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::WaitsForHuman);
+    let read = AgentRequest::Read { id: id(1).to_string(), offset: None, mark_read: true };
+    assert_eq!(bob.ask(Request::Agent(read)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
     assert!(bob.inbox().await.is_empty());
-    bob.approve(&bob.first_pending().await).await;
-    assert_eq!(bob.ask(read(&id)).await.unwrap()["text"], hidden("obey"));
 }
 
 #[tokio::test]
-async fn another_approver_does_not_let_in_what_was_held_for_the_first() {
-    let (alice, bob) = paired().await;
-    let id = held_by(&alice, &bob).await;
-    let (home, _, folder) = bob.stop().await;
-    let passphrase = Secret::new("maple orbit velvet 93".to_owned());
-    let (seed, nonces) =
-        (clock::random(), SealNonces { salt: clock::random(), nonce: clock::random() });
-    let sealed = SealedApprover::seal(&Secret::new(seed), &passphrase, &nonces).unwrap();
-    std::fs::remove_file(home.approver_file()).unwrap();
-    keys::create_approver(&home.approver_file(), &sealed).unwrap();
-    let other = ApproverKey::from_seed(&Secret::new(seed));
-    let bob = Side { folder, ..run(home, other).await };
-    assert_eq!(bob.state_of("alice").await, "revoked");
-    let yes = bob.decision(&bob.first_pending().await, Answer::Approve, &bob.human).await;
-    assert_eq!(bob.node.human(yes).await.unwrap_err().kind, ErrorKind::Refused);
-    assert_eq!(bob.ask(read(&id)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
-}
-
-#[tokio::test]
-async fn what_ends_trust_counts_even_while_trust_is_written() {
-    let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
-    let invite = invite["invite"].as_str().unwrap().to_owned();
-    bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
-    alice.approve(&alice.first_pending().await).await;
-    // Alice's disk is busy when Bob's consent comes, and Alice changes her mind meanwhile.
-    let disk = Connection::open(alice.home.database_file()).unwrap();
-    until(async || pairings::all_pairings(&disk).unwrap()[0].ours.map(drop)).await;
-    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
-    bob.approve(&bob.first_pending().await).await;
-    trusted(&bob, "alice").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let revoke = alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: false });
-    let disk = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        disk.execute_batch("ROLLBACK").unwrap();
+async fn receipts_count_for_ones_own_messages_and_the_right_bytes_alone() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let to_carol = bob.send("carol", "for carol").await["id"].clone();
+    let to_mallory = bob.send("mallory", "for mallory").await["id"].clone();
+    let digest = |id: &Value| {
+        let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+        let id: crate::base::MessageId = id.as_str().unwrap().parse().unwrap();
+        let sql = "SELECT digest FROM messages WHERE id = ?1";
+        let bytes: Vec<u8> = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
+        (id, Digest::from_slice(&bytes).unwrap())
     };
-    let (revoked, ()) = tokio::join!(revoke, disk);
-    assert_eq!(revoked["state"], "revoked");
-    assert_eq!(alice.state_of("bob").await, "revoked");
+    let entry = |(id, digest), state| ReceiptEntry {
+        id,
+        digest,
+        state,
+        at: Timestamp::from_ms(u64::MAX),
+        reason: None,
+    };
+    mallory.claim(1, entry(digest(&to_carol), Said::Read));
+    let wrong = (digest(&to_mallory).0, Digest::from_bytes([7; 32]));
+    mallory.claim(2, entry(wrong, Said::Read));
+    // A text behind them: when it is answered, they were read.
+    let text = mallory.text(3, "x");
+    mallory.say(text).await;
+    assert_eq!(bob.state(&to_carol).await, "queued");
+    assert_eq!(bob.state(&to_mallory).await, "queued");
+    mallory.claim(4, entry(digest(&to_mallory), Said::Read));
+    mallory.claim(5, entry(digest(&to_mallory), Said::Accepted));
+    mallory.claim(6, entry(digest(&to_mallory), Said::Refused));
+    let text = mallory.text(7, "x");
+    mallory.say(text).await;
+    assert_eq!(bob.state(&to_mallory).await, "read", "a state goes forward only");
+    let verified = bob.human(HumanRequest::AuditVerify).await;
+    assert_eq!(verified["ok"], true, "a peer's clock is not in the chain: {verified}");
 }
 
 #[tokio::test]
-async fn what_was_signed_of_something_else_makes_nobody_verified() {
-    let (alice, bob) = paired().await;
+async fn one_peer_does_not_take_all_places_that_wait_for_the_human() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let most = u16::try_from(limits::PENDING_PAYLOADS_PER_PEER_MAX).unwrap();
+    for number in 1..=most {
+        let hidden = mallory.hidden(number);
+        assert_eq!(mallory.say(hidden).await, Said::HeldByPeer);
+    }
+    let hidden = mallory.hidden(most + 1);
+    assert_eq!(mallory.say(hidden).await, Said::Busy);
     let secret = ["key: AKIA", "ABCDEFGHIJKLMNOP"].concat();
-    let held = alice.send("bob", &secret).await;
-    // Signed with `verified`, as no command of ours would.
-    alice.approve(held["pending"].as_str().unwrap()).await;
-    let alice = alice.restart().await;
-    let peer = |peers: Value| peers["peers"][0].clone();
-    let all = || AgentRequest::Peers { state: None };
-    assert_eq!(peer(alice.agent(all()).await)["verified"], true);
-    let (home, human, folder) = alice.stop().await;
-    Connection::open(home.database_file())
-        .unwrap()
-        .execute_batch(
-            "UPDATE peers SET claim = 'Carol', (statement, signature) =
-             (SELECT statement, signature FROM decisions ORDER BY at_ms DESC LIMIT 1)",
-        )
-        .unwrap();
-    let alice = Side { folder, ..run(home, human).await };
-    let bob_there = peer(alice.agent(all()).await);
-    assert_eq!((&bob_there["state"], &bob_there["verified"]), (&"trusted".into(), &false.into()));
-    assert_eq!(bob_there["claim"], "Bob", "as the human signed it");
-    drop(bob);
+    assert_eq!(bob.send("carol", &secret).await["state"], "held");
+    let revoke = AgentRequest::Revoke { peer: "mallory".into(), block: false };
+    bob.agent(revoke).await;
+    assert_eq!(bob.pending().await.len(), 1, "what is held for carol alone");
+    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+    let sql =
+        "SELECT count(*) FROM messages WHERE state = 'held_by_peer' OR unread = 1 AND outgoing = 0";
+    let left: u32 = db.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "what nobody can decide takes no room when the peer pairs anew");
+}
+
+async fn fill(mallory: &mut Mallory) -> u16 {
+    let most = u16::try_from(limits::INBOX_UNREAD_MESSAGES_MAX).unwrap();
+    for number in 1..=most {
+        let text = mallory.text(number, &format!("{number}"));
+        mallory.send(text);
+    }
+    let said = mallory.receipts(usize::from(most)).await;
+    assert!(said.values().all(|state| *state == Said::Accepted));
+    most
+}
+
+async fn read_all(side: &Side) -> usize {
+    let page = || InboxRequest {
+        unread: true,
+        mark_read: true,
+        limit: Some(100),
+        ..InboxRequest::default()
+    };
+    let mut read = 0;
+    loop {
+        let page = side.agent(AgentRequest::Inbox(page())).await;
+        match page["messages"].as_array().unwrap().len() {
+            0 => return read,
+            count => read += count,
+        }
+    }
 }
 
 #[tokio::test]
-async fn an_agent_does_not_lift_a_block() {
+async fn nobody_waits_forever_for_a_message_that_had_no_room_and_never_comes_again() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let most = fill(&mut mallory).await;
+    let first = mallory.text(most + 1, "withdrawn");
+    assert_eq!(mallory.say(first).await, Said::Busy);
+    assert_eq!(read_all(&bob).await, usize::from(most));
+    let behind = mallory.text(most + 2, "behind it");
+    assert_eq!(mallory.say(behind.clone()).await, Said::Busy, "it must not pass the first");
+    tokio::time::sleep(limits::BUSY_RETRY).await;
+    assert_eq!(mallory.say(behind).await, Said::Accepted);
+}
+
+#[tokio::test]
+async fn a_full_inbox_keeps_the_rest_at_the_sender_and_all_arrive_in_order() {
     let (alice, bob) = paired().await;
-    alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: true }).await;
+    let count = limits::INBOX_UNREAD_MESSAGES_MAX + 10;
+    let mut last = Value::Null;
+    for number in 1..=count {
+        last = alice.send("bob", &number.to_string()).await["id"].clone();
+    }
+    let life = || alice.agent(AgentRequest::Message { id: last.as_str().unwrap().to_owned() });
+    until(async || life().await["note"].as_str().filter(|note| note.contains("full")).map(drop))
+        .await;
+    assert_eq!(life().await["state"], "queued");
+    let read = std::cell::Cell::new(0);
+    let all = usize::try_from(count).unwrap();
+    until(async || {
+        read.set(read.get() + read_all(&bob).await);
+        (read.get() == all).then_some(())
+    })
+    .await;
+    until(async || (alice.state(&last).await == "read").then_some(())).await;
+    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+    let mut rows = db.prepare("SELECT text FROM messages ORDER BY number").unwrap();
+    let stored = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let stored: Vec<u64> = stored.map(|text| text.unwrap().parse().unwrap()).collect();
+    assert_eq!(stored, (1..=count).collect::<Vec<_>>());
+}
+
+/// What a stranger hears after it said `frame`; `None` when it is not even heard.
+async fn stranger(bob: &Side, seed: u8, frame: PairFrame) -> Option<PairFrame> {
+    let (net, mut events, cancel) = net_of(seed).await;
+    net.pair_dial(id_of(bob), addresses(bob).await);
+    let heard = loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        match event.unwrap().unwrap() {
+            NetEvent::PairUp { peer, link, .. } => {
+                // It may be closed already: then nothing is heard.
+                net.pair_send(&peer, link, frame.clone()).ok();
+            }
+            NetEvent::Pair { frame, .. } => break Some(frame),
+            NetEvent::PairDown { .. } => break None,
+            NetEvent::LinkUp { .. }
+            | NetEvent::LinkDown { .. }
+            | NetEvent::Rejected { .. }
+            | NetEvent::Frames { .. }
+            | NetEvent::AddressesChanged
+            | NetEvent::Ended => {}
+        }
+    };
+    cancel.cancel();
+    heard
+}
+
+#[tokio::test]
+async fn a_stranger_hears_nothing_without_an_invite_and_no_more_than_no_with_a_wrong_one() {
+    let bob = side("Bob").await;
+    let knock = |proof| {
+        PairFrame::Knock(Knock {
+            proof,
+            commitment: Digest::from_bytes([1; 32]),
+            approver: ApproverKey::from_seed(&Secret::new([1; 32])).id(),
+            name: ClaimedName::parse("Eve").unwrap(),
+            created: clock::now(),
+        })
+    };
+    let wrong = knock(Digest::from_bytes([2; 32]));
+    assert_eq!(stranger(&bob, 70, wrong.clone()).await, None);
     let invite = bob.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
-    let invite = invite["invite"].as_str().unwrap().to_owned();
-    let asked = AgentRequest::Connect { invite, name: None, note: None };
-    assert_eq!(alice.agent(asked).await["state"], "requested");
-    assert_eq!(alice.pending().await[0]["reasons"][1]["rule"], "peer.blocked");
-    alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: false }).await;
-    assert_eq!(alice.state_of("bob").await, "blocked");
-}
-
-#[tokio::test]
-async fn a_secret_in_a_note_is_told_and_a_start_names_the_approver() {
-    let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
-    let invite = invite["invite"].as_str().unwrap().to_owned();
-    let note = Some(["AKIA", "ABCDEFGHIJKLMNOP"].concat());
-    bob.agent(AgentRequest::Connect { invite, name: None, note }).await;
-    assert_eq!(bob.pending().await[0]["reasons"][1]["rule"], "secret.aws_access_key");
-    let audit = bob.human(HumanRequest::AuditShow { after: 0, limit: 1 }).await;
-    assert_eq!(audit["records"][0]["event"]["approver"], bob.human.id().to_string());
-}
-
-fn silent_stranger() -> Pairing {
-    let knock = Knock {
-        proof: Digest::from_bytes([1; 32]),
-        commitment: Digest::from_bytes([2; 32]),
-        approver: ApproverId::from_bytes([3; 32]),
-        name: ClaimedName::parse("x").unwrap(),
-        created: Timestamp::from_ms(1),
+    let no = Some(PairFrame::End(EndReason::NoInvite));
+    assert_eq!(stranger(&bob, 71, wrong).await, no);
+    let invite = Invite::decode(invite["invite"].as_str().unwrap(), clock::now()).unwrap();
+    let inviter = id_of(&bob);
+    let right = |seed: u8| {
+        let key = IdentityKey::from_seed(&Secret::new([seed; 32])).id();
+        let proof = crate::wire::pair::proof(invite.secret.expose_secret(), &key, &inviter);
+        knock(proof)
     };
-    Pairing::inviter(PeerId::from_bytes([4; 32]), InviteId::from_bytes([5; 16]), &knock, [6; 16])
+    assert_eq!(stranger(&bob, 72, right(73)).await, no, "a proof is for one key");
+    let good = right(73);
+    assert!(matches!(stranger(&bob, 73, good.clone()).await, Some(PairFrame::Answer(_))));
+    assert_eq!(stranger(&bob, 74, right(74)).await, no, "an invite is for the first key");
+    let bob = bob.restart().await;
+    assert_eq!(stranger(&bob, 74, right(74)).await, no, "and a restart changes nothing");
+    assert!(matches!(stranger(&bob, 73, good).await, Some(PairFrame::Answer(_))));
 }
 
 #[tokio::test]
-async fn a_stranger_that_knocked_and_is_silent_is_forgotten_with_its_invite() {
-    let (home, human, folder) = side("Alice").await.stop().await;
-    let db = Connection::open(home.database_file()).unwrap();
-    pairings::put(&db, &silent_stranger()).unwrap();
-    let alice = Side { folder, ..run(home, human).await };
-    until(async || pairings::all_pairings(&db).unwrap().is_empty().then_some(())).await;
-    drop(alice);
-}
-
-#[test]
-fn an_inviter_dials_nobody() {
-    let mut entry = new_entry(silent_stranger(), PendingId::from_bytes([1; 5]));
-    entry.link_lost(Timestamp::from_ms(1));
-    assert_eq!(entry.dial_at, None, "or it would be due again and again");
-}
-
-#[tokio::test]
-async fn what_waits_for_a_decision_is_refused_when_trust_ends() {
-    let (alice, bob) = paired().await;
-    let id = held_by(&alice, &bob).await;
-    bob.agent(AgentRequest::Revoke { peer: "alice".into(), block: false }).await;
-    assert!(bob.pending().await.is_empty());
-    assert_eq!(bob.state(&id.clone().into()).await, "refused", "nobody can decide about it now");
-    assert_eq!(bob.ask(read(&id)).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
-}
-
-#[tokio::test]
-async fn what_is_held_while_trust_ends_waits_for_nobody() {
-    let (alice, bob) = paired().await;
-    let disk = Connection::open(alice.home.database_file()).unwrap();
-    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let secret = ["key: AKIA", "ABCDEFGHIJKLMNOP"].concat();
-    let later = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
-    let revoke = async {
-        later(300).await;
-        alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: false }).await
+async fn an_agent_does_not_lift_a_block_by_asking_again() {
+    let (bob, _mallory) = bob_and_mallory().await;
+    let revoke = |block| AgentRequest::Revoke { peer: "mallory".into(), block };
+    bob.agent(revoke(true)).await;
+    let (net, _events, cancel) = net_of(66).await;
+    let invite = Invite {
+        inviter: net.id(),
+        approver: [0; 16],
+        addresses: vec![],
+        secret: Secret::new([7; 16]),
+        expires: later(1),
     };
-    let disk = async {
-        later(600).await;
-        disk.execute_batch("ROLLBACK").unwrap();
-    };
-    let (held, revoked, ()) = tokio::join!(alice.send("bob", &secret), revoke, disk);
-    assert_eq!((&held["state"], &revoked["state"]), (&"held".into(), &"revoked".into()));
-    assert!(alice.pending().await.is_empty());
-    assert_eq!(alice.state(&held["id"]).await, "denied");
-    drop(bob);
+    let connect = AgentRequest::Connect { invite: invite.encode(), name: None, note: None };
+    let asks = tokio::time::timeout(Duration::from_millis(200), bob.agent(connect)).await;
+    assert!(asks.is_err(), "it waits for the other side's node");
+    assert_eq!(bob.state_of("mallory").await, "requested");
+    bob.agent(revoke(false)).await;
+    assert_eq!(bob.state_of("mallory").await, "blocked");
+    cancel.cancel();
 }

@@ -1,0 +1,193 @@
+//! One machine, a step at a time.
+
+use super::*;
+use crate::{
+    base::{MessageText, PeerId, Secret},
+    gate,
+    identity::IdentityKey,
+    wire::{Body, Draft, Header},
+};
+
+pub(super) const NOW: Timestamp = Timestamp::from_ms(1_000);
+
+pub(super) fn id(number: i64) -> MessageId {
+    MessageId::from_bytes(i128::from(number).to_be_bytes())
+}
+
+pub(super) fn item(number: i64) -> Queued {
+    let key = IdentityKey::from_seed(&Secret::new([1; 32]));
+    let header = Header {
+        kind: Kind::Text,
+        id: id(number),
+        sender: key.id(),
+        recipient: PeerId::from_bytes([2; 32]),
+        created: NOW,
+        expires: NOW.plus(Duration::from_mins(1)),
+        thread: None,
+        reply_to: None,
+    };
+    let body = Body::Text(MessageText::parse("x").unwrap());
+    let envelope = Draft { header, body }.seal(&key).unwrap();
+    Queued { number, envelope: gate::outgoing(envelope, &key.id(), None).unwrap() }
+}
+
+fn sent(effects: &[Effect]) -> Vec<u64> {
+    let seq = |effect: &Effect| match effect {
+        Effect::Transmit(seq, _) => Some(*seq),
+        Effect::Load { .. } | Effect::Settle(_) => None,
+    };
+    effects.iter().filter_map(seq).collect()
+}
+
+fn loads(effects: &[Effect]) -> Option<i64> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Load { after, .. } => Some(*after),
+        Effect::Transmit(..) | Effect::Settle(_) => None,
+    })
+}
+
+/// A machine whose link is up and whose backlog is known to be empty.
+fn running() -> Outbox {
+    let mut outbox = Outbox::new();
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+    outbox.handle(Input::Loaded { ask: 1, items: vec![], seen: 0, more: false }, NOW);
+    outbox
+}
+
+#[test]
+fn nothing_leaves_while_the_link_is_down() {
+    let mut outbox = Outbox::new();
+    assert!(outbox.handle(Input::Queued(item(1)), NOW).is_empty());
+    let effects = outbox.handle(Input::LinkUp, NOW);
+    assert_eq!(loads(&effects), Some(0), "what waits is read from the store");
+}
+
+#[test]
+fn what_is_queued_is_sent_at_once_and_in_order() {
+    let mut outbox = running();
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(1)), NOW)), [1]);
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(2)), NOW)), [2]);
+}
+
+#[test]
+fn a_new_link_sends_again_what_was_not_acknowledged() {
+    let mut outbox = running();
+    outbox.handle(Input::Queued(item(7)), NOW);
+    outbox.handle(Input::LinkDown, NOW);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+    let loaded = Input::Loaded { ask: 2, items: vec![item(7)], seen: 7, more: false };
+    assert_eq!(sent(&outbox.handle(loaded, NOW)), [1], "numbers begin anew on each link");
+}
+
+#[test]
+fn what_is_queued_during_a_read_is_sent_once() {
+    let mut outbox = Outbox::new();
+    outbox.handle(Input::LinkUp, NOW);
+    outbox.handle(Input::Queued(item(2)), NOW);
+    let items = vec![item(1), item(2)];
+    let loaded = Input::Loaded { ask: 1, items, seen: 2, more: false };
+    let effects = outbox.handle(loaded, NOW);
+    assert_eq!(sent(&effects), [1, 2]);
+    assert_eq!(loads(&effects), Some(2), "the store is asked again, lest one was missed");
+    let none = Input::Loaded { ask: 2, items: vec![], seen: 2, more: false };
+    assert!(outbox.handle(none, NOW).is_empty());
+    assert!(outbox.handle(Input::Queued(item(2)), NOW).is_empty());
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(3)), NOW)), [3]);
+}
+
+#[test]
+fn the_window_bounds_what_is_in_flight() {
+    let mut outbox = running();
+    let most = i64::try_from(limits::IN_FLIGHT_MESSAGES_MAX).unwrap();
+    for number in 1..=most {
+        assert_eq!(sent(&outbox.handle(Input::Queued(item(number)), NOW)).len(), 1);
+    }
+    assert!(outbox.handle(Input::Queued(item(most + 1)), NOW).is_empty());
+    let half = u64::try_from(most / 2).unwrap();
+    assert_eq!(loads(&outbox.handle(Input::Acked(half - 1), NOW)), None);
+    assert_eq!(loads(&outbox.handle(Input::Acked(half), NOW)), Some(most));
+}
+
+#[test]
+fn a_busy_peer_gets_the_same_again_later_and_in_order() {
+    let mut outbox = running();
+    for number in 1..=3 {
+        outbox.handle(Input::Queued(item(number)), NOW);
+    }
+    outbox.handle(Input::Busy(id(2)), NOW);
+    outbox.handle(Input::Busy(id(3)), NOW);
+    assert!(outbox.handle(Input::Acked(3), NOW).is_empty());
+    assert!(outbox.handle(Input::Queued(item(4)), NOW).is_empty(), "4 must not pass 2");
+    let due = outbox.next_due().unwrap();
+    let effects = outbox.handle(Input::Tick, due);
+    assert_eq!(loads(&effects), Some(1), "begin again at the first that had no room");
+}
+
+#[test]
+fn a_full_peer_is_asked_with_one_message_until_it_takes_it() {
+    let mut outbox = running();
+    for number in 1..=3 {
+        outbox.handle(Input::Queued(item(number)), NOW);
+    }
+    outbox.handle(Input::Busy(id(1)), NOW);
+    outbox.handle(Input::Acked(3), NOW);
+    let effects = outbox.handle(Input::Tick, outbox.next_due().unwrap());
+    assert!(matches!(effects[..], [Effect::Load { ask: 2, after: 0, limit: 1 }]));
+    let one = Input::Loaded { ask: 2, items: vec![item(1)], seen: 1, more: true };
+    assert_eq!(sent(&outbox.handle(one, NOW)), [4]);
+    let effects = outbox.handle(Input::Acked(4), NOW);
+    let all = limits::IN_FLIGHT_MESSAGES_MAX;
+    assert!(matches!(effects[..], [Effect::Load { after: 1, limit, .. }] if limit == all));
+}
+
+#[test]
+fn an_answer_for_a_former_link_leaves_no_gap_on_this_one() {
+    let mut outbox = running();
+    let most = i64::try_from(limits::IN_FLIGHT_MESSAGES_MAX).unwrap();
+    for number in 1..=most + 1 {
+        outbox.handle(Input::Queued(item(number)), NOW);
+    }
+    let acked = u64::try_from(most).unwrap() / 2;
+    assert_eq!(loads(&outbox.handle(Input::Acked(acked), NOW)), Some(most));
+    outbox.handle(Input::LinkDown, NOW);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+    let items = vec![item(most + 1)];
+    let late = Input::Loaded { ask: 2, items, seen: most + 1, more: false };
+    assert!(outbox.handle(late, NOW).is_empty(), "what is before it has not been sent");
+    let items = vec![item(1)];
+    let loaded = Input::Loaded { ask: 3, items, seen: 1, more: true };
+    assert_eq!(sent(&outbox.handle(loaded, NOW)), [1]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_asked_again_later_and_not_at_once() {
+    let mut outbox = Outbox::new();
+    outbox.handle(Input::LinkUp, NOW);
+    assert!(outbox.handle(Input::LoadFailed(1), NOW).is_empty());
+    let due = outbox.next_due().unwrap();
+    assert!(due > NOW);
+    assert_eq!(loads(&outbox.handle(Input::Tick, due)), Some(0));
+}
+
+#[test]
+fn a_pause_wants_no_tick_while_an_answer_is_still_to_come() {
+    let mut outbox = running();
+    outbox.handle(Input::Queued(item(1)), NOW);
+    outbox.handle(Input::Queued(item(2)), NOW);
+    outbox.handle(Input::Busy(id(1)), NOW);
+    outbox.handle(Input::Acked(1), NOW);
+    assert_eq!(outbox.next_due(), None);
+    outbox.handle(Input::Acked(2), NOW);
+    assert!(outbox.next_due().is_some());
+}
+
+#[test]
+fn a_backoff_stays_within_its_bounds() {
+    for tries in [0, 1, 5, 31, 40] {
+        for jitter in [0, 128, 255] {
+            let wait = backoff(tries, jitter);
+            assert!(wait >= limits::BACKOFF_MIN / 2 && wait <= limits::BACKOFF_MAX * 3 / 2);
+        }
+    }
+    assert!(backoff(0, 0) < backoff(3, 0));
+}

@@ -1,0 +1,468 @@
+//! What a human decides: each decision is used once, and is one transaction with what it does.
+
+use data_encoding::HEXLOWER;
+use rusqlite::Connection;
+
+use super::{
+    api::{ApiError, Decided, ErrorKind, Event, Reply},
+    clock,
+    inbound::answered,
+    outbound::{move_arrived, queue_receipts},
+    state::{Answer, Node, PairingEntry, reply, store_failed, usage},
+};
+use crate::{
+    audit,
+    base::{Digest, MessageId, PeerId, PendingId, Timestamp, limits},
+    delivery::{
+        MessageState,
+        outbox::{Input, Queued},
+    },
+    gate::{self, Approved, Decision, GateError, Item, Outcome, Pending, SignedConsent, What},
+    store::{
+        self, StoreError,
+        messages::{self, HistoryRow},
+        outbox, peers,
+        pending::{self, DecisionRow, PendingRow},
+    },
+    trust::TrustMove,
+    wire::{Envelope, PairFrame, ReceiptState, pair::EndReason},
+};
+
+/// What was decided, verified.
+enum Verdicted {
+    Consent(Approved<SignedConsent>),
+    Release(Approved<Envelope>),
+    Admit(Approved<Envelope>),
+    No,
+}
+
+impl Node {
+    pub(super) fn decide(&mut self, id: &str, decision: &Decision, block: bool, answer: Answer) {
+        let verified = self.find_pending(id).cloned().and_then(|row| {
+            let verdict = self.verify(&row, decision).map_err(|e| gate_error(&e));
+            verdict.map(|verdict| (row, verdict))
+        });
+        let (row, verdict) = match verified {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.note_refusal(&error);
+                return reply(answer, Err(error));
+            }
+        };
+        match verdict {
+            Verdicted::Consent(signed) => self.consent(row, decision, signed, answer),
+            Verdicted::Release(envelope) => self.release(row, decision, envelope, answer),
+            Verdicted::Admit(envelope) => self.admit(row, decision, &envelope, answer),
+            Verdicted::No => self.refuse(row, How::Signed(decision.clone()), block, answer),
+        }
+    }
+
+    fn verify(&self, row: &PendingRow, decision: &Decision) -> Result<Verdicted, GateError> {
+        let approver = self.approver.as_ref().ok_or(GateError::NotApproved)?;
+        let item = row.item.clone().ok_or(GateError::NotApproved)?;
+        let now = clock::now();
+        Ok(match item {
+            Item::Peer(what, record) => {
+                let pending = Pending::peer(row.id, what, record, row.expires);
+                match pending.decide(decision, &self.id, approver, now)? {
+                    Outcome::Approved(signed) => Verdicted::Consent(signed),
+                    Outcome::Denied => Verdicted::No,
+                }
+            }
+            Item::Message(what, envelope) => {
+                let pending = Pending::message(row.id, what, envelope, row.expires);
+                match pending.decide(decision, approver, now)? {
+                    Outcome::Approved(envelope) if what == What::MessageOut => {
+                        Verdicted::Release(envelope)
+                    }
+                    Outcome::Approved(envelope) => Verdicted::Admit(envelope),
+                    Outcome::Denied => Verdicted::No,
+                }
+            }
+        })
+    }
+
+    /// A decision that did not verify is somebody's attempt.
+    fn note_refusal(&mut self, error: &ApiError) {
+        let event = audit::Event::refused(format!("a decision: {}", error.message), None);
+        let now = clock::now();
+        self.write(move |db| store::audit::append(db, now, &event).map(drop), |_, _| ());
+    }
+
+    fn consent(
+        &mut self,
+        row: PendingRow,
+        decision: &Decision,
+        signed: Approved<SignedConsent>,
+        answer: Answer,
+    ) {
+        let (peer, signed) = (row.peer, signed.into_item());
+        let asks = |entry: &&mut PairingEntry| {
+            entry.pending == row.id && entry.pairing.record.as_ref() == Some(&signed.record)
+        };
+        let Some(entry) = self.pairings.get_mut(&peer).filter(asks) else {
+            let next = "ask for a new invite";
+            let error = ApiError::new(ErrorKind::NotFound, "this pairing has ended", next);
+            return reply(answer, Err(error));
+        };
+        let (now, kept, pending) = (clock::now(), decision.clone(), row.id);
+        let steps = entry.pairing.consent(&signed);
+        let Some(write) = self.pair_write(&peer, &steps) else { return };
+        let after = write.clone();
+        // What the human said and what follows from it: neither without the other.
+        let op = move |db: &Connection| {
+            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            peers::set_decision(db, &peer, &kept)?;
+            write.run(db)
+        };
+        let id = decided_id(decision);
+        self.write(op, move |node, done| {
+            if let Err(error) = done {
+                node.step_failed(peer, &error);
+                return reply(answer, Err(store_failed(&error)));
+            }
+            if let Some(entry) = node.peers.get_mut(&peer) {
+                entry.verified = signed.verified;
+            }
+            node.applied(peer, after, steps);
+            node.decided(pending, "approved", id, answer);
+        });
+    }
+
+    fn release(
+        &mut self,
+        row: PendingRow,
+        decision: &Decision,
+        envelope: Approved<Envelope>,
+        answer: Answer,
+    ) {
+        let header = envelope.item().header().clone();
+        let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
+        if let Err(error) = self.still_trusted(&peer) {
+            return reply(answer, Err(error));
+        }
+        let op = move |db: &Connection| {
+            let found = messages::find_with(db, &header.id, &header.recipient, true)?;
+            let Some(message) = found.filter(|m| m.state == MessageState::Held) else {
+                return Ok(None);
+            };
+            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            messages::set_envelope(db, message.number, envelope.item())?;
+            let step = HistoryRow { state: MessageState::Queued, at: now, reason: None };
+            messages::set_state(db, message.number, &step, None)?;
+            let number = outbox::add(db, &header.recipient, &header.id, None)?;
+            Ok(Some(Queued { number, envelope }))
+        };
+        let id = decided_id(decision);
+        self.write(op, move |node, done| match done {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok(None) => {
+                let message = "the message does not wait any more; nothing was sent";
+                let next = "countersign status shows what became of it";
+                reply(answer, Err(ApiError::new(ErrorKind::Refused, message, next)));
+            }
+            Ok(Some(queued)) => {
+                node.decided(pending, "approved", id, answer);
+                node.feed(&peer, Input::Queued(queued));
+            }
+        });
+    }
+
+    /// A yes to a message counts while its peer is trusted, under the approver that said it.
+    fn still_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
+        let message = || format!("{} is not trusted any more", self.name_of(peer));
+        let error = || ApiError::new(ErrorKind::Refused, message(), "nothing passed; deny it");
+        self.trusted(peer).map(drop).ok_or_else(error)
+    }
+
+    fn admit(
+        &mut self,
+        row: PendingRow,
+        decision: &Decision,
+        envelope: &Approved<Envelope>,
+        answer: Answer,
+    ) {
+        let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
+        if let Err(error) = self.still_trusted(&peer) {
+            return reply(answer, Err(error));
+        }
+        let (id, digest) = (envelope.item().header().id, envelope.item().digest());
+        let receipt = self.one_receipt(peer, (id, digest), ReceiptState::Accepted, None, now);
+        let envelope = envelope.item().clone();
+        let op = move |db: &Connection| {
+            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            answered(db, &peer, &envelope, now)?;
+            settle_arrival(db, &peer, &id, (MessageState::Accepted, None), now)?;
+            queue_receipts(db, receipt)
+        };
+        let method = decided_id(decision);
+        let from = self.name_of(&peer);
+        self.write(op, move |node, done| match done {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok(queued) => {
+                node.decided(pending, "approved", method, answer);
+                node.handle.tell(Event::Arrived { message: id.to_string(), from });
+                node.feed_all(queued);
+            }
+        });
+    }
+
+    fn one_receipt(
+        &self,
+        peer: PeerId,
+        (id, digest): (MessageId, Digest),
+        state: ReceiptState,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Vec<Approved<Envelope>> {
+        let entry = super::outbound::entry(id, digest, state, reason, now);
+        self.receipt(peer, vec![entry], now).into_iter().collect()
+    }
+
+    pub(super) fn deny(&mut self, id: &str, block: bool, answer: Answer) {
+        match self.find_pending(id).cloned() {
+            Ok(row) => self.refuse(row, How::Typed, block, answer),
+            Err(error) => reply(answer, Err(error)),
+        }
+    }
+
+    /// No. Whatever it is does not pass, and the other side is told where it waits for us.
+    fn refuse(&mut self, row: PendingRow, how: How, block: bool, answer: Answer) {
+        let (pending, said) = (row.id, how.said(clock::now()));
+        if row.message.is_some() && !block {
+            return self.refuse_message(row, how, move |node, done| match done {
+                Err(error) => reply(answer, Err(store_failed(&error))),
+                Ok(()) => node.decided(pending, "denied", said, answer),
+            });
+        }
+        let (now, peer) = (clock::now(), row.peer);
+        let link = self.pairings.get(&peer).and_then(|entry| entry.link);
+        if let Some(link) = link {
+            self.send_pair(&peer, link, PairFrame::End(EndReason::Denied));
+        }
+        // That nobody answered a peer that pairs anew says nothing against the trust that is.
+        let keeps_trust = matches!(how, How::Late) && self.trusted(&peer).is_some();
+        let keep = move |db: &Connection| keep_decision(db, &row, "denied", &how, now);
+        let then = move |node: &mut Self, done: Result<(), StoreError>| match done {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok(()) => node.decided(pending, "denied", said, answer),
+        };
+        if keeps_trust {
+            self.write(keep, then);
+            return self.drop_pairing(&peer);
+        }
+        let step = if block { TrustMove::Block } else { TrustMove::Revoke };
+        let why = (step, "your human said no");
+        self.end_trust(peer, why, keep, move |node, done| then(node, done.map(drop)));
+    }
+
+    fn refuse_message(
+        &mut self,
+        row: PendingRow,
+        how: How,
+        then: impl FnOnce(&mut Self, Result<(), StoreError>) + Send + 'static,
+    ) {
+        let (now, peer, what) = (clock::now(), row.peer, row.what);
+        let Some(Item::Message(_, envelope)) = row.item.clone() else { return then(self, Ok(())) };
+        let (id, digest) = (envelope.header().id, envelope.digest());
+        let (local, told) = how.reasons();
+        let receipt = if what == What::MessageIn {
+            self.one_receipt(peer, (id, digest), ReceiptState::Refused, Some(told), now)
+        } else {
+            Vec::new()
+        };
+        let op = move |db: &Connection| {
+            keep_decision(db, &row, "denied", &how, now)?;
+            if what == What::MessageIn {
+                let end = (MessageState::Refused, Some(local.to_owned()));
+                settle_arrival(db, &peer, &id, end, now)?;
+            } else if let Some(message) = messages::find_with(db, &id, &peer, true)?
+                && message.state == MessageState::Held
+            {
+                let reason = Some(local.to_owned());
+                let step = HistoryRow { state: MessageState::Denied, at: now, reason };
+                messages::set_state(db, message.number, &step, None)?;
+            }
+            queue_receipts(db, receipt)
+        };
+        self.write(op, move |node, done| {
+            let done = done.map(|queued| node.feed_all(queued));
+            node.handle.tell(Event::MessageChanged { message: id.to_string() });
+            then(node, done);
+        });
+    }
+
+    fn decided(
+        &mut self,
+        pending: PendingId,
+        decision: &str,
+        (method, at): (&'static str, Timestamp),
+        answer: Answer,
+    ) {
+        self.pending.remove(&pending);
+        self.handle.tell(Event::PendingChanged);
+        let (id, decision) = (pending.to_string(), decision.to_owned());
+        let decided = Decided { id, decision, method: method.to_owned(), at: at.rfc3339() };
+        reply(answer, Ok(Reply::Decided(decided)));
+    }
+
+    /// Each human has had the time to answer, one after the other. One that never did holds a
+    /// place, and the joiner dials all the time.
+    fn expire_pairings(&mut self, now: Timestamp) {
+        let late = |peer: &PeerId, entry: &PairingEntry| {
+            // The knock's time is the joiner's; its clock may be wrong.
+            let known = self.peers.get(peer).map(|entry| entry.created);
+            let since = known.unwrap_or_default().max(entry.pairing.knocked);
+            !entry.pairing.is_consented() && since.plus(limits::PAIRING_LIFE) <= now
+        };
+        let over = self.pairings.iter().filter(|(peer, entry)| late(peer, entry));
+        let over: Vec<PeerId> = over.map(|(peer, _)| *peer).collect();
+        for peer in over {
+            if self.trusted(&peer).is_some() {
+                self.drop_pairing(&peer);
+                continue;
+            }
+            let why = (TrustMove::Revoke, "the other human did not answer in time");
+            self.end_trust(peer, why, |_| Ok(()), |_, _| ());
+        }
+    }
+
+    /// What nobody decided in time is a no.
+    pub(super) fn expire_pending(&mut self, now: Timestamp) {
+        let late = |row: &&PendingRow| row.expires <= now;
+        let rows: Vec<PendingRow> = self.pending.values().filter(late).cloned().collect();
+        for row in rows {
+            let (answer, _) = tokio::sync::oneshot::channel();
+            self.refuse(row, How::Late, false, answer);
+        }
+        self.expire_pairings(now);
+        self.invites.retain(|invite| invite.expires > now);
+        self.drop_silent_strangers();
+        self.refresh_pairing();
+    }
+}
+
+/// How and when, as the approver signed it. Called after the signature was verified.
+fn decided_id(decision: &Decision) -> (&'static str, Timestamp) {
+    let signed = gate::Statement::read(&decision.statement);
+    signed.map_or(("passphrase", clock::now()), |s| (s.method.as_str(), s.at))
+}
+
+/// How something was decided.
+enum How {
+    /// By the human's key.
+    Signed(Decision),
+    /// By a human without a key, which is enough for a no.
+    Typed,
+    /// By nobody in time, which is a no.
+    Late,
+}
+
+impl How {
+    /// The method, and when.
+    fn said(&self, now: Timestamp) -> (&'static str, Timestamp) {
+        match self {
+            Self::Signed(decision) => decided_id(decision),
+            Self::Typed => ("terminal", now),
+            Self::Late => ("timeout", now),
+        }
+    }
+
+    /// Why a message is refused, as our side reads it and as its sender is told.
+    const fn reasons(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Signed(_) | Self::Typed => {
+                ("your human said no", "the recipient's human said no")
+            }
+            Self::Late => ("your human did not decide in time", "nobody decided in time"),
+        }
+    }
+}
+
+/// Uses the item up: a second decision on it fails as a whole.
+fn keep_decision(
+    db: &Connection,
+    row: &PendingRow,
+    decision: &'static str,
+    how: &How,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if !pending::remove(db, &row.id)? {
+        let problem = "it was decided already".to_owned();
+        return Err(StoreError::Row { table: "pending", problem });
+    }
+    let digest = row.item.as_ref().map_or(Digest::from_bytes([0; 32]), Item::digest);
+    let (method, at) = how.said(now);
+    let signed = match how {
+        How::Signed(decision) => Some(decision),
+        How::Typed | How::Late => None,
+    };
+    let kept = DecisionRow { id: row.id, digest, decision, method, signed, at };
+    pending::add_decision(db, &kept)?;
+    let event = audit::Event::decided(row.id, digest, decision, method);
+    store::audit::append(db, now, &event).map(drop)
+}
+
+/// Brings a message that was held here to where the human decided.
+fn settle_arrival(
+    db: &Connection,
+    peer: &PeerId,
+    id: &MessageId,
+    (state, reason): (MessageState, Option<String>),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let found = messages::find_with(db, id, peer, false)?;
+    let Some(row) = found.filter(|row| row.state == MessageState::HeldByPeer) else {
+        return Ok(());
+    };
+    let refused = state == MessageState::Refused;
+    move_arrived(db, &row, &HistoryRow { state, at: now, reason })?;
+    if refused {
+        messages::set_seen(db, row.number)?;
+    }
+    Ok(())
+}
+
+pub(super) fn read_decision(
+    statement: &str,
+    signature: &str,
+    seal: &str,
+) -> Result<Decision, ApiError> {
+    let bytes = |what: &str, text: &str| {
+        let bounded = text.len() <= 4 * limits::KNOCK_BYTES_MAX;
+        HEXLOWER.decode(text.as_bytes()).ok().filter(|_| bounded).ok_or_else(|| {
+            usage(
+                format!("the decision's {what} is not hexadecimal"),
+                "run: countersign approve ID",
+            )
+        })
+    };
+    let signature = bytes("signature", signature)?;
+    let signature = signature.try_into().map_err(|_| {
+        usage("the decision's signature is not 64 bytes", "run: countersign approve ID")
+    })?;
+    Ok(Decision {
+        statement: bytes("statement", statement)?,
+        signature,
+        seal: bytes("seal", seal)?,
+    })
+}
+
+fn gate_error(error: &GateError) -> ApiError {
+    let (kind, next) = match error {
+        GateError::Signature(_) => (
+            ErrorKind::Denied,
+            "only the human's passphrase makes a decision: countersign approve ID",
+        ),
+        GateError::NotApproved => {
+            (ErrorKind::WaitsForHuman, "it cannot be approved yet: countersign pending says why")
+        }
+        GateError::OtherItem | GateError::Seal | GateError::Wire(_) | GateError::NotOurs => {
+            (ErrorKind::Denied, "look at it again: countersign approve ID")
+        }
+        GateError::Expired(_) | GateError::Stale(_) => {
+            (ErrorKind::Refused, "look at it again: countersign pending")
+        }
+    };
+    ApiError::new(kind, error.to_string(), next)
+}
