@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long one wait for a message is.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Serves one sender, until the first process says that it is over.
 pub(crate) async fn run(home: String) {

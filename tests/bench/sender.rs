@@ -48,7 +48,7 @@ pub(crate) async fn run(home: String, to: String) {
     one_by_one(&end.node, &peer, (&mut stream, &mut disk), &mut measured).await;
     stream.wish(Wish::KeepReading).await;
     for (in_flight, messages) in FLIGHTS {
-        let flight = Flight::new(&end.node, &peer, in_flight, messages);
+        let flight = Course::new(&end.node, &peer, in_flight, messages);
         let rate = timeout(3 * TIMEOUT, flight.run()).await.expect("messages are stuck");
         eprintln!("  {in_flight} in flight: {rate:.0} a second");
         measured.rates.push((in_flight, rate));
@@ -140,7 +140,7 @@ enum Stage {
 }
 
 /// Many messages, so many at once. A message is in flight until its signed receipt is durable.
-struct Flight<'a> {
+struct Course<'a> {
     node: &'a NodeHandle,
     peer: &'a str,
     in_flight: usize,
@@ -157,7 +157,7 @@ struct Flight<'a> {
     read: usize,
 }
 
-impl<'a> Flight<'a> {
+impl<'a> Course<'a> {
     fn new(node: &'a NodeHandle, peer: &'a str, in_flight: usize, messages: usize) -> Self {
         let (events, stages, doubtful) = (node.events(), HashMap::new(), HashSet::new());
         let (begun, underway, accepted, read) = (0, 0, 0, 0);
