@@ -143,7 +143,7 @@ impl From<Peers> for PeersResult {
 
 /// A pending request to connect says who decides.
 pub(super) fn connected(mut connected: Connected) -> Connected {
-    if let Some(pending) = &connected.pending {
+    if let Some(pending) = connected.pending.as_ref().filter(|_| connected.answered) {
         connected.next = human_decides(pending);
     }
     connected

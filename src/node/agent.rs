@@ -223,7 +223,9 @@ impl Node {
                 match node.part(&row, offset) {
                     Err(error) => reply(answer, Err(error)),
                     Ok(part) => {
-                        let shown = if mark_read { vec![row] } else { vec![] };
+                        // It was shown once its end was.
+                        let whole = part.next_offset.is_none();
+                        let shown = if mark_read && whole { vec![row] } else { vec![] };
                         node.mark_read(shown, Reply::Read(part), answer);
                     }
                 }
@@ -340,7 +342,10 @@ impl Node {
         entry.verified = false;
         entry.link = None;
         entry.warning = None;
-        self.net.distrust(&peer, code::NOT_TRUSTED);
+        if from == PeerState::Trusted {
+            // At once. A pairing connection is left in order, with what was said on it.
+            self.net.distrust(&peer, code::NOT_TRUSTED);
+        }
         let invite = self.leave_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
         let now = clock::now();

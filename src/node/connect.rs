@@ -84,6 +84,10 @@ impl Node {
                 "your human decides: countersign pending",
             ));
         }
+        if known.is_none() && self.is_full() {
+            let message = format!("{} peers are known", limits::PEERS_MAX);
+            return Err(ApiError::new(ErrorKind::Busy, message, "use another COUNTERSIGN_HOME"));
+        }
         let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
         let named = name.is_some();
@@ -236,7 +240,10 @@ impl Node {
             (None, _) => "the request was denied or ended; ask for a new invite".to_owned(),
         };
         let peer = PeerRef { id: peer.to_string(), name: entry.name.to_string() };
-        reply(answer, Ok(Reply::Connect(Connected { peer, state: entry.state, pending, next })));
+        reply(
+            answer,
+            Ok(Reply::Connect(Connected { peer, state: entry.state, pending, answered, next })),
+        );
     }
 }
 

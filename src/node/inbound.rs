@@ -331,7 +331,7 @@ fn again(
         | MessageState::Denied
         | MessageState::Expired => ReceiptState::Delivered,
     };
-    Ok((said, before.reason))
+    Ok((said, before.reason.filter(|_| said == ReceiptState::Refused)))
 }
 
 /// The inbox row, its history, the duplicate row and the audit record, in one transaction.

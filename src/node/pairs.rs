@@ -75,6 +75,9 @@ impl Node {
                     self.on_knock(peer, link, &knock, &me);
                 }
             }
+            (PairFrame::Knock(knock), Some(entry)) if !entry.pairing.is_knock(knock) => {
+                self.on_other_knock(peer, link, knock, &me);
+            }
             (_, Some(entry)) if entry.link == Some(link) => {
                 let steps = entry.pairing.handle(frame, &me);
                 self.apply(peer, steps);
@@ -83,21 +86,37 @@ impl Node {
         }
     }
 
-    fn on_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
+    /// The peer gave up the pairing that is, and uses another invite of ours.
+    fn on_other_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
+        let former = self.pairings.get(&peer).map(|entry| entry.pairing.invite);
+        let invite = self.invite_of(knock, &peer);
+        if invite.is_some() && invite != former {
+            self.drop_pairing(&peer);
+            return self.on_knock(peer, link, knock, me);
+        }
+        self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
+        self.net.pair_close(&peer, link);
+    }
+
+    /// The open invite that a knock shows knowledge of.
+    fn invite_of(&self, knock: &Knock, peer: &PeerId) -> Option<InviteId> {
         let now = clock::now();
-        let open: Vec<OpenInvite<'_>> = self
-            .invites
-            .iter()
-            .filter(|invite| invite.expires > now)
+        let open = self.invites.iter().filter(|invite| invite.expires > now);
+        let open: Vec<OpenInvite<'_>> = open
             .map(|invite| OpenInvite {
                 id: invite.id,
                 secret: invite.secret.expose_secret(),
                 used_by: invite.used_by,
             })
             .collect();
+        pairing::invite_of_knock(knock, &open, peer, &self.id)
+    }
+
+    fn on_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
         let strangers = self.pairings.values().filter(|e| !e.pairing.is_joiner()).count();
-        let welcome = !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
-        let invite = pairing::invite_of_knock(knock, &open, &peer, &self.id);
+        let known = self.peers.contains_key(&peer) || !self.is_full();
+        let welcome = known && !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
+        let invite = self.invite_of(knock, &peer);
         let Some(invite) = invite.filter(|_| welcome) else {
             self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
             return self.net.pair_close(&peer, link);

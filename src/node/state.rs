@@ -162,6 +162,11 @@ impl Node {
         Some((entry, entry.consent.as_ref()?.peer_approver()))
     }
 
+    /// No more peers can be known.
+    pub(super) fn is_full(&self) -> bool {
+        u64::try_from(self.peers.len()).unwrap_or(u64::MAX) >= limits::PEERS_MAX
+    }
+
     /// Our human blocked this peer, and has not said yes to it since.
     pub(super) fn is_blocked(&self, peer: &PeerId) -> bool {
         let asks = |row: &PendingRow| row.reasons.iter().any(|r| r.rule == policy::BLOCKED);
