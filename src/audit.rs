@@ -15,8 +15,8 @@ use crate::{
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are the words of the design")]
 pub enum Event {
-    /// The node started.
-    Started { version: String },
+    /// The node started, under this approver.
+    Started { version: String, approver: Option<String> },
     /// An invite was made.
     Invited { invite: String },
     /// A peer asked us, or we asked it.

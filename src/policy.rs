@@ -47,6 +47,9 @@ pub enum Verdict {
 /// The least severity that the human is asked about.
 pub const ASK_FROM: Severity = Severity::High;
 
+/// The rule that asks whether to let a blocked peer in again.
+pub const BLOCKED: &str = "peer.blocked";
+
 /// Decides.
 #[must_use]
 pub fn decide(action: Action, findings: &[Finding]) -> Verdict {

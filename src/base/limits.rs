@@ -238,6 +238,9 @@ pub const READ_BYTES_MAX: usize = 48 * KIB;
 pub const WAIT_MAX: Duration = minutes(10);
 /// How long `connect` waits for the other side's node before it answers with what it knows.
 pub const CONNECT_ANSWER_WAIT: Duration = Duration::from_secs(8);
+/// How long an endpoint that closes waits for its peers to confirm it. They were told at once;
+/// one that is gone itself never answers.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a shutdown may take.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.

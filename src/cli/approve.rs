@@ -68,7 +68,9 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, verified: bool) -> anyhow:
     let sealed = keys::read_approver(&ctx.home.approver_file())?.ok_or_else(no_approver)?;
     let shown: PendingShown = ctx.human(HumanRequest::Show { id: id.to_string() }).await?;
     ready(&shown.item)?;
-    let checked = Checked::new(shown, &sealed.public())?;
+    guard::close_memory()?;
+    let me = keys::read_identity(&ctx.home.identity_file())?.id();
+    let checked = Checked::new(shown, me, &sealed.public())?;
     let style = terminal.style();
     terminal.say(&item::render(&checked, style))?;
     let is_peer = matches!(checked.item, Item::Peer(..));
@@ -79,7 +81,6 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, verified: bool) -> anyhow:
     if is_peer && !verified {
         terminal.say("When you compared the words, leave with Enter and add --verified.\n")?;
     }
-    guard::close_memory()?;
     let passphrase = terminal.passphrase("Approval passphrase (Enter alone leaves it): ")?;
     if passphrase.expose_secret().is_empty() {
         let next = format!("it waits on; to say no: countersign deny {id}");

@@ -3,7 +3,10 @@
 //! A terminal obeys control characters, and a reader cannot see invisible ones; both are shown
 //! as `\u{..}`. Nothing is left out and nothing is shortened here.
 
+use std::fmt::Write as _;
+
 use super::print::Style;
+use crate::mcp::fence;
 
 /// Columns of a block's line, without its margin: no terminal that people use wraps it.
 const COLUMNS: usize = 68;
@@ -46,17 +49,31 @@ pub(super) fn block(text: &str, style: Style) -> String {
     lines.join("\n")
 }
 
+/// JSON that a terminal may get: the same value, with what [`line`] escapes as `\uXXXX`. JSON itself
+/// escapes only the controls of ASCII.
+pub(super) fn json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // The line feeds between its parts are ours; those in its strings are escaped.
+        if c != '\n' && is_hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string does not fail.
+                write!(shown, "\\u{unit:04x}").ok();
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// Whether a terminal would obey `c`, or a reader not see it.
 fn is_hidden(c: char) -> bool {
-    c.is_control()
+    fence::is_hostile(c)
         || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            // Zero width, direction marks, and the separators of lines and paragraphs.
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-            // Variation selectors and tag characters can carry text that only a model reads.
-            | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'
+            // Blank Braille, and the selectors that emoji use.
+            '\u{2800}' | '\u{fe0e}' | '\u{fe0f}'
             // Private use: the font decides what it looks like.
             | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
 }
@@ -75,6 +92,24 @@ mod tests {
         check("\u{200b}\u{feff}\u{2066}", "\\u{200b}\\u{feff}\\u{2066}");
         check("\u{e0041}\u{e007f}", "\\u{e0041}\\u{e007f}");
         check("two\nlines\t.", "two\\nlines\\t.");
+    }
+
+    #[test]
+    fn json_for_a_terminal_is_the_same_value_and_obeyed_by_none() {
+        let value = serde_json::json!({
+            "text": "a\u{9b}31m\u{7f}\u{202e}\n\u{e0041}\u{1d173} 日本 🦀", "list": [1, 2],
+        });
+        let shown = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+        assert!(shown.contains("\\u009b31m\\u007f\\u202e\\n\\udb40\\udc41\\ud834\\udd73 日本 🦀"));
+        assert!(!shown.chars().any(|c| c != '\n' && is_hidden(c)));
+    }
+
+    #[test]
+    fn whatever_a_model_is_shown_escaped_a_person_is_too() {
+        let hidden = |c: &char| fence::is_hostile(*c) && !is_hidden(*c);
+        assert_eq!(('\0'..=char::MAX).find(hidden), None);
+        assert_eq!(line("\u{1bca0}\u{1d17a}"), "\\u{1bca0}\\u{1d17a}");
     }
 
     #[test]

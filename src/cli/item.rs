@@ -12,8 +12,8 @@ use super::{
 use crate::{
     base::{ApproverId, PeerId, Timestamp},
     gate::{Item, What},
-    node::api::{ApiError, ErrorKind, PendingShown},
-    risk::Severity,
+    node::api::{ApiError, ErrorKind, FindingInfo, PendingShown},
+    risk::{self, Severity},
     wire::{
         Body, ConsentRecord, Envelope, Party,
         invite::{FINGERPRINT_BYTES, approver_fingerprint},
@@ -34,8 +34,13 @@ impl Checked {
     /// Reads the bytes, and compares.
     ///
     /// # Errors
-    /// When the bytes are no item, or another one than the node says.
-    pub(super) fn new(shown: PendingShown, approver: &ApproverId) -> Result<Self, ApiError> {
+    /// When the bytes are no item, another one than the node says, or another node's than `me`:
+    /// whoever answers at the socket says what it likes.
+    pub(super) fn new(
+        shown: PendingShown,
+        me: PeerId,
+        approver: &ApproverId,
+    ) -> Result<Self, ApiError> {
         let bytes = HEXLOWER.decode(shown.bytes.as_bytes()).map_err(|e| differs(&e.to_string()))?;
         let item = Item::decode(&bytes).map_err(|error| differs(&error.to_string()))?;
         let same = |what: &str, a: &str, b: &str| {
@@ -44,7 +49,9 @@ impl Checked {
         };
         same("digest", &item.digest().to_string(), &shown.item.digest)?;
         same("kind", item.what().as_str(), shown.item.what.as_str())?;
-        let me: PeerId = shown.node.parse().map_err(|_| differs("the node names no id"))?;
+        if shown.node != me.to_string() {
+            return Err(differs("the node that answers is not this home's"));
+        }
         let peer = match &item {
             Item::Peer(_, record) => other_party(record, &me, approver)?,
             Item::Message(what, envelope) => correspondent(*what, envelope, &me)?,
@@ -190,10 +197,25 @@ fn payload(body: &Body, style: Style) -> String {
     format!("{}\n{}", style.dim(&head), escape::block(&text, style))
 }
 
+/// What the node says, and what is found here in the bytes: whoever changed a row in between
+/// takes no finding away.
+fn reasons(checked: &Checked) -> Vec<FindingInfo> {
+    let mut reasons = checked.shown.item.reasons.clone();
+    let found = match &checked.item {
+        Item::Message(_, envelope) => envelope.body().text().map(|text| risk::scan(text.as_str())),
+        Item::Peer(..) => None,
+    };
+    for finding in found.iter().flatten().map(FindingInfo::from) {
+        if reasons.iter().all(|reason| reason.rule != finding.rule) {
+            reasons.push(finding);
+        }
+    }
+    reasons
+}
+
 fn asked(checked: &Checked, style: Style) -> String {
     let item = &checked.shown.item;
-    let mut lines: Vec<String> = item
-        .reasons
+    let mut lines: Vec<String> = reasons(checked)
         .iter()
         .map(|reason| {
             let severity = severity(reason.severity, style);
@@ -202,7 +224,11 @@ fn asked(checked: &Checked, style: Style) -> String {
         })
         .collect();
     if let Some(note) = &item.note {
-        lines.push(style.dim("note, which is theirs to claim:"));
+        let whose = match item.what {
+            What::PeerOut => "note of your agent's, which the other side gets with your yes:",
+            What::PeerIn | What::MessageOut | What::MessageIn => "note, which is theirs to claim:",
+        };
+        lines.push(style.dim(whose));
         lines.push(escape::block(note, style));
     }
     let digest = checked.item.digest().to_string();

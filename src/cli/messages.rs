@@ -41,6 +41,8 @@ pub(super) async fn ask(
         let answers = InboxRequest { reply_to, limit: Some(1), ..InboxRequest::default() };
         let inbox = ctx.inbox(answers, Duration::from_secs(wait)).await?;
         sent.reply = inbox.messages.into_iter().next();
+        let id = sent.id.clone();
+        sent.state = ctx.agent::<MessageLife>(AgentRequest::Message { id }).await?.state;
     }
     ctx.out.data(&sent, |style| match &sent.reply {
         Some(reply) => message_text(reply, style),

@@ -136,7 +136,7 @@ fn failure(error: &anyhow::Error) -> Exit {
     if error.is::<print::Closed>() {
         return Exit::Done;
     }
-    print::talk(&format!("error: {}", escape::line(&format!("{error:#}"))));
+    print::talk(&format!("error: {}", escape::line(&told_once(error))));
     api_error(error).map_or(Exit::Failed, |error| match error.kind {
         ErrorKind::Usage => Exit::Usage,
         ErrorKind::WaitsForHuman => Exit::Waits,
@@ -145,6 +145,19 @@ fn failure(error: &anyhow::Error) -> Exit {
             Exit::Failed
         }
     })
+}
+
+/// The error with its causes. Many an error holds its cause in its own text already.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn api_error(error: &anyhow::Error) -> Option<&ApiError> {
@@ -157,6 +170,14 @@ fn api_error(error: &anyhow::Error) -> Option<&ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_is_told_once_with_its_causes() {
+        let error = ApiError::new(ErrorKind::Usage, "x", "y");
+        assert_eq!(told_once(&ClientError::Api(error).into()), "x; y");
+        let error = anyhow::Error::msg("cause").context("what failed");
+        assert_eq!(told_once(&error), "what failed: cause");
+    }
 
     #[test]
     fn a_kind_of_error_has_its_exit_code() {

@@ -49,7 +49,12 @@ pub(super) async fn connect(
         fields(&rows, style)
     })?;
     print::talk(&match &connected.pending {
-        Some(pending) => format!("Decide with: countersign approve {}", escape::line(pending)),
+        Some(pending) if connected.answered => {
+            format!("Decide with: countersign approve {}", escape::line(pending))
+        }
+        Some(_) => "The other side's node has not answered yet. It is tried again and again; once \
+                    it has, `countersign pending` shows the words to compare."
+            .to_owned(),
         None => escape::line(&connected.next),
     });
     Ok(match connected.state {

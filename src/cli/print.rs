@@ -8,6 +8,8 @@ use std::{
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::escape;
+
 /// Colours, or none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
@@ -91,7 +93,11 @@ impl Printer {
         value: &impl Serialize,
         text: impl FnOnce(Style) -> String,
     ) -> anyhow::Result<()> {
-        let shown = if self.json { serde_json::to_string_pretty(value)? } else { text(self.style) };
+        let shown = if self.json {
+            escape::json(&serde_json::to_string_pretty(value)?)
+        } else {
+            text(self.style)
+        };
         self::text(&shown)
     }
 }

@@ -6,6 +6,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Write as _},
 };
 
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::print::Style;
@@ -57,12 +58,14 @@ impl Terminal {
     }
 
     /// Reads a passphrase, without echo.
-    #[expect(clippy::unused_self, reason = "only who has opened the terminal may ask")]
     pub(super) fn passphrase(&self, prompt: &str) -> anyhow::Result<Secret<String>> {
         // While this handler is there, Ctrl-C ends the reading and the echo comes back; without,
         // the process would be gone before that.
         let _interrupt = signal(SignalKind::interrupt())?;
+        // Before the prompt: whoever types at once is not shown either.
+        let silent = Silent::new(&self.device)?;
         let typed = rpassword::prompt_password(prompt);
+        drop(silent);
         let left = [io::ErrorKind::Interrupted, io::ErrorKind::UnexpectedEof];
         typed.map(Secret::new).map_err(|error| {
             if left.contains(&error.kind()) {
@@ -71,5 +74,28 @@ impl Terminal {
             }
             anyhow::Error::from(error).context("the terminal cannot be read")
         })
+    }
+}
+
+/// A terminal without echo, until it is dropped.
+struct Silent<'t> {
+    device: &'t File,
+    before: Termios,
+}
+
+impl<'t> Silent<'t> {
+    fn new(device: &'t File) -> io::Result<Self> {
+        let before = termios::tcgetattr(device)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        termios::tcsetattr(device, OptionalActions::Now, &silent)?;
+        Ok(Self { device, before })
+    }
+}
+
+impl Drop for Silent<'_> {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing.
+        termios::tcsetattr(self.device, OptionalActions::Now, &self.before).ok();
     }
 }

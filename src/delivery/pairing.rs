@@ -203,13 +203,22 @@ impl Pairing {
     /// A knock by the peer that this pairing is with. The same knock gets the same answer.
     #[must_use]
     pub fn knocked_again(&self, knock: &Knock, me: &Me) -> Vec<Step> {
-        let same = !self.is_joiner()
+        if self.is_knock(knock) {
+            vec![Step::Keep, Step::Send(self.answer(me))]
+        } else {
+            end(EndReason::NoInvite)
+        }
+    }
+
+    /// This is the knock that the pairing began with.
+    #[must_use]
+    pub fn is_knock(&self, knock: &Knock) -> bool {
+        !self.is_joiner()
             && knock.proof == self.proof
             && knock.commitment == self.commitment
             && knock.created == self.knocked
             && Some(&knock.name) == self.their_name.as_ref()
-            && Some(knock.approver) == self.their_approver;
-        if same { vec![Step::Keep, Step::Send(self.answer(me))] } else { end(EndReason::NoInvite) }
+            && Some(knock.approver) == self.their_approver
     }
 
     fn answer(&self, me: &Me) -> PairFrame {

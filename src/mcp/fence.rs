@@ -32,6 +32,13 @@ impl Fence {
         self.enclose_escaped(&block(text))
     }
 
+    /// `text`, escaped, between the marks, all on one line.
+    #[must_use]
+    pub fn enclose_line(&self, text: &str) -> String {
+        let (Self(id), text) = (self, line(text));
+        format!("<<peer text {id}>> {text} <<end {id}>>")
+    }
+
     /// `escaped`, which [`block`] or [`block_prefix`] gave, between the marks.
     #[must_use]
     pub fn enclose_escaped(&self, escaped: &str) -> String {

@@ -10,7 +10,7 @@ use crate::{
     base::limits::RESULT_BYTES_MAX,
     node::api::{
         ApiError, Connected, Message, MessageLife, MessagePart, Outstanding, Peer, Peers, Sent,
-        Whoami,
+        Step, Whoami,
     },
 };
 
@@ -102,7 +102,8 @@ pub(super) struct StatusResult {
 }
 
 impl From<MessageLife> for StatusResult {
-    fn from(mut life: MessageLife) -> Self {
+    fn from(life: MessageLife) -> Self {
+        let mut life = reasons_fenced(life);
         keep_fitting(&mut life.history, Keep::Last);
         let next = life.pending.as_deref().map(human_decides);
         Self { next, life: Some(life), ..Self::default() }
@@ -111,6 +112,7 @@ impl From<MessageLife> for StatusResult {
 
 impl From<Outstanding> for StatusResult {
     fn from(mut all: Outstanding) -> Self {
+        all.messages = all.messages.into_iter().map(reasons_fenced).collect();
         let omitted = keep_fitting(&mut all.messages, Keep::First);
         let next = (all.held > 0).then(|| {
             "held messages wait for your human: `countersign pending` in a terminal shows them; \
@@ -141,7 +143,7 @@ impl From<Peers> for PeersResult {
 
 /// A pending request to connect says who decides.
 pub(super) fn connected(mut connected: Connected) -> Connected {
-    if let Some(pending) = &connected.pending {
+    if let Some(pending) = connected.pending.as_ref().filter(|_| connected.answered) {
         connected.next = human_decides(pending);
     }
     connected
@@ -217,6 +219,19 @@ pub(super) fn shortened(mut messages: Vec<Message>) -> Vec<Message> {
         message.text = shown;
     }
     messages
+}
+
+/// Fences the reasons in the receipts of a message of ours: its receiver wrote them.
+fn reasons_fenced(mut life: MessageLife) -> MessageLife {
+    let ours = ["held", "queued", "denied", "expired"];
+    let sent = life.to.is_some();
+    let theirs = |step: &&mut Step| sent && !ours.contains(&step.state.as_str());
+    let reasons: Vec<_> = life.history.iter().filter_map(|step| step.reason.as_deref()).collect();
+    let fence = Fence::around(&reasons);
+    for step in life.history.iter_mut().filter(theirs) {
+        step.reason = step.reason.take().map(|reason| fence.enclose_line(&reason));
+    }
+    life
 }
 
 fn is_theirs(message: &Message) -> bool {

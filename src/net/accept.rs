@@ -31,7 +31,7 @@ pub(super) async fn accept(shared: Arc<Shared>) {
             None => break,
         }
     }
-    timeout(limits::SHUTDOWN_TIMEOUT, shared.endpoint.close()).await.ok();
+    timeout(limits::CLOSE_TIMEOUT, shared.endpoint.close()).await.ok();
 }
 
 fn admit(shared: &Arc<Shared>, incoming: Incoming) {

@@ -41,7 +41,6 @@ pub(super) struct Gate {
 #[derive(Debug, Default)]
 struct Who {
     trusted: HashSet<PeerId>,
-    blocked: HashSet<PeerId>,
     pairing_open: bool,
 }
 
@@ -71,16 +70,6 @@ impl Gate {
     pub(super) fn set_trusted(&self, peer: PeerId, trusted: bool) -> bool {
         let mut who = lock(&self.who);
         if trusted { who.trusted.insert(peer) } else { who.trusted.remove(&peer) }
-    }
-
-    /// From now on `peer` may not even pair, or may again.
-    pub(super) fn set_blocked(&self, peer: PeerId, blocked: bool) {
-        let mut who = lock(&self.who);
-        if blocked {
-            who.blocked.insert(peer)
-        } else {
-            who.blocked.remove(&peer)
-        };
     }
 
     /// Pairing is served, or not.
@@ -127,7 +116,7 @@ impl Gate {
         if who.trusted.contains(&peer) {
             Some(Source::Peer(peer))
         } else {
-            who.may_pair(&peer).then(|| Source::Relay(url.to_string()))
+            who.pairing_open.then(|| Source::Relay(url.to_string()))
         }
     }
 
@@ -136,15 +125,9 @@ impl Gate {
         let who = lock(&self.who);
         match alpn {
             ALPN_PEER => who.trusted.contains(peer),
-            ALPN_PAIR => who.may_pair(peer) && self.pairings.available_permits() > 0,
+            ALPN_PAIR => who.pairing_open && self.pairings.available_permits() > 0,
             _ => false,
         }
-    }
-}
-
-impl Who {
-    fn may_pair(&self, peer: &PeerId) -> bool {
-        self.pairing_open && !self.blocked.contains(peer)
     }
 }
 
@@ -175,8 +158,6 @@ mod tests {
         assert_eq!(source(), None);
         gate.set_pairing(true);
         assert!(matches!(source(), Some(Source::Relay(_))));
-        gate.set_blocked(peer, true);
-        assert_eq!(source(), None);
         gate.set_trusted(peer, true);
         gate.set_pairing(false);
         assert_eq!(source(), Some(Source::Peer(peer)));
@@ -196,7 +177,6 @@ mod tests {
         assert_eq!(places.len(), limits::PAIR_CONNECTIONS_MAX);
         assert!(!gate.serves(&peer, ALPN_PAIR));
         drop(places);
-        gate.set_blocked(peer, true);
-        assert!(!gate.serves(&peer, ALPN_PAIR));
+        assert!(gate.serves(&peer, ALPN_PAIR));
     }
 }

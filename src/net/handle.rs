@@ -18,7 +18,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    base::{ApproverId, PeerId, limits},
+    base::{PeerId, limits},
     wire::PairFrame,
 };
 
@@ -80,11 +80,6 @@ impl Net {
         sockets.iter().find(|socket| socket.is_ipv4()).map_or(0, std::net::SocketAddr::port)
     }
 
-    /// Names our human in every hello from now on.
-    pub fn set_approver(&self, approver: ApproverId) {
-        *lock(&self.shared.approver) = Some(approver);
-    }
-
     /// Lets `peer` in and keeps one link to it from now on. When it is trusted already, its
     /// addresses are learned.
     pub fn trust(&self, peer: PeerId, addresses: Vec<String>) {
@@ -113,11 +108,6 @@ impl Net {
         }
         self.shared.links.close_all(*peer, code);
         self.shared.pairs.close_all(*peer, code);
-    }
-
-    /// Refuses a peer even while pairing is open, or no longer does.
-    pub fn set_blocked(&self, peer: &PeerId, blocked: bool) {
-        self.shared.gate.set_blocked(*peer, blocked);
     }
 
     /// Takes in fresh addresses of a trusted peer, and dials at once if it is down. An empty list
@@ -191,7 +181,7 @@ impl Net {
     /// Closes all connections, so that peers know at once, and the endpoint.
     pub async fn shutdown(&self) {
         self.shared.cancel.cancel();
-        timeout(limits::SHUTDOWN_TIMEOUT, self.shared.endpoint.close()).await.ok();
+        timeout(limits::CLOSE_TIMEOUT, self.shared.endpoint.close()).await.ok();
     }
 }
 

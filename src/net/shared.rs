@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) endpoint: Endpoint,
     pub(super) me: PeerId,
-    pub(super) approver: Mutex<Option<ApproverId>>,
+    pub(super) approver: Option<ApproverId>,
     pub(super) rules: AddressRules,
     pub(super) gate: Gate,
     pub(super) links: Table<Item>,
@@ -50,7 +50,7 @@ impl Shared {
         Self {
             me: PeerId::from_bytes(*endpoint.id().as_bytes()),
             endpoint,
-            approver: Mutex::new(approver),
+            approver,
             rules,
             gate,
             links: Table::new(Arc::clone(&last_link)),
@@ -79,7 +79,7 @@ impl Shared {
 
     /// What we say first. Without a human there is nobody to speak for.
     pub(super) fn hello(&self) -> Option<Hello> {
-        let approver = (*lock(&self.approver))?;
+        let approver = self.approver?;
         Some(Hello { approver, features: Vec::new(), addresses: self.addresses() })
     }
 

@@ -8,7 +8,6 @@ use super::{
         MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
     },
     clock,
-    connect::PEER_BLOCKED,
     outbound::move_arrived,
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
@@ -19,7 +18,6 @@ use crate::{
     delivery::MessageState,
     identity,
     net::code,
-    policy::Reason,
     store::{
         self, StoreError,
         messages::{self, Filter, HistoryRow, MessageRow},
@@ -225,7 +223,9 @@ impl Node {
                 match node.part(&row, offset) {
                     Err(error) => reply(answer, Err(error)),
                     Ok(part) => {
-                        let shown = if mark_read { vec![row] } else { vec![] };
+                        // It was shown once its end was.
+                        let whole = part.next_offset.is_none();
+                        let shown = if mark_read && whole { vec![row] } else { vec![] };
                         node.mark_read(shown, Reply::Read(part), answer);
                     }
                 }
@@ -332,7 +332,8 @@ impl Node {
         first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
-        let step = if self.was_blocked(&peer) { TrustMove::Block } else { step };
+        // A request of our agent's, while nobody said yes to it, does not lift a block.
+        let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
         let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
         let Some(state) = entry.state.after(step) else { return then(self, Ok(0)) };
         let from = entry.state;
@@ -341,7 +342,10 @@ impl Node {
         entry.verified = false;
         entry.link = None;
         entry.warning = None;
-        self.net.distrust(&peer, code::NOT_TRUSTED);
+        if from == PeerState::Trusted {
+            // At once. A pairing connection is left in order, with what was said on it.
+            self.net.distrust(&peer, code::NOT_TRUSTED);
+        }
         let invite = self.leave_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
         let now = clock::now();
@@ -362,13 +366,6 @@ impl Node {
             node.handle.tell(Event::PendingChanged);
             then(node, done);
         });
-    }
-
-    /// An agent asked for a peer that the human had blocked, and the human has not said yes.
-    fn was_blocked(&self, peer: &PeerId) -> bool {
-        let blocked = |reason: &Reason| reason.rule == PEER_BLOCKED;
-        let mut rows = self.pending.values().filter(|row| row.peer == *peer);
-        rows.any(|row| row.reasons.iter().any(blocked))
     }
 }
 

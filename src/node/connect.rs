@@ -15,6 +15,7 @@ use crate::{
     gate::{Item, What},
     net::code,
     policy::{self, Action, Verdict},
+    risk,
     store::{
         self, pairings,
         peers::{self, PeerRow},
@@ -23,9 +24,6 @@ use crate::{
     trust::PeerState,
     wire::Invite,
 };
-
-/// The rule that says that our human had blocked the peer.
-pub(super) const PEER_BLOCKED: &str = "peer.blocked";
 
 impl Node {
     /// Uses an invite. The answer waits a while for the other side's node.
@@ -86,7 +84,11 @@ impl Node {
                 "your human decides: countersign pending",
             ));
         }
-        let blocked = known.is_some_and(|entry| entry.state == PeerState::Blocked);
+        if known.is_none() && self.is_full() {
+            let message = format!("{} peers are known", limits::PEERS_MAX);
+            return Err(ApiError::new(ErrorKind::Busy, message, "use another COUNTERSIGN_HOME"));
+        }
+        let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
@@ -185,10 +187,17 @@ impl Node {
         };
         if blocked {
             reasons.push(policy::Reason {
-                rule: PEER_BLOCKED.to_owned(),
-                severity: crate::risk::Severity::Critical,
+                rule: policy::BLOCKED.to_owned(),
+                severity: risk::Severity::Critical,
                 text: "you blocked this peer before; approving unblocks it".to_owned(),
             });
+        }
+        // The agent's note leaves with our human's yes.
+        let findings = pairing.note.as_ref().map(|note| risk::scan(note.as_str()));
+        if let Verdict::Ask(more) =
+            policy::decide(Action::MessageOut, &findings.unwrap_or_default())
+        {
+            reasons.extend(more);
         }
         let invite = self.invites.iter().find(|invite| invite.id == pairing.invite);
         let now = clock::now();
@@ -231,7 +240,10 @@ impl Node {
             (None, _) => "the request was denied or ended; ask for a new invite".to_owned(),
         };
         let peer = PeerRef { id: peer.to_string(), name: entry.name.to_string() };
-        reply(answer, Ok(Reply::Connect(Connected { peer, state: entry.state, pending, next })));
+        reply(
+            answer,
+            Ok(Reply::Connect(Connected { peer, state: entry.state, pending, answered, next })),
+        );
     }
 }
 

@@ -138,9 +138,7 @@ impl Node {
     ) {
         let header = envelope.item().header().clone();
         let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
-        if self.trusted(&peer).is_none() {
-            let message = format!("{} is not trusted any more", self.name_of(&peer));
-            let error = ApiError::new(ErrorKind::Refused, message, "nothing was sent");
+        if let Err(error) = self.still_trusted(&peer) {
             return reply(answer, Err(error));
         }
         let op = move |db: &Connection| {
@@ -170,6 +168,13 @@ impl Node {
         });
     }
 
+    /// A yes to a message counts while its peer is trusted, under the approver that said it.
+    fn still_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
+        let message = || format!("{} is not trusted any more", self.name_of(peer));
+        let error = || ApiError::new(ErrorKind::Refused, message(), "nothing passed; deny it");
+        self.trusted(peer).map(drop).ok_or_else(error)
+    }
+
     fn admit(
         &mut self,
         row: PendingRow,
@@ -178,6 +183,9 @@ impl Node {
         answer: Answer,
     ) {
         let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
+        if let Err(error) = self.still_trusted(&peer) {
+            return reply(answer, Err(error));
+        }
         let (id, digest) = (envelope.item().header().id, envelope.item().digest());
         let receipt = self.one_receipt(peer, (id, digest), ReceiptState::Accepted, None, now);
         let envelope = envelope.item().clone();
@@ -269,7 +277,7 @@ impl Node {
                 let end = (MessageState::Refused, Some(local.to_owned()));
                 settle_arrival(db, &peer, &id, end, now)?;
             } else if let Some(message) = messages::find_with(db, &id, &peer, true)?
-                && message.state.may_become(MessageState::Denied)
+                && message.state == MessageState::Held
             {
                 let reason = Some(local.to_owned());
                 let step = HistoryRow { state: MessageState::Denied, at: now, reason };
@@ -329,6 +337,7 @@ impl Node {
         }
         self.expire_pairings(now);
         self.invites.retain(|invite| invite.expires > now);
+        self.drop_silent_strangers();
         self.refresh_pairing();
     }
 }
@@ -402,7 +411,10 @@ fn settle_arrival(
     (state, reason): (MessageState, Option<String>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(row) = messages::find_with(db, id, peer, false)? else { return Ok(()) };
+    let found = messages::find_with(db, id, peer, false)?;
+    let Some(row) = found.filter(|row| row.state == MessageState::HeldByPeer) else {
+        return Ok(());
+    };
     let refused = state == MessageState::Refused;
     move_arrived(db, &row, &HistoryRow { state, at: now, reason })?;
     if refused {

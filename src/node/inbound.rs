@@ -307,10 +307,18 @@ fn again(
     before: Arrival,
 ) -> Result<Said, StoreError> {
     if before.digest != envelope.digest() {
-        let what = format!("another message under the id {}", envelope.header().id);
-        let event = audit::Event::refused(what, Some(judge.peer));
-        store::audit::append(db, judge.now, &event)?;
-        return Ok((ReceiptState::Refused, Some("another message has this id".to_owned())));
+        // Noted once an id: a peer must not be able to fill the disk with it.
+        let reason = || Some("another message has this id".to_owned());
+        if before.reason.is_none() {
+            let header = envelope.header();
+            let what = format!("another message under the id {}", header.id);
+            let event = audit::Event::refused(what, Some(judge.peer));
+            store::audit::append(db, judge.now, &event)?;
+            let noted = Arrival { reason: reason(), ..before };
+            let forget = header.expires.plus(limits::DUPLICATE_KEPT);
+            messages::put_arrival(db, &judge.peer, &header.id, &noted, forget)?;
+        }
+        return Ok((ReceiptState::Refused, reason()));
     }
     let said = match before.state {
         MessageState::HeldByPeer => ReceiptState::HeldByPeer,
@@ -323,7 +331,7 @@ fn again(
         | MessageState::Denied
         | MessageState::Expired => ReceiptState::Delivered,
     };
-    Ok((said, before.reason))
+    Ok((said, before.reason.filter(|_| said == ReceiptState::Refused)))
 }
 
 /// The inbox row, its history, the duplicate row and the audit record, in one transaction.
@@ -438,4 +446,103 @@ fn take_entry(
     // Our own clock: the chain's times are not for a peer to choose.
     store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
     Ok(Some(Change::Moved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::{MessageText, Secret},
+        identity::{ApproverKey, IdentityKey},
+        store::Store,
+        wire::{Draft, Header},
+    };
+
+    const NOW: Timestamp = Timestamp::from_ms(1_000_000);
+
+    fn key(n: u8) -> IdentityKey {
+        IdentityKey::from_seed(&Secret::new([n; 32]))
+    }
+
+    /// From node `from` to node `to`.
+    fn envelope((from, to): (u8, u8), id: u8, kind: Kind, body: Body) -> Envelope {
+        let header = Header {
+            kind,
+            id: MessageId::from_bytes([id; 16]),
+            sender: key(from).id(),
+            recipient: key(to).id(),
+            created: NOW,
+            expires: NOW.plus(limits::EXPIRY_MAX),
+            thread: None,
+            reply_to: None,
+        };
+        Draft { header, body }.seal(&key(from)).unwrap()
+    }
+
+    fn text(way: (u8, u8), id: u8, text: &str) -> Envelope {
+        envelope(way, id, Kind::Text, Body::Text(MessageText::parse(text).unwrap()))
+    }
+
+    fn receipt(of: &Envelope, id: u8, state: ReceiptState, at: Timestamp) -> Envelope {
+        let entries = vec![entry(of.header().id, of.digest(), state, None, at)];
+        envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt { entries }))
+    }
+
+    async fn in_store<T: Send + 'static>(
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("countersign.db"), &key(1).id()).unwrap();
+        store.write(work).await.unwrap().unwrap()
+    }
+
+    fn count(db: &Connection, table: &str) -> u64 {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_receipt_from_the_end_of_time_does_not_break_the_audit_chain() {
+        in_store(|db| {
+            let mine = text((1, 2), 7, "x");
+            messages::add(db, &mine, true, MessageState::Queued, NOW)?;
+            let at = Timestamp::from_ms(u64::MAX);
+            take_receipt(db, &key(2).id(), &receipt(&mine, 8, ReceiptState::Read, at), NOW)?;
+            let verified = store::audit::verify(db, &key(1).id())?;
+            assert_eq!((verified.records, verified.problem), (1, None));
+            let records = store::audit::page(db, 0, 9)?;
+            assert_eq!(records.first().map(|record| record.at), Some(NOW));
+            Ok(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
+        in_store(|db| {
+            let mine = text((1, 2), 7, "x");
+            messages::add(db, &mine, true, MessageState::Queued, NOW)?;
+            for id in 10..50 {
+                let busy = receipt(&mine, id, ReceiptState::Busy, NOW);
+                take_receipt(db, &key(2).id(), &busy, NOW)?;
+            }
+            assert_eq!(count(db, "receipts"), 0, "a full inbox is no state");
+            let one = |n| (text((2, 1), 9, &format!("{n}")), None);
+            let batch = || (0..50).map(one).collect();
+            for _ in 0..3 {
+                let judge = Judge {
+                    peer: key(2).id(),
+                    approver: ApproverKey::from_seed(&Secret::new([3; 32])).id(),
+                    now: NOW,
+                    room: Room::default(),
+                    payloads_left: 9,
+                };
+                let taken = take_all(db, judge, Turn::default(), batch())?;
+                assert_eq!(taken.entries.len(), 50, "each is refused");
+            }
+            assert_eq!(count(db, "messages WHERE outgoing = 0"), 1);
+            assert_eq!(count(db, "audit WHERE event LIKE '%refused%'"), 1);
+            Ok(())
+        })
+        .await;
+    }
 }

@@ -14,6 +14,7 @@ pub mod handle;
 mod human;
 mod inbound;
 mod outbound;
+mod pair_times;
 mod pair_write;
 mod pairs;
 mod run;

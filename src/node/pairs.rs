@@ -1,7 +1,5 @@
 //! Pairings: hearing a knock, and writing each step down before it is sent.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::{
@@ -71,11 +69,14 @@ impl Node {
             (PairFrame::Knock(knock), Some(entry)) if entry.pairing.is_joiner() => {
                 // Both sides use an invite of the other at once: the smaller id stays joiner.
                 // What our human said yes to before is over: the peer does not hear our knock.
-                if self.id > peer {
+                if self.id > peer && !self.is_blocked(&peer) {
                     let knock = knock.clone();
                     self.drop_pairing(&peer);
                     self.on_knock(peer, link, &knock, &me);
                 }
+            }
+            (PairFrame::Knock(knock), Some(entry)) if !entry.pairing.is_knock(knock) => {
+                self.on_other_knock(peer, link, knock, &me);
             }
             (_, Some(entry)) if entry.link == Some(link) => {
                 let steps = entry.pairing.handle(frame, &me);
@@ -85,23 +86,37 @@ impl Node {
         }
     }
 
-    fn on_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
+    /// The peer gave up the pairing that is, and uses another invite of ours.
+    fn on_other_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
+        let former = self.pairings.get(&peer).map(|entry| entry.pairing.invite);
+        let invite = self.invite_of(knock, &peer);
+        if invite.is_some() && invite != former {
+            self.drop_pairing(&peer);
+            return self.on_knock(peer, link, knock, me);
+        }
+        self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
+        self.net.pair_close(&peer, link);
+    }
+
+    /// The open invite that a knock shows knowledge of.
+    fn invite_of(&self, knock: &Knock, peer: &PeerId) -> Option<InviteId> {
         let now = clock::now();
-        let open: Vec<OpenInvite<'_>> = self
-            .invites
-            .iter()
-            .filter(|invite| invite.expires > now)
+        let open = self.invites.iter().filter(|invite| invite.expires > now);
+        let open: Vec<OpenInvite<'_>> = open
             .map(|invite| OpenInvite {
                 id: invite.id,
                 secret: invite.secret.expose_secret(),
                 used_by: invite.used_by,
             })
             .collect();
-        let state = self.peers.get(&peer).map(|entry| entry.state);
+        pairing::invite_of_knock(knock, &open, peer, &self.id)
+    }
+
+    fn on_knock(&mut self, peer: PeerId, link: LinkId, knock: &Knock, me: &Me) {
         let strangers = self.pairings.values().filter(|e| !e.pairing.is_joiner()).count();
-        let welcome =
-            state != Some(PeerState::Blocked) && strangers < limits::PENDING_STRANGERS_MAX;
-        let invite = pairing::invite_of_knock(knock, &open, &peer, &self.id);
+        let known = self.peers.contains_key(&peer) || !self.is_full();
+        let welcome = known && !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
+        let invite = self.invite_of(knock, &peer);
         let Some(invite) = invite.filter(|_| welcome) else {
             self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
             return self.net.pair_close(&peer, link);
@@ -301,7 +316,7 @@ impl Node {
     }
 
     /// Answers those who wait for the other side.
-    fn release_waiting(&mut self, peer: &PeerId) {
+    pub(super) fn release_waiting(&mut self, peer: &PeerId) {
         let Some(entry) = self.pairings.get_mut(peer) else { return };
         for (answer, _) in std::mem::take(&mut entry.waiting) {
             self.answer_connect(*peer, answer);
@@ -378,32 +393,6 @@ impl Node {
             tracing::debug!(peer = %peer.short(), "a pairing frame found no link");
         }
     }
-
-    /// Dials joiners whose time has come, and answers those who waited long enough.
-    pub(super) fn tick_pairings(&mut self) {
-        let now = clock::now();
-        let due = |entry: &PairingEntry| entry.dial_at.is_some_and(|at| at <= now);
-        let dial: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| due(e)).map(|(peer, _)| *peer).collect();
-        for peer in dial {
-            self.dial(&peer);
-        }
-        let late = |entry: &PairingEntry| entry.waiting.iter().any(|(_, until)| *until <= now);
-        let answer: Vec<PeerId> =
-            self.pairings.iter().filter(|(_, e)| late(e)).map(|(peer, _)| *peer).collect();
-        for peer in answer {
-            self.release_waiting(&peer);
-        }
-    }
-
-    /// When the pairings want a tick.
-    pub(super) fn pairings_due(&self) -> Option<Duration> {
-        let now = clock::now();
-        let times = self.pairings.values().flat_map(|entry| {
-            entry.dial_at.into_iter().chain(entry.waiting.iter().map(|(_, until)| *until))
-        });
-        times.min().map(|at| at.since(now))
-    }
 }
 
 pub(super) fn new_entry(pairing: Pairing, pending: PendingId) -> PairingEntry {
@@ -412,7 +401,7 @@ pub(super) fn new_entry(pairing: Pairing, pending: PendingId) -> PairingEntry {
 }
 
 /// The joiner dials again, the inviter waits.
-fn dial_later(entry: &mut PairingEntry) {
+pub(super) fn dial_later(entry: &mut PairingEntry) {
     if entry.pairing.is_joiner() {
         let [jitter] = clock::random();
         entry.dial_at = Some(clock::now().plus(backoff(entry.tries, jitter)));

@@ -62,6 +62,7 @@ async fn finish(mut node: Node) {
         tracing::warn!(%error, "the audit chain's head was not signed");
     }
     node.net.shutdown().await;
+    node.store.fold().await;
 }
 
 impl Node {

@@ -18,6 +18,7 @@ use crate::{
     audit,
     base::{ApproverId, PeerId, PendingId, Secret, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
+    gate::{Answer, Item, What},
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
@@ -111,10 +112,11 @@ fn net_config(
 async fn remember_start(node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
+    let approver = node.approver.map(|approver| approver.to_string());
     let done = node.store.write(move |db| {
         migrate::set_meta(db, "udp_port", &port.to_string())?;
         peers::remove_invites(db, now, None)?;
-        store::audit::append(db, now, &audit::Event::Started { version }).map(drop)
+        store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
     for (id, entry) in &node.peers {
@@ -191,16 +193,22 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         tracing::warn!(peer = %row.id.short(), why, "a trust row was refused");
         format!("the database says trusted, but that is refused: {why}; pair again with an invite")
     });
-    let compared = consent.is_some_and(|consent| words_compared(consent, approver));
-    let trusted = verified.is_ok();
+    let compared = consent
+        .zip(verified.as_ref().ok())
+        .is_some_and(|(row, consent)| words_compared(row, consent, approver));
+    // What a trusted peer calls itself is what our human signed.
+    let signed = verified
+        .as_ref()
+        .ok()
+        .and_then(|consent| consent.record().sides(me).map(|(_, theirs)| theirs.name.clone()));
     let changed_approver = row.other_approver.is_some();
     let changed = row.other_approver.map(|other| approver_changed(&other));
     PeerEntry {
         name: row.name,
-        claim: row.claim,
+        claim: signed.unwrap_or(row.claim),
         state: if warning.is_some() { PeerState::Revoked } else { row.state },
         consent: verified.ok(),
-        verified: compared && trusted,
+        verified: compared,
         addresses: row.addresses,
         created: row.created,
         seen: row.seen,
@@ -212,10 +220,13 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
     }
 }
 
-/// Whether our human signed that they compared the words.
-fn words_compared(consent: &ConsentRow, approver: Option<&ApproverId>) -> bool {
-    let statement = consent.decision.as_ref().zip(approver).map(|(d, approver)| d.open(approver));
-    matches!(statement, Some(Ok(statement)) if statement.verified)
+/// Whether our human signed that they compared the words, of this consent and no other.
+fn words_compared(row: &ConsentRow, consent: &Consent, approver: Option<&ApproverId>) -> bool {
+    let statement = row.decision.as_ref().zip(approver).map(|(d, approver)| d.open(approver));
+    let Some(Ok(statement)) = statement else { return false };
+    let of = |what| Item::Peer(what, consent.record().clone()).digest() == statement.digest;
+    let about_it = of(What::PeerOut) || of(What::PeerIn);
+    statement.verified && statement.answer == Answer::Approve && about_it
 }
 
 /// What a human reads when a peer's node runs under another approver.

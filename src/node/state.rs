@@ -29,6 +29,7 @@ use crate::{
     },
     identity::IdentityKey,
     net::{LinkId, Net},
+    policy,
     store::{Store, StoreError, pending::PendingRow},
     trust::{Consent, PeerState},
     wire::Envelope,
@@ -159,6 +160,18 @@ impl Node {
     pub(super) fn trusted(&self, peer: &PeerId) -> Option<(&PeerEntry, ApproverId)> {
         let entry = self.peers.get(peer).filter(|entry| entry.state == PeerState::Trusted)?;
         Some((entry, entry.consent.as_ref()?.peer_approver()))
+    }
+
+    /// No more peers can be known.
+    pub(super) fn is_full(&self) -> bool {
+        u64::try_from(self.peers.len()).unwrap_or(u64::MAX) >= limits::PEERS_MAX
+    }
+
+    /// Our human blocked this peer, and has not said yes to it since.
+    pub(super) fn is_blocked(&self, peer: &PeerId) -> bool {
+        let asks = |row: &PendingRow| row.reasons.iter().any(|r| r.rule == policy::BLOCKED);
+        self.peers.get(peer).is_some_and(|entry| entry.state == PeerState::Blocked)
+            || self.pending.values().any(|row| row.peer == *peer && asks(row))
     }
 
     /// What we call a peer.

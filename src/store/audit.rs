@@ -34,6 +34,8 @@ fn number(row: &Columns<'_>) -> Result<u64, StoreError> {
 /// # Errors
 /// When the database fails.
 pub fn append(db: &Connection, at: Timestamp, event: &Event) -> Result<Head, StoreError> {
+    // A time past what a row can hold would not be the one that was hashed.
+    let at = at.min(Timestamp::from_ms(i64::MAX.unsigned_abs()));
     let record = head(db)?.next(at, event);
     let sql =
         "INSERT INTO audit (number, previous, at_ms, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)";

@@ -185,13 +185,13 @@ impl Attempts {
     /// Counts one more wrong passphrase.
     #[must_use]
     pub fn after_wrong(self, now: Timestamp) -> Self {
-        let wrong = self.wrong + 1;
+        let wrong = self.wrong.saturating_add(1);
         if wrong < limits::PASSPHRASE_TRIES {
             return Self { wrong, ..self };
         }
         let doubled = limits::PASSPHRASE_LOCK.saturating_mul(1 << self.locks.min(16));
         let lock = doubled.min(limits::PASSPHRASE_LOCK_MAX);
-        Self { wrong: 0, locks: self.locks + 1, locked_until: now.plus(lock) }
+        Self { wrong: 0, locks: self.locks.saturating_add(1), locked_until: now.plus(lock) }
     }
 
     /// Tries that are left before the next lock.

@@ -89,6 +89,32 @@ async fn what_was_answered_is_there_after_the_next_open() {
     assert_eq!(rows[0].envelope, envelope(1).bytes(), "the same bytes on every try");
 }
 
+#[tokio::test]
+async fn after_a_fold_the_database_is_one_file() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let written = store.write(|db| migrate::set_meta(db, "key", "value"));
+    store.fold().await;
+    written.await.unwrap().unwrap();
+    let copy = Folder::new();
+    std::fs::copy(folder.path(), copy.path()).unwrap();
+    let copied = copy.open().unwrap().read(|db| migrate::meta(db, "key")).await.unwrap().unwrap();
+    assert_eq!(copied.as_deref(), Some("value"));
+}
+
+#[tokio::test]
+async fn without_a_transaction_nothing_is_written() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let other = folder.raw();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let failed = store.write(|db| migrate::set_meta(db, "key", "value")).await.unwrap();
+    assert!(failed.is_err(), "the lock is held for longer than we wait");
+    other.execute_batch("COMMIT").unwrap();
+    let found = store.read(|db| migrate::meta(db, "key")).await.unwrap().unwrap();
+    assert_eq!(found, None, "what was answered with an error did not happen");
+}
+
 #[test]
 fn a_file_that_is_not_ours_is_refused_by_name() {
     let folder = Folder::new();

@@ -10,14 +10,22 @@ use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
-/// Gives its own error, if it failed, beside what runs after the commit.
-type Write = Box<dyn FnOnce(&Connection) -> (Option<StoreError>, Finish) + Send>;
+/// Takes the connection inside of a transaction, or why there is none. Gives its own error, if it
+/// failed, beside what runs after the commit.
+type Write =
+    Box<dyn FnOnce(Result<&Connection, StoreError>) -> (Option<StoreError>, Finish) + Send>;
 type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+enum Job {
+    Write(Write),
+    /// Everything before it is done: fold the log into the database file.
+    Fold(oneshot::Sender<()>),
+}
 
 /// A handle on the database. Cheap to clone; the threads end when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writes: mpsc::Sender<Write>,
+    writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
 }
 
@@ -54,15 +62,24 @@ impl Store {
             answer.send(Err(if closed { StoreError::Closed } else { StoreError::Busy })).ok();
             return answered;
         };
-        slot.send(Box::new(move |db| {
-            let result = in_savepoint(db, op);
+        slot.send(Job::Write(Box::new(move |db| {
+            let result = db.and_then(|db| in_savepoint(db, op));
             let error = result.as_ref().err().cloned();
             let finish = Box::new(move |failed: Option<StoreError>| {
                 answer.send(failed.map_or(result, Err)).ok();
             });
             (error, finish)
-        }));
+        })));
         answered
+    }
+
+    /// Waits for all writes so far, and leaves all there is in the one database file.
+    pub async fn fold(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.writes.send(Job::Fold(answer)).await.is_ok() {
+            // Gone means that the writer ended, and then it has folded.
+            answered.await.ok();
+        }
     }
 
     /// Queues a read of what is committed.
@@ -87,11 +104,6 @@ fn in_savepoint<T>(
     db: &Connection,
     op: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    if db.is_autocommit() {
-        // The batch has no transaction: it did not begin, or a failure before this one ended it.
-        // A savepoint would be one of its own, and be on disk while its caller hears of failure.
-        return Err(StoreError::Closed);
-    }
     db.execute_batch("SAVEPOINT one")?;
     match op(db) {
         Ok(value) => db.execute_batch("RELEASE one").map(|()| value).map_err(StoreError::from),
@@ -103,38 +115,67 @@ fn in_savepoint<T>(
     }
 }
 
-fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
+fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
     while let Some(first) = queue.blocking_recv() {
-        let mut failed = db.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
-        let mut finishes = Vec::new();
+        let mut fold = None;
+        let mut writes = Vec::new();
         let mut next = Some(first);
-        while let Some(write) = next {
-            let (error, finish) = write(&db);
-            finishes.push(finish);
-            if failed.is_none() && db.is_autocommit() {
-                // A full disk undoes the whole transaction. What comes later begins anew.
-                failed = error;
-                break;
+        while let Some(job) = next {
+            match job {
+                Job::Write(write) => writes.push(write),
+                Job::Fold(answer) => fold = Some(answer),
             }
-            let full = finishes.len() >= limits::STORE_BATCH_WRITES;
+            let full = fold.is_some() || writes.len() >= limits::STORE_BATCH_WRITES;
             next = if full { None } else { queue.try_recv().ok() };
         }
-        if failed.is_none() {
-            failed = db.execute_batch("COMMIT").err().map(StoreError::from);
+        if !writes.is_empty() {
+            commit(&db, writes);
         }
-        if failed.is_some() && !db.is_autocommit() {
-            // The connection must be clean for the next batch; an error here repeats there.
-            db.execute_batch("ROLLBACK").ok();
-        }
-        if let Some(error) = &failed {
-            tracing::error!(%error, writes = finishes.len(), "a commit failed");
-        }
-        for finish in finishes {
-            finish(failed.clone());
+        if let Some(answer) = fold {
+            fold_log(&db);
+            // Whoever waited may have gone.
+            answer.send(()).ok();
         }
     }
-    // A clean close folds the log into the database; after a crash the next open does it.
-    db.close().ok();
+    fold_log(&db);
+    db.close().ok(); // Nothing is left to do about an error here.
+}
+
+/// One transaction for all of them.
+fn commit(db: &Connection, writes: Vec<Write>) {
+    let mut failed = db.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
+    let mut finishes = Vec::new();
+    for write in writes {
+        // Without the transaction, a savepoint would be one of its own, and be on disk while its
+        // caller hears of failure.
+        let connection = failed.clone().map_or(Ok(db), Err);
+        let (error, finish) = write(connection);
+        finishes.push(finish);
+        if failed.is_none() && db.is_autocommit() {
+            // A full disk undoes the whole transaction.
+            failed = error.or(Some(StoreError::Closed));
+        }
+    }
+    if failed.is_none() {
+        failed = db.execute_batch("COMMIT").err().map(StoreError::from);
+    }
+    if failed.is_some() && !db.is_autocommit() {
+        // The connection must be clean for the next batch; an error here repeats there.
+        db.execute_batch("ROLLBACK").ok();
+    }
+    if let Some(error) = &failed {
+        tracing::error!(%error, writes = finishes.len(), "a commit failed");
+    }
+    for finish in finishes {
+        finish(failed.clone());
+    }
+}
+
+/// Without it the newest data stay in the log, which is as safe, but a file of its own.
+fn fold_log(db: &Connection) {
+    if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the log stays beside the database");
+    }
 }
 
 fn read_all(db: &Connection, mut queue: mpsc::Receiver<Read>) {

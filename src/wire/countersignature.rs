@@ -66,7 +66,7 @@ pub struct Countersignature {
     pub method: Method,
     /// When they said yes.
     pub at: Timestamp,
-    /// Ed25519 over [`structure`].
+    /// Ed25519 over the structure of `SPEC.md` section 5.
     pub signature: [u8; SIGNATURE_BYTES],
 }
 

@@ -23,6 +23,8 @@ use crate::{
 pub const ENVELOPE_LABEL: &str = "countersign/envelope/v1";
 /// The protected header parameter that holds ours; private use (RFC 9052 section 11.1).
 pub const HEADER_LABEL: i64 = -70_001;
+/// Countersignature, version 1 (RFC 8152 section 4.5).
+const OLD_COUNTERSIGNATURE: i64 = 7;
 
 /// The protected header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,7 @@ impl Envelope {
         if bytes.len() > limit {
             return Err(WireError::TooLarge { what: "envelope", size: bytes.len(), limit });
         }
+        refuse_nested(bytes)?;
         let sign1 = CoseSign1::from_tagged_slice(bytes)
             .map_err(|e| WireError::Cbor(format!("not a COSE_Sign1: {e}")))?;
         let header = read_header(&sign1)?;
@@ -212,6 +215,29 @@ impl Envelope {
     }
 }
 
+/// A countersignature of the old form (header parameter 7) has headers of its own, which may hold
+/// another, and coset follows them as deep as they go. No envelope has one.
+fn refuse_nested(bytes: &[u8]) -> Result<(), WireError> {
+    let wrong = |e: &dyn std::fmt::Display| WireError::Cbor(format!("not a COSE_Sign1: {e}"));
+    let read = |bytes: &[u8]| -> Result<Value, WireError> {
+        // One level more than a body has, for the tag.
+        ciborium::de::from_reader_with_recursion_limit(bytes, limits::CBOR_DEPTH_MAX + 1)
+            .map_err(|e| wrong(&e))
+    };
+    let (Value::Tag(_, sign1), old) = (read(bytes)?, Value::from(OLD_COUNTERSIGNATURE)) else {
+        return Err(wrong(&"it has no tag"));
+    };
+    for header in sign1.as_array().into_iter().flatten().take(2) {
+        let encoded = header.as_bytes().filter(|bytes| !bytes.is_empty());
+        let decoded = encoded.map(|bytes| read(bytes)).transpose()?;
+        let map = decoded.as_ref().unwrap_or(header).as_map();
+        if map.is_some_and(|map| map.iter().any(|(key, _)| *key == old)) {
+            return Err(WireError::field("header", "holds a countersignature of the old form"));
+        }
+    }
+    Ok(())
+}
+
 fn protected_bytes(sign1: &CoseSign1) -> Vec<u8> {
     sign1
         .protected
@@ -320,6 +346,31 @@ mod tests {
             let mut bytes = envelope.bytes().to_vec();
             bytes[at / 8] ^= 1 << (at % 8);
             assert!(Envelope::decode(&bytes).is_err(), "bit {at}");
+        }
+    }
+
+    #[test]
+    fn headers_within_headers_do_not_use_up_the_stack() {
+        let (_, envelope) = envelope();
+        // Each level: {7: [the header within, {}, '']}.
+        let mut header = Vec::new();
+        while header.len() < limits::ENVELOPE_BYTES_MAX - 1024 {
+            let within = Value::Array(vec![
+                Value::Bytes(header),
+                Value::Map(Vec::new()),
+                Value::Bytes(Vec::new()),
+            ]);
+            header = cbor::encode(&Value::Map(vec![(7.into(), within)]));
+        }
+        let deep = Value::Bytes(header);
+        let map: Value = ciborium::from_reader(deep.as_bytes().unwrap().as_slice()).unwrap();
+        let sign1 = envelope.sign1().unwrap();
+        let rest = [Value::Bytes(sign1.payload.unwrap()), Value::Bytes(sign1.signature)];
+        let protected = Value::Bytes(protected(&envelope.header).to_vec().unwrap());
+        for headers in [[deep, Value::Map(Vec::new())], [protected, map]] {
+            let parts = headers.into_iter().chain(rest.clone()).collect();
+            let bytes = cbor::encode(&Value::Tag(18, Box::new(Value::Array(parts))));
+            assert!(Envelope::decode(&bytes).is_err());
         }
     }
 

@@ -79,7 +79,7 @@ pub(in crate::cli) fn peer_item() -> Item {
 }
 
 fn check(shown: PendingShown) -> Result<Checked, ApiError> {
-    Checked::new(shown, &human(101))
+    Checked::new(shown, node(1).id(), &human(101))
 }
 
 #[test]
@@ -90,6 +90,7 @@ fn a_message_is_shown_whole_escaped_and_behind_a_margin() {
     let long = "x\n".repeat(20_000);
     let checked = check(shown(&message_item(&long), &node(3).id())).unwrap();
     let text = render(&checked, Style::plain());
+    assert!(!text.contains("with your yes"));
     assert!(text.contains("40000 bytes in 20001 lines") && text.matches("│ x").count() == 20_000);
 }
 
@@ -98,6 +99,13 @@ fn a_pairing_shows_the_words_and_both_sides() {
     let item = peer_item();
     let checked = check(shown(&item, &node(3).id())).unwrap();
     insta::assert_snapshot!("peer_in", render(&checked, Style::plain()));
+}
+
+#[test]
+fn a_note_that_leaves_is_told_as_such() {
+    let Item::Peer(_, record) = peer_item() else { panic!() };
+    let checked = check(shown(&Item::Peer(What::PeerOut, record), &node(3).id())).unwrap();
+    assert!(render(&checked, Style::plain()).contains("gets with your yes:\n  │ a \\u{202e}note"));
 }
 
 #[test]
@@ -114,12 +122,14 @@ fn bytes_that_differ_from_their_description_are_not_shown() {
     assert!(refused(incoming).contains("kind"));
     let mut stranger = shown(&item, &peer);
     stranger.node = node(9).id().to_string();
-    assert!(refused(stranger).contains("not this node's"));
+    assert!(refused(stranger).contains("is not this home's"));
+    let theirs = Checked::new(shown(&item, &peer), node(9).id(), &human(101));
+    assert!(theirs.is_err(), "another node answers at the socket");
     let mut broken = shown(&item, &peer);
     broken.bytes.truncate(20);
     assert!(!refused(broken).is_empty());
     let record = shown(&peer_item(), &peer);
-    assert!(Checked::new(record, &human(7)).is_err(), "another home's approver");
+    assert!(Checked::new(record, node(1).id(), &human(7)).is_err(), "another home's approver");
 }
 
 #[test]

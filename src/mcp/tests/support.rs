@@ -102,6 +102,7 @@ fn answer_to(world: &mut World, request: AgentRequest) -> Result<Reply, ApiError
             peer: bob(),
             state: PeerState::Requested,
             pending: Some("pnd_7".to_owned()),
+            answered: true,
             next: "wait".to_owned(),
         })),
         AgentRequest::Send(send) if send.to == "nobody" => Err(nobody("peer called \"nobody\"")),

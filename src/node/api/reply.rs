@@ -111,6 +111,8 @@ pub struct Connected {
     /// The item that waits for the human.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,
+    /// The other side's node has answered, so that there is something to decide about.
+    pub answered: bool,
     /// What has to happen next.
     pub next: String,
 }

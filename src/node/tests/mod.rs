@@ -3,6 +3,7 @@
 mod crash;
 mod hostile;
 mod mallory;
+mod outsiders;
 mod talk;
 
 use std::{future::Future, time::Duration};

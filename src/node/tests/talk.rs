@@ -122,3 +122,41 @@ async fn trust_survives_a_restart_and_not_a_row_that_was_written_by_hand() {
     assert!(warning.contains("signature on the consent is missing"), "{warning}");
     drop(bob);
 }
+
+#[tokio::test]
+async fn a_second_invite_takes_the_place_of_the_first() {
+    let (alice, bob) = (side("Alice").await, side("Bob").await);
+    let mut connected = Value::Null;
+    for _ in 0..2 {
+        let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+        let invite = invite["invite"].as_str().unwrap().to_owned();
+        connected = bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
+        assert_eq!(
+            (&connected["state"], &connected["answered"]),
+            (&"requested".into(), &true.into())
+        );
+    }
+    let asked = until(async || {
+        let items = alice.pending().await;
+        let words = bob.pending().await[0]["words"].clone();
+        let same = items.len() == 1 && items[0]["words"] == words;
+        same.then(|| items[0]["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    alice.approve(&asked).await;
+    bob.approve(connected["pending"].as_str().unwrap()).await;
+    trusted(&alice, "bob").await;
+    trusted(&bob, "alice").await;
+}
+
+#[tokio::test]
+async fn who_asked_hears_of_a_no() {
+    let (alice, bob) = (side("Alice").await, side("Bob").await);
+    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite = invite["invite"].as_str().unwrap().to_owned();
+    bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
+    let id = alice.first_pending().await;
+    alice.human(HumanRequest::Deny { id, block: false }).await;
+    until(async || (bob.state_of("alice").await == "revoked").then_some(())).await;
+    assert!(bob.pending().await.is_empty());
+}

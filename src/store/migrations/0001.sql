@@ -98,6 +98,8 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE UNIQUE INDEX messages_by_id ON messages (id, peer, outgoing);
 CREATE INDEX messages_unread ON messages (peer) WHERE unread = 1;
+-- For the inbox's own order; an old inbox is long, and little of it is unread.
+CREATE INDEX messages_to_read ON messages (outgoing) WHERE unread = 1;
 CREATE INDEX messages_by_thread ON messages (thread, number);
 CREATE INDEX messages_by_reply ON messages (reply_to) WHERE reply_to IS NOT NULL;
 CREATE INDEX messages_waiting ON messages (outgoing, state) WHERE state IN ('held', 'queued');

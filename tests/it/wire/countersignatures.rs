@@ -240,13 +240,14 @@ fn shape(v: &mut Vectors) {
     let bare = good.envelope(Value::from(signature.as_slice()));
     add(v, ("abbreviated", "a bare signature"), &bare, Some("countersignature: is not an array"));
     let more = "unprotected header: holds more than a countersignature";
-    for (id, what, label) in [
-        ("label-7", "under label 7 of RFC 8152", 7),
-        ("label-12", "under label 12, a Countersignature0", 12),
+    let old = "header: holds a countersignature of the old form";
+    for (id, what, label, error) in [
+        ("label-7", "under label 7 of RFC 8152", 7, old),
+        ("label-12", "under label 12, a Countersignature0", 12, more),
     ] {
         let unprotected = Value::Map(vec![(label.into(), value.clone())]);
         let bytes = Raw { unprotected, ..good.raw.clone() }.bytes();
-        add(v, (id, what), &bytes, Some(more));
+        add(v, (id, what), &bytes, Some(error));
     }
     let protected = [good.protected(), vec![0]].concat();
     let parts = vec![protected.into(), good.unprotected.clone(), signature.into()];

@@ -1,0 +1,57 @@
+//! How fast it is, and what that is made of, in one run: `cargo bench --bench bench`.
+//! `tests/bench/README.md` says what each figure means.
+//!
+//! This process plays both agents. It runs itself twice more as the two ends, which hold a node
+//! each and, beside it, a bare iroh endpoint, so that both are measured in the same two processes.
+#![allow(missing_docs, reason = "a program, not a library")]
+#![allow(clippy::disallowed_methods, reason = "a bench reads the clock and spawns as it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench fails as a test does, and its table is what it is for"
+)]
+
+mod agent;
+mod ends;
+mod figures;
+mod raw;
+mod receiver;
+mod sender;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests' cast and homes; a bench needs a part of them"
+)]
+#[path = "../it/support/mod.rs"]
+mod support;
+mod surfaces;
+
+use figures::Table;
+use support::pairing::friends;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["receiver", home] => ends::run(receiver::run((*home).to_owned())),
+        ["sender", home, to] => ends::run(sender::run((*home).to_owned(), (*to).to_owned())),
+        _ => bench(),
+    }
+}
+
+/// Everything, with the homes of two owners who said yes at a terminal.
+fn bench() {
+    let (alice, bob) = friends();
+    let mut table = Table::default();
+    eprintln!("memory, start and calls: two nodes, {}", support::PROGRAM);
+    surfaces::measure(&alice, &bob, &mut table);
+    alice.stop();
+    bob.stop();
+    eprintln!("messages: two processes, each with a node and a bare iroh endpoint");
+    ends::measure(&alice, &bob, &mut table);
+    println!("{table}");
+}
