@@ -311,7 +311,7 @@ pub(super) fn answered(
     now: Timestamp,
 ) -> Result<Option<MessageId>, StoreError> {
     let Some(id) = envelope.header().reply_to else { return Ok(None) };
-    let row = messages::find_with(db, &id, peer, true)?;
+    let row = messages::find_sent(db, &id, peer)?;
     let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) else {
         return Ok(None);
     };
@@ -355,7 +355,7 @@ fn take_entry(
     entry: &ReceiptEntry,
     receipt: &MessageId,
 ) -> Result<bool, StoreError> {
-    let row = messages::find_with(db, &entry.id, peer, true)?;
+    let row = messages::find_sent(db, &entry.id, peer)?;
     let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(false) };
     let Some(state) = MessageState::of_receipt(entry.state) else {
         messages::set_note(db, row.number, "the peer's inbox is full; it is tried again")?;

@@ -84,9 +84,9 @@ fn in_savepoint<T>(
     db: &Connection,
     op: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    db.execute_batch("SAVEPOINT one")?;
+    run(db, "SAVEPOINT one")?;
     match op(db) {
-        Ok(value) => db.execute_batch("RELEASE one").map(|()| value).map_err(StoreError::from),
+        Ok(value) => run(db, "RELEASE one").map(|()| value),
         Err(error) => {
             // If even this fails, the commit fails too, and its error is what counts.
             db.execute_batch("ROLLBACK TO one; RELEASE one").ok();
@@ -95,9 +95,14 @@ fn in_savepoint<T>(
     }
 }
 
+/// A statement of every write or every batch: parsed once.
+fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
+    Ok(db.prepare_cached(sql)?.execute([]).map(drop)?)
+}
+
 fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
     while let Some(first) = queue.blocking_recv() {
-        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        let begun = run(&db, "BEGIN IMMEDIATE");
         let mut finishes = Vec::new();
         let mut next = Some(first);
         while let Some(write) = next {
@@ -105,7 +110,7 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Write>) {
             let full = finishes.len() >= limits::STORE_BATCH_WRITES;
             next = if full { None } else { queue.try_recv().ok() };
         }
-        let done = begun.and_then(|()| db.execute_batch("COMMIT").map_err(StoreError::from));
+        let done = begun.and_then(|()| run(&db, "COMMIT"));
         if done.is_err() && !db.is_autocommit() {
             // The connection must be clean for the next batch; an error here repeats there.
             db.execute_batch("ROLLBACK").ok();
