@@ -20,7 +20,7 @@ mod peers;
 mod print;
 mod terminal;
 
-pub use args::Args;
+pub use args::{Args, Command};
 
 use crate::{
     daemon,
@@ -31,7 +31,7 @@ use crate::{
         config::Home,
     },
 };
-use args::{AuditCommand, Command, PolicyCommand};
+use args::{AuditCommand, PolicyCommand};
 use ctx::Ctx;
 use print::Printer;
 

@@ -367,7 +367,7 @@ pub(super) fn answered(
     now: Timestamp,
 ) -> Result<Option<MessageId>, StoreError> {
     let Some(id) = envelope.header().reply_to else { return Ok(None) };
-    let row = messages::find_with(db, &id, peer, true)?;
+    let row = messages::find_sent(db, &id, peer)?;
     let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) else {
         return Ok(None);
     };
@@ -419,7 +419,7 @@ fn take_entry(
     entry: &ReceiptEntry,
     receipt: &MessageId,
 ) -> Result<Option<Change>, StoreError> {
-    let row = messages::find_with(db, &entry.id, peer, true)?;
+    let row = messages::find_sent(db, &entry.id, peer)?;
     let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(None) };
     let Some(state) = MessageState::of_receipt(entry.state) else {
         let queued = row.state == MessageState::Queued;

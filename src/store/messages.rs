@@ -212,6 +212,38 @@ pub fn find_with(
     Ok(all(db, "messages", sql, params, read)?.into_iter().next())
 }
 
+/// What a receipt is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct SentRow {
+    /// The message's place.
+    pub number: i64,
+    /// Its envelope's digest.
+    pub digest: Digest,
+    /// Its newest state.
+    pub state: MessageState,
+}
+
+/// As [`find_with`], of a message that we sent, without what it says.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn find_sent(
+    db: &Connection,
+    id: &MessageId,
+    peer: &PeerId,
+) -> Result<Option<SentRow>, StoreError> {
+    let sql = "SELECT number, digest, state FROM messages
+               WHERE id = ?1 AND peer = ?2 AND outgoing = 1";
+    let found = all(db, "messages", sql, params![id.as_bytes(), peer.as_bytes()], |row| {
+        Ok(SentRow {
+            number: row.get("number")?,
+            digest: row.id("digest", Digest::from_slice)?,
+            state: row.word("state", MessageState::parse)?,
+        })
+    })?;
+    Ok(found.into_iter().next())
+}
+
 /// A message's states, oldest first.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path, owner: &PeerId) -> Result<Connection, StoreError
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON; PRAGMA cache_size = -2048;
-         PRAGMA journal_size_limit = 16777216;",
+         PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000;",
     )?;
     db.set_prepared_statement_cache_capacity(64);
     check_whole(&db, path)?;

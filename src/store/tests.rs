@@ -102,19 +102,6 @@ async fn after_a_fold_the_database_is_one_file() {
     assert_eq!(copied.as_deref(), Some("value"));
 }
 
-#[tokio::test]
-async fn without_a_transaction_nothing_is_written() {
-    let folder = Folder::new();
-    let store = folder.open().unwrap();
-    let other = folder.raw();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let failed = store.write(|db| migrate::set_meta(db, "key", "value")).await.unwrap();
-    assert!(failed.is_err(), "the lock is held for longer than we wait");
-    other.execute_batch("COMMIT").unwrap();
-    let found = store.read(|db| migrate::meta(db, "key")).await.unwrap().unwrap();
-    assert_eq!(found, None, "what was answered with an error did not happen");
-}
-
 #[test]
 fn a_file_that_is_not_ours_is_refused_by_name() {
     let folder = Folder::new();

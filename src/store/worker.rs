@@ -104,15 +104,20 @@ fn in_savepoint<T>(
     db: &Connection,
     op: impl FnOnce(&Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    db.execute_batch("SAVEPOINT one")?;
+    run(db, "SAVEPOINT one")?;
     match op(db) {
-        Ok(value) => db.execute_batch("RELEASE one").map(|()| value).map_err(StoreError::from),
+        Ok(value) => run(db, "RELEASE one").map(|()| value),
         Err(error) => {
             // If even this fails, the commit fails too, and its error is what counts.
             db.execute_batch("ROLLBACK TO one; RELEASE one").ok();
             Err(error)
         }
     }
+}
+
+/// A statement of every write or every batch: parsed once.
+fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
+    Ok(db.prepare_cached(sql)?.execute([]).map(drop)?)
 }
 
 fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
@@ -143,7 +148,7 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
 
 /// One transaction for all of them.
 fn commit(db: &Connection, writes: Vec<Write>) {
-    let mut failed = db.execute_batch("BEGIN IMMEDIATE").err().map(StoreError::from);
+    let mut failed = run(db, "BEGIN IMMEDIATE").err();
     let mut finishes = Vec::new();
     for write in writes {
         // Without the transaction, a savepoint would be one of its own, and be on disk while its
@@ -157,7 +162,7 @@ fn commit(db: &Connection, writes: Vec<Write>) {
         }
     }
     if failed.is_none() {
-        failed = db.execute_batch("COMMIT").err().map(StoreError::from);
+        failed = run(db, "COMMIT").err();
     }
     if failed.is_some() && !db.is_autocommit() {
         // The connection must be clean for the next batch; an error here repeats there.
