@@ -198,14 +198,18 @@ async fn what_is_behind_a_batch_that_could_not_be_stored_is_not_taken() {
     // The disk is slow, so that all has come in before the first batch fails.
     let slow = rusqlite::Connection::open(bob.home.database_file()).unwrap();
     slow.execute_batch("BEGIN IMMEDIATE").unwrap();
-    envelopes.iter().cloned().for_each(|envelope| mallory.send(envelope));
+    for envelope in envelopes.clone() {
+        mallory.send(envelope);
+    }
     tokio::time::sleep(Duration::from_millis(700)).await;
     slow.execute_batch("ROLLBACK").unwrap();
     mallory.link_down().await;
     mallory.link_up().await;
     assert!(bob.inbox().await.is_empty(), "2 must not pass 1");
     sql(&bob, "DROP TRIGGER broken");
-    envelopes.into_iter().for_each(|envelope| mallory.send(envelope));
+    for envelope in envelopes {
+        mallory.send(envelope);
+    }
     assert!(mallory.receipts(150).await.values().all(|state| *state == Said::Accepted));
 }
 
