@@ -23,8 +23,8 @@ pub(crate) struct Measured {
     pub(crate) fdatasync_ns: Vec<u64>,
     pub(crate) sent_ns: Vec<u64>,
     pub(crate) accepted_ns: Vec<u64>,
-    /// In flight, messages a second.
-    pub(crate) rates: Vec<(usize, f64)>,
+    /// In flight, messages a second, microseconds of processor time of both ends a message.
+    pub(crate) flights: Vec<(usize, f64, f64)>,
 }
 
 /// Runs one end on a runtime like the node's.
@@ -72,7 +72,8 @@ pub(crate) fn measure(sender: &Home, receiver: &Home, table: &mut Table) {
     let path = |home: &Home| home.path().display().to_string();
     let (mut at_receiver, mut receiving) = end(receiver, &["receiver", &path(receiver)]);
     let address = at_receiver.read()["address"].as_str().unwrap().to_owned();
-    let (mut at_sender, mut sending) = end(sender, &["sender", &path(sender), &address]);
+    let process = receiving.id().to_string();
+    let (mut at_sender, mut sending) = end(sender, &["sender", &path(sender), &address, &process]);
     at_sender.set_timeout(MEASURING);
     let measured: Measured = serde_json::from_value(at_sender.read()).unwrap();
     assert!(sending.wait().unwrap().success());
@@ -94,8 +95,9 @@ fn show(measured: &Measured, table: &mut Table) {
     table.times("peer_send asked to signed receipt durable here", &accepted, Some(goal));
     let times = accepted.p50().as_secs_f64() / bare.as_secs_f64();
     table.number("the same against one round trip and two fdatasync", times, "times", None);
-    for (in_flight, rate) in &measured.rates {
+    for (in_flight, rate, cpu_us) in &measured.flights {
         let goal = (*in_flight == 64).then(|| Goal::number_at_least(*rate, 5000.0, "a second"));
         table.number(&format!("messages of 1 KiB, {in_flight} in flight"), *rate, "a second", goal);
+        table.number("  processor time of both ends a message", *cpu_us, "µs", None);
     }
 }

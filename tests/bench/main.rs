@@ -38,7 +38,10 @@ fn main() {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["receiver", home] => ends::run(receiver::run((*home).to_owned())),
-        ["sender", home, to] => ends::run(sender::run((*home).to_owned(), (*to).to_owned())),
+        ["sender", home, to, process] => {
+            let process = process.parse().unwrap();
+            ends::run(sender::run((*home).to_owned(), (*to).to_owned(), process));
+        }
         _ => bench(),
     }
 }

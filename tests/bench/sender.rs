@@ -37,7 +37,7 @@ const LINK_SETTLED: Duration = Duration::from_secs(6);
 /// Nothing takes longer.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) async fn run(home: String, to: String) {
+pub(crate) async fn run(home: String, to: String, receiver: u32) {
     let end = InProcess::start(&home).await;
     let endpoint = raw::endpoint().await;
     let mut stream = Stream::dial(&endpoint, &to).await;
@@ -49,9 +49,11 @@ pub(crate) async fn run(home: String, to: String) {
     stream.wish(Wish::KeepReading).await;
     for (in_flight, messages) in FLIGHTS {
         let flight = Course::new(&end.node, &peer, in_flight, messages);
+        let before = cpu(receiver) + cpu(std::process::id());
         let rate = timeout(3 * TIMEOUT, flight.run()).await.expect("messages are stuck");
-        eprintln!("  {in_flight} in flight: {rate:.0} a second");
-        measured.rates.push((in_flight, rate));
+        let cpu = cpu(receiver) + cpu(std::process::id()) - before;
+        let cpu_us = cpu / u32::try_from(messages).unwrap();
+        measured.flights.push((in_flight, rate, cpu_us.as_secs_f64() * 1e6));
     }
     say(&serde_json::to_value(&measured).unwrap());
     endpoint.close().await;
@@ -74,6 +76,14 @@ async fn linked_peer(node: &NodeHandle) -> String {
         assert!(begun.elapsed() < TIMEOUT, "the peer's node does not come");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The processor time that a process used so far (proc_pid_stat(5), in ticks of 10 ms).
+fn cpu(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks = after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().unwrap());
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// Sends one message of 1 KiB; gives its id once it is durable here.
