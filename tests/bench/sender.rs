@@ -51,7 +51,7 @@ pub(crate) async fn run(home: String, to: String, receiver: u32) {
         let flight = Course::new(&end.node, &peer, in_flight, messages);
         let before = cpu(receiver) + cpu(std::process::id());
         let rate = timeout(3 * TIMEOUT, flight.run()).await.expect("messages are stuck");
-        let cpu = cpu(receiver) + cpu(std::process::id()) - before;
+        let cpu = (cpu(receiver) + cpu(std::process::id())).saturating_sub(before);
         let cpu_us = cpu / u32::try_from(messages).unwrap();
         measured.flights.push((in_flight, rate, cpu_us.as_secs_f64() * 1e6));
     }
@@ -78,7 +78,7 @@ async fn linked_peer(node: &NodeHandle) -> String {
     }
 }
 
-/// The processor time that a process used so far (proc_pid_stat(5), in ticks of 10 ms).
+/// The processor time that a process used so far (`proc_pid_stat(5)`, in ticks of 10 ms).
 fn cpu(process: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let after_name = stat.rsplit(')').next().unwrap();
