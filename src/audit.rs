@@ -17,12 +17,20 @@ use crate::{
 pub enum Event {
     /// The node started, under this approver.
     Started { version: String, approver: Option<String> },
+    /// The human's approver was set up while the node ran.
+    ApproverSet { approver: String },
     /// An invite was made.
     Invited { invite: String },
     /// A peer asked us, or we asked it.
     PeerAsked { peer: String, direction: String },
     /// The human decided.
     Decided { item: String, digest: String, decision: String, method: String },
+    /// The human signed a grant.
+    Granted { grant: String, peer: Option<String>, until: String },
+    /// A grant ended before its time.
+    GrantEnded { grant: String },
+    /// A message passed by a grant, without the human being asked.
+    Passed { message: String, grant: String },
     /// A peer's state changed.
     TrustMoved { peer: String, from: String, to: String },
     /// A message was queued or held here.

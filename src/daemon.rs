@@ -23,6 +23,7 @@ use crate::{
     ipc::{Client, ClientError, Listener, SessionStream},
     mcp::{self, fence},
     node::{NodeHandle, config::Home},
+    web,
 };
 
 /// What is logged when `COUNTERSIGN_LOG` does not say: iroh warns of what it then handles itself.
@@ -50,7 +51,8 @@ fn need_set_up(home: &Home) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "{} is not set up; run: countersign init --name NAME in a terminal, then try again",
+        "{} is not set up; run: countersign init --name NAME in a terminal, or countersign page \
+         --open, then try again",
         home.path().display()
     )
 }
@@ -96,6 +98,9 @@ where
         .collect::<Result<Vec<_>, _>>()?;
     let node = start(tasks, cancel).await.context("the node cannot start")?;
     let listener = Listener::bind(home).await?;
+    if let Err(error) = web::serve(&node, home, tasks, cancel).await {
+        tracing::warn!(%error, "there is no page; the commands do all that it does");
+    }
     let agent = node.agent();
     let ending = cancel.clone();
     let session = move |stream: SessionStream| {
@@ -334,6 +339,7 @@ mod tests {
         let (_folder, home) = home();
         let error = ensure_running(&home).await.unwrap_err().to_string();
         assert!(error.contains("countersign init --name NAME"), "{error}");
+        assert!(error.contains("countersign page"), "{error}");
     }
 
     #[tokio::test]

@@ -8,12 +8,13 @@ use ciborium::Value;
 
 use crate::{
     base::{ApproverId, Digest, PeerId, PendingId, Timestamp, limits},
-    identity::{ApproverKey, Domain, IdentityError, PublicKey as _, SIGNATURE_BYTES},
+    identity::{ApproverKey, Domain, IdentityError, IdentityKey, PublicKey as _, SIGNATURE_BYTES},
     policy::{self, Action, Verdict},
-    risk,
+    risk::{self, Finding},
     trust::{self, ConsentSignature},
     wire::{
-        ConsentRecord, Countersignature, Envelope, Kind, Method, VERSION, WireError,
+        ConsentRecord, Countersignature, Covered, Direction, Envelope, Grant, GrantKind, Kind,
+        Method, SignedGrant, VERSION, WireError,
         cbor::{self, Fields, MapBuilder},
     },
 };
@@ -60,6 +61,9 @@ pub enum GateError {
     /// The policy asks, and nobody said yes.
     #[error("this needs a human's approval, and there is none")]
     NotApproved,
+    /// A new peer was decided by a session that the passphrase had opened for messages.
+    #[error("a new peer takes the passphrase itself, typed for this one decision")]
+    Afresh,
     /// The envelope is from another node, or for another peer.
     #[error("the envelope is not ours to send")]
     NotOurs,
@@ -356,6 +360,9 @@ impl Pending<ConsentRecord> {
         if statement.answer == Answer::Deny {
             return Ok(Outcome::Denied);
         }
+        if !matches!(statement.method, Method::Passphrase | Method::Passkey) {
+            return Err(GateError::Afresh);
+        }
         let signature: ConsentSignature =
             decision.seal.as_slice().try_into().map_err(|_| GateError::Seal)?;
         let (mine, _) = self.item.sides(me).ok_or(GateError::NotOurs)?;
@@ -394,6 +401,10 @@ impl Pending<Envelope> {
             return Ok(Outcome::Approved(Approved { item: self.item }));
         }
         let seal = Countersignature::decode(&decision.seal).map_err(|_| GateError::Seal)?;
+        // A grant is not what was typed now, and the seal says how and when the human was asked.
+        if !seal.method.is_human() || (seal.method, seal.at) != (statement.method, statement.at) {
+            return Err(GateError::Seal);
+        }
         let item = self.item.with_countersignature(seal)?;
         if item.countersigned_by(approver).is_none() {
             return Err(GateError::Seal);
@@ -419,13 +430,139 @@ pub fn outgoing(
     if envelope.header().kind == Kind::Receipt {
         return Ok(Approved { item: envelope });
     }
-    if approver.is_some_and(|approver| envelope.countersigned_by(approver).is_some()) {
+    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
+    let written = approver.is_some_and(|approver| envelope.written_by_human(approver));
+    if envelope.header().human && !written {
+        // It says that our human wrote it, and our human has not signed it.
+        return Err((GateError::NotApproved, Vec::new()));
+    }
+    if approver.is_some_and(|approver| is_released(&envelope, approver, &findings)) {
         return Ok(Approved { item: envelope });
     }
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
     match policy::decide(Action::MessageOut, &findings) {
         Verdict::Allow => Ok(Approved { item: envelope }),
         Verdict::Ask(reasons) => Err((GateError::NotApproved, reasons)),
+    }
+}
+
+/// The countersignature of an envelope, where it stands for the human behind `approver`: made by
+/// their own hand, or by a grant of theirs that covers what is found in it.
+#[must_use]
+pub fn released_by<'e>(
+    envelope: &'e Envelope,
+    approver: &ApproverId,
+) -> Option<&'e Countersignature> {
+    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
+    envelope.countersigned_by(approver).filter(|_| is_released(envelope, approver, &findings))
+}
+
+/// Whether the human behind `approver` let these findings out: by their own signature on the
+/// message, or by a grant that covers them.
+fn is_released(envelope: &Envelope, approver: &ApproverId, findings: &[Finding]) -> bool {
+    let Some(by) = envelope.countersigned_by(approver) else { return false };
+    let Some(grant) = &by.grant else { return true };
+    let Ok(grant) = grant.open(approver) else { return false };
+    covers(&grant, envelope, findings, by.at)
+}
+
+fn covers(grant: &Grant, envelope: &Envelope, findings: &[Finding], at: Timestamp) -> bool {
+    let header = envelope.header();
+    let peer = match grant.direction {
+        Direction::Out => header.recipient,
+        Direction::In => header.sender,
+    };
+    let found: Vec<_> = findings.iter().map(|f| (f.rule, f.severity)).collect();
+    let size = envelope.body().text().map_or(0, |text| text.as_str().len());
+    // What has no text is not what anybody read in the grant's sentence.
+    envelope.body().text().is_some()
+        && grant.covers(&Covered {
+            peer,
+            direction: grant.direction,
+            findings: &found,
+            size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
+            at,
+        })
+}
+
+/// Lets a message out that one of the human's grants covers. It leaves with the grant in its
+/// countersignature, so that whoever reads it later, here or there, can check the same.
+///
+/// # Errors
+/// When the grant is not this human's, not to pass unasked, for another node, or does not cover it
+/// at `now`.
+pub fn release_by_grant(
+    envelope: Envelope,
+    signed: &SignedGrant,
+    keys: (&IdentityKey, &ApproverId),
+    now: Timestamp,
+) -> Result<Approved<Envelope>, GateError> {
+    release(envelope, (signed, GrantKind::Unasked), keys, now)
+}
+
+impl Pending<Envelope> {
+    /// Uses up the item by the word of an MCP client that its user said yes. It counts where the
+    /// human signed beforehand that it may, and says of itself that a client asserted it.
+    ///
+    /// # Errors
+    /// When the grant is not this human's, not for clients, for another node, or does not cover
+    /// the message at `now`; for what comes in; and when the item is too late.
+    pub fn decide_by_client(
+        self,
+        signed: &SignedGrant,
+        keys: (&IdentityKey, &ApproverId),
+        now: Timestamp,
+    ) -> Result<Approved<Envelope>, GateError> {
+        if self.what != What::MessageOut {
+            return Err(GateError::NotApproved);
+        }
+        if self.expires <= now {
+            return Err(GateError::Expired(self.expires));
+        }
+        release(self.item, (signed, GrantKind::Inline), keys, now)
+    }
+}
+
+fn release(
+    envelope: Envelope,
+    (signed, kind): (&SignedGrant, GrantKind),
+    (key, approver): (&IdentityKey, &ApproverId),
+    now: Timestamp,
+) -> Result<Approved<Envelope>, GateError> {
+    if signed.open(approver)?.kind != kind || envelope.header().human {
+        return Err(GateError::NotApproved);
+    }
+    let seal = Countersignature::sign_by_grant(&envelope, key, approver, signed, now)?;
+    let envelope = envelope.with_countersignature(seal)?;
+    // Not through the policy: what it would allow anyway needs no grant.
+    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
+    if envelope.header().sender == key.id() && is_released(&envelope, approver, &findings) {
+        Ok(Approved { item: envelope })
+    } else {
+        Err(GateError::NotApproved)
+    }
+}
+
+/// Lets a message in that one of the human's grants covers, with all the `reasons` for which they
+/// would be asked.
+///
+/// # Errors
+/// When the grant is not this human's, for another node, or does not cover it at `now`.
+pub fn admit_by_grant(
+    envelope: Envelope,
+    reasons: &[policy::Reason],
+    (signed, approver): (&SignedGrant, &ApproverId),
+    now: Timestamp,
+) -> Result<Approved<Envelope>, GateError> {
+    let grant = signed.open(approver)?;
+    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
+    let ours = grant.node == envelope.header().recipient && grant.direction == Direction::In;
+    // The reasons are more than findings: a clock that is ahead is one.
+    let named =
+        reasons.iter().all(|r| grant.rules.contains(&r.rule) && r.severity <= grant.severity_max);
+    if ours && named && covers(&grant, &envelope, &findings, now) {
+        Ok(Approved { item: envelope })
+    } else {
+        Err(GateError::NotApproved)
     }
 }
 
@@ -442,8 +579,10 @@ pub enum Incoming {
 #[must_use]
 pub fn incoming(envelope: Envelope, peer_approver: &ApproverId, now: Timestamp) -> Incoming {
     let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
+    // What a client asserted is no human's word to us.
+    let asserted = envelope.countersignature().is_some_and(|by| by.method == Method::Client);
     let action = Action::MessageIn {
-        countersigned: envelope.countersigned_by(peer_approver).is_some(),
+        countersigned: !asserted && is_released(&envelope, peer_approver, &findings),
         clock_ahead: envelope.header().created.since(now) > limits::CLOCK_AHEAD_MAX,
     };
     match policy::decide(action, &findings) {
@@ -453,97 +592,4 @@ pub fn incoming(envelope: Envelope, peer_approver: &ApproverId, now: Timestamp) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        base::{MessageId, MessageText, Secret},
-        identity::IdentityKey,
-        wire::{Body, Draft, Header},
-    };
-
-    const NOW: Timestamp = Timestamp::from_ms(1_000_000_000);
-    const LATER: Timestamp = Timestamp::from_ms(2_000_000_000);
-    const ID: PendingId = PendingId::from_bytes([1; 5]);
-
-    fn human(n: u8) -> ApproverKey {
-        ApproverKey::from_seed(&Secret::new([n; 32]))
-    }
-
-    fn envelope(text: &str) -> Envelope {
-        let key = IdentityKey::from_seed(&Secret::new([1; 32]));
-        let header = Header {
-            kind: Kind::Text,
-            id: MessageId::from_bytes([2; 16]),
-            sender: key.id(),
-            recipient: IdentityKey::from_seed(&Secret::new([3; 32])).id(),
-            created: NOW,
-            expires: LATER,
-            thread: None,
-            reply_to: None,
-        };
-        let body = Body::Text(MessageText::parse(text).unwrap());
-        Draft { header, body }.seal(&key).unwrap()
-    }
-
-    fn secret() -> Envelope {
-        envelope(&format!("here: {}", ["AKIA", "ABCDEFGHIJKLMNOP"].concat()))
-    }
-
-    fn statement(item: &Item) -> Statement {
-        let (digest, answer, method) = (item.digest(), Answer::Approve, Method::Passphrase);
-        Statement { id: ID, digest, answer, method, at: NOW, verified: false }
-    }
-
-    fn decide(
-        decision: &Decision,
-        waits: Envelope,
-        now: Timestamp,
-    ) -> Result<Outcome<Envelope>, GateError> {
-        Pending::message(ID, What::MessageOut, waits, LATER).decide(decision, &human(9).id(), now)
-    }
-
-    #[test]
-    fn a_secret_leaves_only_countersigned() {
-        let me = envelope("x").header().sender;
-        assert!(outgoing(envelope("hello"), &me, None).is_ok());
-        assert!(outgoing(secret(), &me, Some(&human(9).id())).is_err());
-        let item = Item::Message(What::MessageOut, secret());
-        let decision = Decision::sign(&item, &statement(&item), &human(9)).unwrap();
-        let Ok(Outcome::Approved(approved)) = decide(&decision, secret(), NOW) else { panic!() };
-        let released = approved.into_item();
-        assert!(outgoing(released.clone(), &me, Some(&human(9).id())).is_ok());
-        assert!(outgoing(released, &me, Some(&human(8).id())).is_err(), "another home's approver");
-    }
-
-    #[test]
-    fn a_decision_is_for_its_item_its_human_and_its_time() {
-        let item = Item::Message(What::MessageOut, secret());
-        let good = Decision::sign(&item, &statement(&item), &human(9)).unwrap();
-        assert_eq!(decide(&good, envelope("other"), NOW).err(), Some(GateError::OtherItem));
-        assert_eq!(decide(&good, secret(), LATER).err(), Some(GateError::Expired(LATER)));
-        let late = NOW.plus(limits::DECISION_LIFE * 2);
-        assert_eq!(decide(&good, secret(), late).err(), Some(GateError::Stale(NOW)));
-        let other = Decision::sign(&item, &statement(&item), &human(8)).unwrap();
-        assert!(matches!(decide(&other, secret(), NOW), Err(GateError::Signature(_))));
-        let unsealed = Decision { seal: Vec::new(), ..good.clone() };
-        assert_eq!(decide(&unsealed, secret(), NOW).err(), Some(GateError::Seal));
-        let mut changed = good;
-        changed.statement[10] ^= 1;
-        assert!(decide(&changed, secret(), NOW).is_err());
-    }
-
-    #[test]
-    fn a_no_is_a_no() {
-        let item = Item::Message(What::MessageOut, secret());
-        let no = Statement { answer: Answer::Deny, ..statement(&item) };
-        let decision = Decision::sign(&item, &no, &human(9)).unwrap();
-        assert!(matches!(decide(&decision, secret(), NOW), Ok(Outcome::Denied)));
-    }
-
-    #[test]
-    fn an_item_reads_what_it_writes() {
-        let item = Item::Message(What::MessageIn, secret());
-        assert_eq!(Item::decode(&item.encode()).unwrap(), item);
-        assert!(Item::decode(&[0x80]).is_err());
-    }
-}
+mod tests;

@@ -28,11 +28,13 @@ pub enum Domain {
     Decision,
     /// A checkpoint of the audit chain, by an identity.
     Checkpoint,
+    /// A grant, by an approver.
+    Grant,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 3] = [Self::Consent, Self::Decision, Self::Checkpoint];
+    pub const ALL: [Self; 4] = [Self::Consent, Self::Decision, Self::Checkpoint, Self::Grant];
 
     /// The label.
     #[must_use]
@@ -41,6 +43,7 @@ impl Domain {
             Self::Consent => "countersign/consent/v1",
             Self::Decision => "countersign/decision/v1",
             Self::Checkpoint => "countersign/checkpoint/v1",
+            Self::Grant => "countersign/grant/v1",
         }
     }
 

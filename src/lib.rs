@@ -14,6 +14,8 @@ pub mod store;
 pub mod net;
 pub mod node;
 pub mod ipc;
+pub mod http;
 pub mod mcp;
+pub mod web;
 pub mod daemon;
 pub mod cli;

@@ -27,7 +27,7 @@ pub const NOTE_BYTES_MAX: usize = 200;
 
 // Wire.
 
-/// An envelope: a text of full size, its headers and a countersignature.
+/// An envelope: a text of full size, its headers and a countersignature with its grant.
 pub const ENVELOPE_BYTES_MAX: usize = TEXT_BYTES_MAX + 2 * KIB;
 /// A frame of `countersign/1`: one envelope and its numbers.
 pub const FRAME_BYTES_MAX: usize = ENVELOPE_BYTES_MAX + 128;
@@ -71,6 +71,16 @@ pub const PAIRING_LIFE: Duration = days(14);
 pub const PENDING_PAYLOAD_LIFE: Duration = hours(24);
 /// How old a signed decision may be when it arrives: the time a decision screen is open.
 pub const DECISION_LIFE: Duration = minutes(10);
+/// The longest that a grant may hold: a person should be asked again within a month.
+pub const GRANT_LIFE_MAX: Duration = days(30);
+/// Messages that may pass by one grant.
+pub const GRANT_MESSAGES_MAX: u64 = 1000;
+/// Rules that one grant names.
+pub const GRANT_RULES_MAX: usize = 16;
+/// A grant's bytes.
+pub const GRANT_BYTES_MAX: usize = KIB;
+/// Grants that hold at once.
+pub const GRANTS_MAX: usize = 200;
 /// Strangers that wait for a decision at once; more would tire a person.
 pub const PENDING_STRANGERS_MAX: usize = 10;
 /// Requests of ours that wait at once.
@@ -181,6 +191,83 @@ pub const HANDSHAKE_SOURCES_MAX: usize = 1024;
 
 // Node, store and surfaces.
 
+/// The page's port when none is set and it is free.
+pub const PAGE_PORT: u16 = 7311;
+/// How many ports after it are tried, and after a remembered one.
+pub const PAGE_PORTS_TRIED: u16 = 100;
+/// How long the code of a link to the page is good, once.
+pub const PAGE_CODE_LIFE: Duration = minutes(10);
+/// Codes that are good at once; a further one ends the oldest.
+pub const PAGE_CODES_MAX: usize = 8;
+/// How long a page may be read after its link was opened.
+pub const PAGE_SESSION_LIFE: Duration = hours(12);
+/// Pages open at once; a further one ends the one that was silent for longest.
+pub const PAGE_SESSIONS_MAX: usize = 16;
+/// How long a page decides without the passphrase after the last form that was sent.
+pub const PAGE_UNLOCK_IDLE: Duration = minutes(10);
+/// How long a page decides without the passphrase at most.
+pub const PAGE_UNLOCK_LIFE: Duration = hours(12);
+/// The body of a form: the largest text, percent-encoded, and its other fields.
+pub const FORM_BYTES_MAX: usize = 3 * TEXT_BYTES_MAX + 16 * KIB;
+/// Connections to the page at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 128;
+/// From a connection's first byte, or the end of its last request, to the end of its headers.
+pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the node may take to read or write one body.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the answers under way may take when the node ends.
+pub const HTTP_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the system's tables are looked at for the other end of one connection.
+pub const HTTP_OWNER_TRIES: usize = 5;
+/// What is read of one such table: about 100,000 sockets.
+pub const HTTP_OWNER_TABLE_BYTES: u64 = 16 * MIB as u64;
+/// That connections were refused is logged this often at most.
+pub const HTTP_REFUSALS_TOLD_EVERY: Duration = minutes(1);
+/// What is read ahead of one connection: its headers fit.
+pub const HTTP_BUFFER_BYTES: usize = 32 * KIB;
+/// Fields of one form.
+pub const FORM_FIELDS_MAX: usize = 32;
+/// Codes that open nothing, a minute. A further one is answered late; a good one opens always.
+pub const PAGE_WRONG_CODES_PER_MINUTE: usize = 10;
+/// How late: each such answer takes one of [`HTTP_CONNECTIONS_MAX`] places for so long.
+pub const PAGE_WRONG_CODE_PAUSE: Duration = Duration::from_secs(1);
+/// Streams of events of one page session: a few tabs.
+pub const PAGE_STREAMS_MAX: usize = 6;
+/// Events are told at most this often: a burst is one.
+pub const PAGE_EVENTS_EVERY: Duration = Duration::from_millis(250);
+/// How often a silent stream of events is touched, so that a browser that went away is noticed.
+pub const PAGE_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often open pages are looked at: a key is wiped this late at most.
+pub const PAGE_SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Bytes of items that are shown whole in the list of what waits; the rest have a page each. One
+/// peer's full quota of full texts would be a page that no browser shows.
+pub const WAITING_LIST_BYTES: u64 = 128 * KIB as u64;
+/// Items of at most so many bytes are shown whole all the same: a full list of them is small.
+pub const WAITING_SHORT_BYTES: u64 = 2 * KIB as u64;
+/// Messages that one part of a conversation shows.
+pub const TALK_PAGE: u32 = 50;
+/// Threads of one conversation that are listed.
+pub const THREADS_MAX: u32 = 200;
+/// Characters of a thread's title.
+pub const TITLE_CHARS_MAX: usize = 80;
+/// Messages that are taken into the search index in one write.
+pub const INDEX_BATCH: u32 = 2000;
+/// Bytes of text among them, after which the write ends: large messages take long to split.
+pub const INDEX_BATCH_BYTES: usize = 2 * MIB;
+/// What is looked for: more than anybody types, and few enough words to look for at once.
+pub const SEARCH_QUERY_BYTES_MAX: usize = KIB;
+/// Words before the first place that was found, and from there on: two lines of the page.
+pub const SNIPPET_WORDS: (usize, usize) = (8, 16);
+/// Characters of them, for what has no spaces.
+pub const SNIPPET_CHARS: (usize, usize) = (80, 240);
+/// Hits on one page of a search.
+pub const SEARCH_PAGE: u32 = 30;
+/// Records on one page of the evidence.
+pub const EVIDENCE_PAGE: u32 = 100;
+/// Records on one page of the evidence at most, for export.
+pub const EVIDENCE_PAGE_MAX: u32 = 1000;
+/// Kinds of events that a timeline is narrowed to; there are fewer.
+pub const EVIDENCE_EVENTS_MAX: usize = 32;
 /// Requests that wait for the node.
 pub const NODE_QUEUE_REQUESTS: usize = 1024;
 /// Writes that wait for the store.
@@ -234,6 +321,25 @@ pub const PAGE_MAX: u32 = 100;
 pub const PREVIEW_BYTES_MAX: usize = 4 * KIB;
 /// Bytes of a message that one read gives.
 pub const READ_BYTES_MAX: usize = 48 * KIB;
+/// Bytes of a text that a question in a client shows: what a person reads in a dialog. The page
+/// and the terminal show the rest.
+pub const QUESTION_TEXT_BYTES: usize = KIB;
+/// How long a call stays with its client's user when the client asked for no progress: several
+/// clients give up a call at 60 s.
+pub const QUESTION_WAIT: Duration = Duration::from_secs(45);
+/// The same where the client is told every [`PROGRESS_EVERY`]: one sitting. After it the call
+/// says that the item waits, and the agent goes on with something else.
+pub const QUESTION_WAIT_PROGRESS: Duration = minutes(5);
+/// How old a question that a client carries itself may be when its answer comes: a person may
+/// have left the dialog open. The item is looked up again then.
+pub const QUESTION_LIFE: Duration = hours(1);
+/// Questions of all clients that carry them themselves; a further one ends the oldest, whose
+/// answer is refused. More than can wait for a decision at once.
+pub const QUESTIONS_MAX: usize = 256;
+/// Questions of one session among them.
+pub const QUESTIONS_SESSION_MAX: usize = 16;
+/// How long what a human decided about a message stands for the same message sent again.
+pub const DECIDED_AGAIN: Duration = hours(24);
 /// The longest a call waits for an answer.
 pub const WAIT_MAX: Duration = minutes(10);
 /// How long `connect` waits for the other side's node before it answers with what it knows.

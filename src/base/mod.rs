@@ -5,10 +5,12 @@
 pub mod ids;
 pub mod limits;
 pub mod secret;
+pub mod severity;
 pub mod text;
 pub mod time;
 
-pub use ids::{ApproverId, Digest, InviteId, MessageId, PeerId, PendingId, ThreadId};
+pub use ids::{ApproverId, Digest, GrantId, InviteId, MessageId, PeerId, PendingId, ThreadId};
 pub use secret::Secret;
+pub use severity::Severity;
 pub use text::{ClaimedName, MessageText, Note, PeerName, TextError};
 pub use time::Timestamp;

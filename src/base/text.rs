@@ -185,6 +185,41 @@ impl MessageText {
     }
 }
 
+/// Characters that change what is seen, or are not seen: controls, bidirectional controls (UAX 9),
+/// zero-width and other default-ignorable characters (UAX 44), tags, line separators.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0d}'
+                | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{fffe}' | '\u{ffff}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// Whether a terminal or a browser would obey `c`, or a reader not see it: all that is hostile to
+/// a model, and what a font decides.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    is_hostile(c)
+        || matches!(c,
+            // Blank Braille, and the selectors that emoji use.
+            '\u{2800}' | '\u{fe0e}' | '\u{fe0f}'
+            // Private use: the font decides what it looks like.
+            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

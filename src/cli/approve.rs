@@ -1,26 +1,19 @@
 //! `pending`, `approve` and `deny`: the human's side of the gate.
 //!
-//! A yes is a signature that is made here, by a key that only the passphrase opens. A no needs
-//! neither: it loosens nothing.
-
-use data_encoding::HEXLOWER;
+//! A yes is a signature that is made in this process, see [`super::approval`]. A no needs none: it
+//! loosens nothing.
 
 use super::{
-    Ctx, Exit, escape, init, item,
-    item::Checked,
+    Ctx, Exit,
+    approval::{Approval, PROMPT},
+    escape, item,
     print::{self, Style},
     terminal::Terminal,
 };
 use crate::{
-    base::{PendingId, Timestamp},
-    gate::{Answer, Decision, Item, Statement, What},
-    identity::ApproverKey,
-    node::{
-        api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList, PendingShown},
-        clock, guard,
-    },
-    store::keys,
-    wire::Method,
+    base::PendingId,
+    gate::What,
+    node::api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList},
 };
 
 /// Lists what waits.
@@ -62,84 +55,53 @@ fn item_text(item: &PendingItem, style: Style) -> String {
     lines.join("\n")
 }
 
+/// What `approve` was told beside the item's id.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    /// The words were compared.
+    pub(super) verified: bool,
+    /// A grant for the like of it.
+    pub(super) like: Option<Like>,
+}
+
+/// How long and for how many messages a grant is to hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Like {
+    pub(super) hours: u64,
+    pub(super) messages: u64,
+}
+
 /// Shows one item, and approves it when the passphrase is typed.
-pub(super) async fn approve(ctx: &Ctx, id: PendingId, verified: bool) -> anyhow::Result<Exit> {
+pub(super) async fn approve(ctx: &Ctx, id: PendingId, wish: Wish) -> anyhow::Result<Exit> {
     let mut terminal = Terminal::open()?;
-    let sealed = keys::read_approver(&ctx.home.approver_file())?.ok_or_else(no_approver)?;
-    let shown: PendingShown = ctx.human(HumanRequest::Show { id: id.to_string() }).await?;
-    ready(&shown.item)?;
-    guard::close_memory()?;
-    let me = keys::read_identity(&ctx.home.identity_file())?.id();
-    let checked = Checked::new(shown, me, &sealed.public())?;
-    let style = terminal.style();
-    terminal.say(&item::render(&checked, style))?;
-    let is_peer = matches!(checked.item, Item::Peer(..));
-    if verified && !is_peer {
+    let mut approval = Approval::begin(&ctx.home, &mut ctx.client().await?, id).await?;
+    if wish.verified && !approval.is_peer() {
         let message = "--verified is for the words of a new peer, and this is a message";
         return Err(ApiError::new(ErrorKind::Usage, message, "leave it out").into());
     }
-    if is_peer && !verified {
+    if let Some(like) = wish.like {
+        approval.with_grant(like)?;
+    }
+    terminal.say(&approval.text(terminal.style()))?;
+    if approval.is_peer() && !wish.verified {
         terminal.say("When you compared the words, leave with Enter and add --verified.\n")?;
     }
-    let passphrase = terminal.passphrase("Approval passphrase (Enter alone leaves it): ")?;
+    let passphrase = terminal.passphrase(PROMPT)?;
     if passphrase.expose_secret().is_empty() {
         let next = format!("it waits on; to say no: countersign deny {id}");
         return Err(ApiError::new(ErrorKind::WaitsForHuman, "nothing was approved", next).into());
     }
-    let key = init::open(&ctx.home, &sealed, &passphrase)?;
+    let request = approval.sign(&ctx.home, &passphrase, wish.verified)?;
     drop(passphrase);
-    let decision = sign(&checked.item, id, verified, &key, clock::now())?;
-    drop(key);
-    let decided = ctx.human(decide(id, &decision)).await?;
-    report(ctx, &decided, Some(checked.item.what()))?;
+    let decided = ctx.human(request).await?;
+    report(ctx, &decided, Some(approval.what()))?;
+    if let Some(grant) = approval.grant() {
+        print::talk(&format!(
+            "The grant's id is {0}; to end it: countersign grants end {0}",
+            grant.id
+        ));
+    }
     Ok(Exit::Done)
-}
-
-fn no_approver() -> ApiError {
-    let message = "approvals are not set up in this home";
-    ApiError::new(ErrorKind::WaitsForHuman, message, "run `countersign init` in a terminal")
-}
-
-/// What is not ready may have no bytes yet, so this comes before they are looked at.
-fn ready(item: &PendingItem) -> Result<(), ApiError> {
-    if let Some(why) = &item.not_ready {
-        let message = format!("this cannot be approved yet: {why}");
-        let next = "try again when the other side has answered";
-        return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
-    }
-    if item::is_over(&item.expires_at, clock::now()) {
-        let message = format!("this expired at {}", item.expires_at);
-        return Err(ApiError::new(ErrorKind::Refused, message, "have it asked for again"));
-    }
-    Ok(())
-}
-
-fn sign(
-    item: &Item,
-    id: PendingId,
-    verified: bool,
-    key: &ApproverKey,
-    at: Timestamp,
-) -> anyhow::Result<Decision> {
-    let statement = Statement {
-        id,
-        digest: item.digest(),
-        answer: Answer::Approve,
-        method: Method::Passphrase,
-        at,
-        verified,
-    };
-    Ok(Decision::sign(item, &statement, key)?)
-}
-
-fn decide(id: PendingId, decision: &Decision) -> HumanRequest {
-    HumanRequest::Decide {
-        id: id.to_string(),
-        statement: HEXLOWER.encode(&decision.statement),
-        signature: HEXLOWER.encode(&decision.signature),
-        seal: HEXLOWER.encode(&decision.seal),
-        block: false,
-    }
 }
 
 /// Denies one item.
@@ -162,51 +124,29 @@ fn report(ctx: &Ctx, decided: &Decided, approved: Option<What>) -> anyhow::Resul
         };
         format!("{decision} {} ({})", escape::line(&decided.id), escape::line(&decided.method))
     })?;
-    print::talk(match approved {
+    print::talk(outcome(approved));
+    Ok(())
+}
+
+/// What becomes of an item that was approved, or denied.
+pub(super) const fn outcome(approved: Option<What>) -> &'static str {
+    match approved {
         Some(What::PeerOut | What::PeerIn) => {
             "You are connected as soon as the other human says yes too: `countersign peers`."
         }
         Some(What::MessageOut) => "It carries your countersignature and is on its way.",
         Some(What::MessageIn) => "It is in the inbox: `countersign inbox`.",
         None => "It was not sent on, and does not wait any longer.",
-    });
-    Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        base::Secret,
-        cli::item::tests::{NOW, message_item, node, peer_item},
-        gate::{Outcome, Pending},
         node::api::{FindingInfo, PendingPeer},
         risk::Severity,
     };
-
-    const ID: PendingId = PendingId::from_bytes([7; 5]);
-    const LATER: Timestamp = Timestamp::from_ms(NOW.ms() + 1000);
-
-    #[test]
-    fn what_is_signed_here_passes_the_gate() {
-        let key = ApproverKey::from_seed(&Secret::new([101; 32]));
-        let item = message_item("x");
-        let decision = sign(&item, ID, false, &key, NOW).unwrap();
-        let Item::Message(what, envelope) = item else { panic!() };
-        let pending = Pending::message(ID, what, envelope, LATER);
-        let Outcome::Approved(sent) = pending.decide(&decision, &key.id(), NOW).unwrap() else {
-            panic!()
-        };
-        let by = sent.item().countersigned_by(&key.id()).unwrap();
-        assert_eq!((by.method, by.at), (Method::Passphrase, NOW));
-        let item = peer_item();
-        let decision = sign(&item, ID, true, &key, NOW).unwrap();
-        let Item::Peer(what, record) = item else { panic!() };
-        let pending = Pending::peer(ID, what, record, LATER);
-        let decided = pending.decide(&decision, &node(1).id(), &key.id(), NOW).unwrap();
-        let Outcome::Approved(consent) = decided else { panic!() };
-        assert!(consent.item().verified);
-    }
 
     #[test]
     fn what_waits_is_listed_with_its_reasons_and_its_words() {
@@ -233,8 +173,6 @@ mod tests {
             not_ready: None,
         };
         let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };
-        assert_eq!(ready(&late).unwrap_err().kind, ErrorKind::WaitsForHuman);
-        assert_eq!(ready(&item).unwrap_err().kind, ErrorKind::Refused, "it is long over");
         let list = PendingList { items: vec![item, late] };
         insta::assert_snapshot!("pending", list_text(&list, Style::plain()));
     }

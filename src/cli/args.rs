@@ -1,8 +1,8 @@
 //! The arguments. Their names and the exit codes are a contract: added, never renamed.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::base::PendingId;
+use crate::base::{GrantId, PendingId};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -15,6 +15,7 @@ Exit codes:
 
 Examples:
   countersign init          set up, once
+  countersign page          the same and everything else, in your browser
   countersign demo          see two nodes pair and talk, in half a minute
   countersign mcp           what an MCP client starts";
 
@@ -124,18 +125,43 @@ pub enum Command {
         /// The message's id
         id: String,
     },
+    /// Print the link to the page where you decide, read and stop; sets up what is missing
+    #[command(after_help = "Examples:\n  countersign page\n  countersign page --open")]
+    Page {
+        /// Open it in your browser
+        #[arg(long)]
+        open: bool,
+        /// What this node calls itself to peers, where the home is not set up yet
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// See what happens as it happens, and decide with a key and the passphrase
+    #[command(after_help = "Example:\n  countersign watch --quiet")]
+    Watch {
+        /// No bell when something begins to wait for you
+        #[arg(long)]
+        quiet: bool,
+    },
     /// List what waits for you
     #[command(after_help = "Example:\n  countersign pending")]
     Pending,
     /// Show an item that waits, and approve it with the passphrase
     #[command(after_help = "Examples:\n  countersign approve k3v9x2ma\n  \
-        countersign approve k3v9x2ma --verified")]
+        countersign approve k3v9x2ma --verified\n  \
+        countersign approve k3v9x2ma --for 24 --messages 10")]
     Approve {
         /// The item's id
         id: PendingId,
         /// You compared the four words with the other person
         #[arg(long)]
         verified: bool,
+        /// And let the like of this message pass unasked for so long, up to 720
+        #[arg(long = "for", value_name = "HOURS", value_parser = hours())]
+        hours: Option<u64>,
+        /// At most so many of them, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 20, requires = "hours",
+            value_parser = messages())]
+        messages: u64,
     },
     /// Deny an item that waits
     #[command(after_help = "Example:\n  countersign deny k3v9x2ma --block")]
@@ -145,6 +171,13 @@ pub enum Command {
         /// And hear nothing of the peer again
         #[arg(long)]
         block: bool,
+    },
+    /// List the grants that hold: what passes without asking you; or end one
+    #[command(after_help = "Examples:\n  countersign grants\n  countersign grants end m4t7c2qa")]
+    Grants {
+        /// What to do with them
+        #[command(subcommand)]
+        change: Option<GrantsCommand>,
     },
     /// End the trust in a peer, at once
     #[command(after_help = "Example:\n  countersign revoke bob --block")]
@@ -216,6 +249,17 @@ pub struct InboxArgs {
     pub mark_read: bool,
 }
 
+/// Of `grants`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum GrantsCommand {
+    /// End a grant, at once
+    #[command(after_help = "Example:\n  countersign grants end m4t7c2qa")]
+    End {
+        /// The grant's id
+        id: GrantId,
+    },
+}
+
 /// Of `audit`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AuditCommand {
@@ -245,6 +289,52 @@ pub enum PolicyCommand {
         /// The text; - reads stdin
         text: Option<String>,
     },
+    /// Show whether the program that your agent runs in may answer for you; or change it
+    #[command(after_help = "Examples:\n  countersign policy inline\n  \
+        countersign policy inline on --for 8 --severity high\n  countersign policy inline off")]
+    Inline {
+        /// What to change
+        #[command(subcommand)]
+        change: Option<InlineCommand>,
+    },
+}
+
+/// Of `policy inline`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum InlineCommand {
+    /// Let it, for a while; explains what that means, then asks for the passphrase
+    #[command(after_help = "Example:\n  countersign policy inline on --for 8 --messages 10")]
+    On {
+        /// For so long, up to 720
+        #[arg(long = "for", value_name = "HOURS", value_parser = hours())]
+        hours: u64,
+        /// For at most so many messages, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = messages())]
+        messages: u64,
+        /// For messages in which nothing worse than this is found
+        #[arg(long, value_enum, default_value_t = Worst::High)]
+        severity: Worst,
+    },
+    /// Do not let it any more, at once
+    #[command(after_help = "Example:\n  countersign policy inline off")]
+    Off,
+}
+
+/// The worst finding that is covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Worst {
+    /// What is worth a question.
+    High,
+    /// Secrets and attacks too.
+    Critical,
+}
+
+fn hours() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=720)
+}
+
+fn messages() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1000)
 }
 
 fn wait() -> clap::builder::RangedU64ValueParser {
@@ -295,5 +385,14 @@ mod tests {
         assert!(!good("countersign send bob x --expires-hours 0"));
         assert!(!good("countersign invite --expires-minutes 10081"));
         assert!(!good("countersign approve abcdefgh --passphrase x"), "never as an argument");
+        assert!(good("countersign approve abcdefgh --for 720 --messages 1000"));
+        assert!(!good("countersign approve abcdefgh --for 721"));
+        assert!(!good("countersign approve abcdefgh --for 1 --messages 1001"));
+        assert!(!good("countersign approve abcdefgh --messages 5"), "of no grant");
+        assert!(good("countersign policy inline on --for 1 --severity critical"));
+        assert!(!good("countersign policy inline on"), "never without an end");
+        assert!(!good("countersign policy inline on --for 1 --severity medium"));
+        assert!(good("countersign grants") && good("countersign grants end abcdefgh"));
+        assert!(!good("countersign watch --approve"), "nothing approves by itself");
     }
 }

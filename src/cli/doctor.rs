@@ -13,6 +13,9 @@ use crate::{
     store::keys,
 };
 
+/// What to do about a home that is not set up.
+const SET_UP: &str = "run `countersign init` in a terminal, or `countersign page`";
+
 /// How a thing that was looked at is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -90,7 +93,7 @@ fn mode(path: &Path) -> Option<u32> {
 fn folder(home: &Home) -> Check {
     let path = home.path().display();
     match mode(home.path()) {
-        None => Check::problem("home", format!("{path} is not there"), "run `countersign init`"),
+        None => Check::problem("home", format!("{path} is not there"), SET_UP),
         Some(mode) if mode & 0o077 != 0 => {
             let text = format!("{path} is open to other users (mode {mode:o})");
             Check::problem("home", text, format!("run: chmod 700 {path}"))
@@ -122,7 +125,7 @@ fn files(home: &Home) -> Vec<Check> {
     }
     if !home.identity_file().exists() {
         let text = "this home has no identity key yet";
-        checks.push(Check::problem("identity", text, "run `countersign init`"));
+        checks.push(Check::problem("identity", text, SET_UP));
     }
     checks
 }
@@ -132,7 +135,7 @@ fn approver(home: &Home) -> Check {
         Ok(Some(_)) => Check::ok("approver", "set up; approvals need your passphrase"),
         Ok(None) => {
             let text = "not set up: everything that needs a yes waits";
-            Check::problem("approver", text, "run `countersign init` in a terminal")
+            Check::problem("approver", text, SET_UP)
         }
         Err(error) => {
             let remedy = "restore approver.key from a copy, or set up a new home";
@@ -172,7 +175,7 @@ async fn node(ctx: &Ctx) -> Vec<Check> {
                 let text = format!("runs version {}, this is {mine}", status.version);
                 Check::note("node", text, "run `countersign stop`; the next command starts it")
             }];
-            let look = "see `countersign peers` and `countersign pending`";
+            let look = "see `countersign peers`, `countersign pending` or `countersign page`";
             checks.extend(status.warnings.iter().map(|text| Check::note("node", text, look)));
             checks
         }

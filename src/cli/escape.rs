@@ -6,10 +6,7 @@
 use std::fmt::Write as _;
 
 use super::print::Style;
-use crate::mcp::fence;
-
-/// Columns of a block's line, without its margin: no terminal that people use wraps it.
-const COLUMNS: usize = 68;
+use crate::base::text::is_hidden;
 
 /// Text for one line: line feeds and tabs are shown too.
 pub(super) fn line(text: &str) -> String {
@@ -29,6 +26,7 @@ fn shown(c: char) -> String {
 /// on. A terminal wraps none of it, so that no part of it can pass for words of ours.
 pub(super) fn block(text: &str, style: Style) -> String {
     let mut lines = Vec::new();
+    let most = style.block_columns();
     for part in text.split('\n') {
         let mut line = format!("  {} ", style.dim("│"));
         let mut columns = 0;
@@ -36,7 +34,7 @@ pub(super) fn block(text: &str, style: Style) -> String {
             let shown = shown(c);
             // Two columns at most, as wide characters have; letters of ASCII have one.
             let width: usize = shown.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum();
-            if columns + width > COLUMNS {
+            if columns + width > most {
                 let next = format!("  {} ", style.dim("┆"));
                 lines.push(std::mem::replace(&mut line, next));
                 columns = 0;
@@ -68,19 +66,10 @@ pub(super) fn json(json: &str) -> String {
     shown
 }
 
-/// Whether a terminal would obey `c`, or a reader not see it.
-fn is_hidden(c: char) -> bool {
-    fence::is_hostile(c)
-        || matches!(c,
-            // Blank Braille, and the selectors that emoji use.
-            '\u{2800}' | '\u{fe0e}' | '\u{fe0f}'
-            // Private use: the font decides what it looks like.
-            | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::is_hostile;
 
     #[test]
     fn what_a_terminal_obeys_or_nobody_sees_is_shown() {
@@ -107,7 +96,7 @@ mod tests {
 
     #[test]
     fn whatever_a_model_is_shown_escaped_a_person_is_too() {
-        let hidden = |c: &char| fence::is_hostile(*c) && !is_hidden(*c);
+        let hidden = |c: &char| is_hostile(*c) && !is_hidden(*c);
         assert_eq!(('\0'..=char::MAX).find(hidden), None);
         assert_eq!(line("\u{1bca0}\u{1d17a}"), "\\u{1bca0}\\u{1d17a}");
     }
@@ -118,9 +107,13 @@ mod tests {
         let fake = "hi\nApproval passphrase:\r\u{2028}x";
         check(fake, "  │ hi\n  │ Approval passphrase:\\u{d}\\u{2028}x");
         check("", "  │ ");
-        let padded = format!("{}{}", " ".repeat(COLUMNS), "Approval passphrase:");
-        check(&padded, &format!("  │ {}\n  ┆ Approval passphrase:", " ".repeat(COLUMNS)));
-        let wide = "日".repeat(COLUMNS / 2 + 1);
-        check(&wide, &format!("  │ {}\n  ┆ 日", "日".repeat(COLUMNS / 2)));
+        let most = Style::plain().block_columns();
+        let padded = format!("{}{}", " ".repeat(most), "Approval passphrase:");
+        check(&padded, &format!("  │ {}\n  ┆ Approval passphrase:", " ".repeat(most)));
+        let wide = "日".repeat(most / 2 + 1);
+        check(&wide, &format!("  │ {}\n  ┆ 日", "日".repeat(most / 2)));
+        let narrow = block(&padded, Style::plain().for_width(40));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
+        assert!(narrow.lines().all(|line| line.starts_with("  │ ") || line.starts_with("  ┆ ")));
     }
 }

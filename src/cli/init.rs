@@ -3,17 +3,19 @@
 //! The approver comes first and the identity last, because a home counts as set up with its
 //! identity: whatever a crash leaves, the next `init` completes it.
 
+use serde::de::IgnoredAny;
+
 use super::{Ctx, Exit, escape, print, terminal::Terminal};
 use crate::{
     base::{ClaimedName, Secret},
     identity::{IdentityError, SealNonces, SealedApprover, check_passphrase, did_key},
     node::{
-        api::{ApiError, ErrorKind, HumanRequest, Status},
+        api::{ApiError, ErrorKind, HumanRequest},
         clock,
-        config::{Config, Home, NetworkConfig},
-        guard,
+        config::{Config, Home},
+        guard, unlock,
     },
-    store::keys::{self, Attempts},
+    store::keys,
 };
 
 /// How often a passphrase may be weak, or typed differently, before `init` gives up.
@@ -49,22 +51,37 @@ pub(super) async fn init(ctx: &Ctx, name: Option<String>) -> anyhow::Result<Exit
 
 /// The settings that are there, or new ones; with the name that was given or is typed now.
 fn config(home: &Home, terminal: &mut Terminal, name: Option<String>) -> anyhow::Result<Config> {
-    let known = if home.config_file().exists() { Some(Config::read(home)?) } else { None };
+    let known = known(home)?;
     let typed = match (&known, name) {
         (Some(known), None) => known.name.to_string(),
         (_, Some(name)) => name,
         (None, None) => ask_name(terminal)?,
     };
-    let name = ClaimedName::parse(&typed).map_err(|error| {
+    named(known, &typed)
+}
+
+/// The settings that are there.
+pub(super) fn known(home: &Home) -> anyhow::Result<Option<Config>> {
+    Ok(if home.config_file().exists() { Some(Config::read(home)?) } else { None })
+}
+
+/// The settings with this name.
+pub(super) fn named(known: Option<Config>, name: &str) -> anyhow::Result<Config> {
+    let name = ClaimedName::parse(name).map_err(|error| {
         ApiError::new(ErrorKind::Usage, error.to_string(), "choose another with --name")
     })?;
-    let network = known.map_or_else(NetworkConfig::default, |known| known.network);
-    Ok(Config { name, network })
+    let (network, page) = known.map(|known| (known.network, known.page)).unwrap_or_default();
+    Ok(Config { name, network, page })
+}
+
+/// What the system calls whoever runs this.
+pub(super) fn user() -> String {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    user.filter(|user| !user.is_empty()).unwrap_or_else(|| "me".to_owned())
 }
 
 fn ask_name(terminal: &mut Terminal) -> anyhow::Result<String> {
-    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "me".to_owned());
+    let user = user();
     let typed = terminal.line(&format!("Name that peers will see [{}]: ", escape::line(&user)))?;
     Ok(if typed.is_empty() { user } else { typed })
 }
@@ -117,44 +134,8 @@ fn confirmed(
 ) -> anyhow::Result<SealedApprover> {
     terminal.say("An earlier init made the approver key. Show that it is yours.")?;
     let passphrase = terminal.passphrase("Approval passphrase: ")?;
-    open(home, &approver, &passphrase)?;
+    unlock::open(home, &approver, &passphrase, clock::now())?;
     Ok(approver)
-}
-
-/// Opens the approver key, and counts wrong tries.
-///
-/// # Errors
-/// Wrong, locked, or a file that cannot be used.
-pub(super) fn open(
-    home: &Home,
-    sealed: &SealedApprover,
-    passphrase: &Secret<String>,
-) -> anyhow::Result<crate::identity::ApproverKey> {
-    let now = clock::now();
-    let mut unusable = None;
-    let tried =
-        keys::try_passphrase(&home.attempts_file(), now, || match sealed.open(passphrase) {
-            Ok(key) => Some(key),
-            Err(IdentityError::WrongPassphrase) => None,
-            Err(error) => {
-                unusable = Some(error);
-                None
-            }
-        })?;
-    if let Some(error) = unusable {
-        return Err(error.into());
-    }
-    tried.map_err(|after| wrong(after, now).into())
-}
-
-fn wrong(after: Attempts, now: crate::base::Timestamp) -> ApiError {
-    let message = "that is not the approval passphrase, and nothing was approved";
-    let next = match (after.locked(now), after.left()) {
-        (Some(until), _) => format!("approvals are locked until {until}"),
-        (None, 1) => "one try is left before approvals lock".to_owned(),
-        (None, left) => format!("{left} tries are left before approvals lock"),
-    };
-    ApiError::new(ErrorKind::Refused, message, next)
 }
 
 /// Says what there is now.
@@ -175,13 +156,24 @@ async fn made(ctx: &Ctx, config: &Config, approver: &SealedApprover) -> anyhow::
         ];
         format!("{}\n{}", style.good("This home is set up."), print::fields(&rows, style))
     })?;
-    // Whatever keeps a node from answering, the home is made.
-    if let Ok(Some(_)) = ctx.if_running::<Status>(HumanRequest::Status).await {
-        print::talk(
+    tell_node(ctx).await;
+    print::talk(
+        "Next: add `countersign mcp` to your MCP client, open `countersign page`, or run \
+         `countersign demo`.",
+    );
+    Ok(())
+}
+
+/// A node that runs since before there was an approver reads it now. Whatever keeps one from
+/// answering, the home is made.
+async fn tell_node(ctx: &Ctx) {
+    let read = ctx.if_running::<IgnoredAny>(HumanRequest::ApproverSet).await;
+    match read {
+        Ok(Some(_)) => print::talk("The node that runs here knows your approver now."),
+        Ok(None) => {}
+        Err(_) => print::talk(
             "A node runs since before there was an approver. Run `countersign stop`; the next \
              command or agent starts it anew.",
-        );
+        ),
     }
-    print::talk("Next: add `countersign mcp` to your MCP client, or run `countersign demo`.");
-    Ok(())
 }

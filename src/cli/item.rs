@@ -10,94 +10,28 @@ use super::{
     print::{Style, fields},
 };
 use crate::{
-    base::{ApproverId, PeerId, Timestamp},
+    base::{ApproverId, PeerId},
     gate::{Item, What},
-    node::api::{ApiError, ErrorKind, FindingInfo, PendingShown},
-    risk::{self, Severity},
+    node::review::Checked,
+    risk::Severity,
     wire::{
         Body, ConsentRecord, Envelope, Party,
         invite::{FINGERPRINT_BYTES, approver_fingerprint},
     },
 };
 
-/// An item whose bytes were checked against what the node says of them.
-pub(super) struct Checked {
-    /// The item, from its bytes.
-    pub(super) item: Item,
-    /// What the node says.
-    pub(super) shown: PendingShown,
-    me: PeerId,
-    peer: PeerId,
-}
-
-impl Checked {
-    /// Reads the bytes, and compares.
-    ///
-    /// # Errors
-    /// When the bytes are no item, another one than the node says, or another node's than `me`:
-    /// whoever answers at the socket says what it likes.
-    pub(super) fn new(
-        shown: PendingShown,
-        me: PeerId,
-        approver: &ApproverId,
-    ) -> Result<Self, ApiError> {
-        let bytes = HEXLOWER.decode(shown.bytes.as_bytes()).map_err(|e| differs(&e.to_string()))?;
-        let item = Item::decode(&bytes).map_err(|error| differs(&error.to_string()))?;
-        let same = |what: &str, a: &str, b: &str| {
-            let text = format!("the {what} is {a} in its bytes and {b} in its description");
-            if a == b { Ok(()) } else { Err(differs(&text)) }
-        };
-        same("digest", &item.digest().to_string(), &shown.item.digest)?;
-        same("kind", item.what().as_str(), shown.item.what.as_str())?;
-        if shown.node != me.to_string() {
-            return Err(differs("the node that answers is not this home's"));
-        }
-        let peer = match &item {
-            Item::Peer(_, record) => other_party(record, &me, approver)?,
-            Item::Message(what, envelope) => correspondent(*what, envelope, &me)?,
-        };
-        same("peer", &peer.to_string(), &shown.item.peer.id)?;
-        Ok(Self { item, shown, me, peer })
-    }
-}
-
-fn differs(problem: &str) -> ApiError {
-    let message = format!("what waits is not what the node says it is: {problem}");
-    ApiError::new(ErrorKind::Failed, message, "do not approve it; run `countersign doctor`")
-}
-
-fn other_party(
-    record: &ConsentRecord,
-    me: &PeerId,
-    approver: &ApproverId,
-) -> Result<PeerId, ApiError> {
-    let (mine, other) =
-        record.sides(me).ok_or_else(|| differs("the record is not about this node"))?;
-    if mine.approver == *approver {
-        Ok(other.identity)
-    } else {
-        Err(differs("the record names another approver than this home's"))
-    }
-}
-
-fn correspondent(what: What, envelope: &Envelope, me: &PeerId) -> Result<PeerId, ApiError> {
-    let header = envelope.header();
-    let (mine, other) = match what {
-        What::MessageOut => (header.sender, header.recipient),
-        What::MessageIn | What::PeerIn | What::PeerOut => (header.recipient, header.sender),
-    };
-    if mine == *me { Ok(other) } else { Err(differs("the message is not this node's")) }
-}
+/// Columns of the line above and below an item, where the terminal has them.
+const RULE: usize = 72;
 
 /// The whole item, for the terminal.
 pub(super) fn render(checked: &Checked, style: Style) -> String {
-    let mut parts = vec![style.bold(title(checked.item.what())), who(checked, style)];
-    parts.push(match &checked.item {
-        Item::Peer(_, record) => pairing(record, &checked.me, style),
+    let mut parts = vec![style.bold(title(checked.item().what())), who(checked, style)];
+    parts.push(match checked.item() {
+        Item::Peer(_, record) => pairing(record, checked.me(), style),
         Item::Message(_, envelope) => message(envelope, style),
     });
     parts.push(asked(checked, style));
-    let rule = style.dim(&"─".repeat(72));
+    let rule = style.dim(&"─".repeat(style.width().map_or(RULE, |width| width.min(RULE))));
     format!("{rule}\n{}\n{rule}", parts.join("\n\n"))
 }
 
@@ -111,7 +45,7 @@ const fn title(what: What) -> &'static str {
 }
 
 fn who(checked: &Checked, style: Style) -> String {
-    let peer = &checked.shown.item.peer;
+    let peer = &checked.shown().peer;
     let verified = if peer.verified {
         style.good("verified: you compared the words of its pairing")
     } else {
@@ -120,7 +54,7 @@ fn who(checked: &Checked, style: Style) -> String {
     let rows = [
         ("peer", style.bold(&escape::line(&peer.name))),
         ("calls itself", quoted(&peer.claim)),
-        ("id", checked.peer.to_string()),
+        ("id", checked.peer().to_string()),
         ("", verified),
     ];
     fields(&rows, style)
@@ -131,9 +65,7 @@ fn quoted(claim: &str) -> String {
 }
 
 fn pairing(record: &ConsentRecord, me: &PeerId, style: Style) -> String {
-    let words = record.words().join("   ");
-    let bar = "━".repeat(words.chars().count() + 6);
-    let words = format!("┏{bar}┓\n┃   {}   ┃\n┗{bar}┛", style.bold(&words));
+    let words = boxed(&record.words(), style);
     let compare = "Do these four words stand on the other person's screen too? Ask over a channel \
                    that\nyou trust (a call, in person). If they differ, somebody is in between: \
                    deny.";
@@ -150,6 +82,18 @@ fn pairing(record: &ConsentRecord, me: &PeerId, style: Style) -> String {
     let joiner = side(&record.joiner, "used the invite");
     let knocked = fields(&[("knocked", record.created.to_string())], style);
     format!("{words}\n\n{compare}\n\n{inviter}\n\n{joiner}\n\n{knocked}")
+}
+
+/// The words in a box, or below each other where the box is too wide.
+fn boxed(words: &[&str], style: Style) -> String {
+    let line = words.join("   ");
+    let inside = line.chars().count() + 6;
+    if style.width().is_some_and(|width| inside + 2 > width) {
+        let lines = words.iter().map(|word| format!("   {}", style.bold(word)));
+        return lines.collect::<Vec<_>>().join("\n");
+    }
+    let bar = "━".repeat(inside);
+    format!("┏{bar}┓\n┃   {}   ┃\n┗{bar}┛", style.bold(&line))
 }
 
 fn fingerprint(approver: &ApproverId) -> String {
@@ -197,25 +141,10 @@ fn payload(body: &Body, style: Style) -> String {
     format!("{}\n{}", style.dim(&head), escape::block(&text, style))
 }
 
-/// What the node says, and what is found here in the bytes: whoever changed a row in between
-/// takes no finding away.
-fn reasons(checked: &Checked) -> Vec<FindingInfo> {
-    let mut reasons = checked.shown.item.reasons.clone();
-    let found = match &checked.item {
-        Item::Message(_, envelope) => envelope.body().text().map(|text| risk::scan(text.as_str())),
-        Item::Peer(..) => None,
-    };
-    for finding in found.iter().flatten().map(FindingInfo::from) {
-        if reasons.iter().all(|reason| reason.rule != finding.rule) {
-            reasons.push(finding);
-        }
-    }
-    reasons
-}
-
 fn asked(checked: &Checked, style: Style) -> String {
-    let item = &checked.shown.item;
-    let mut lines: Vec<String> = reasons(checked)
+    let item = checked.shown();
+    let mut lines: Vec<String> = checked
+        .reasons()
         .iter()
         .map(|reason| {
             let severity = severity(reason.severity, style);
@@ -231,7 +160,7 @@ fn asked(checked: &Checked, style: Style) -> String {
         lines.push(style.dim(whose));
         lines.push(escape::block(note, style));
     }
-    let digest = checked.item.digest().to_string();
+    let digest = checked.item().digest().to_string();
     let rows =
         [("item", item.id.clone()), ("digest", digest), ("expires", item.expires_at.clone())];
     if !lines.is_empty() {
@@ -249,12 +178,6 @@ pub(super) fn severity(severity: Severity, style: Style) -> String {
         Severity::Medium => style.warn(text),
         Severity::High | Severity::Critical => style.bad(text),
     }
-}
-
-/// Whether the item can still be approved at `now`.
-pub(super) fn is_over(expires_at: &str, now: Timestamp) -> bool {
-    // RFC 3339 in UTC with milliseconds sorts as it reads.
-    *expires_at <= *now.rfc3339()
 }
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ fn sent_text(sent: &Sent, style: Style) -> String {
     if let Some(pending) = &sent.pending {
         rows.push(("waits", escape::line(pending)));
     }
+    if sent.again {
+        rows.push(("again", "the same was sent before; nothing was sent anew".to_owned()));
+    }
     let mut text = fields(&rows, style);
     for finding in &sent.findings {
         let severity = item::severity(finding.severity, style);
@@ -198,6 +201,7 @@ mod tests {
             to: "me".into(),
             direction: "in".into(),
             kind: "text".into(),
+            author: "agent".into(),
             text: "one\n\u{1b}[31mtwo\rthree".into(),
             truncated: true,
             thread: "0b".into(),

@@ -5,6 +5,7 @@
 //! Nothing here decides: the node does, and where it needs a human's signature, the key is
 //! opened and used in this process.
 
+mod approval;
 mod approve;
 pub mod args;
 mod audit;
@@ -12,13 +13,16 @@ mod ctx;
 mod demo;
 mod doctor;
 mod escape;
+mod grants;
 mod init;
 mod item;
 mod messages;
 mod node;
+mod page;
 mod peers;
 mod print;
 mod terminal;
+mod watch;
 
 pub use args::{Args, Command};
 
@@ -31,7 +35,7 @@ use crate::{
         config::Home,
     },
 };
-use args::{AuditCommand, PolicyCommand};
+use args::{AuditCommand, GrantsCommand, PolicyCommand};
 use ctx::Ctx;
 use print::Printer;
 
@@ -118,7 +122,14 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Message { id } => messages::message(&ctx, id).await,
         Command::Pending => approve::pending(&ctx).await,
-        Command::Approve { id, verified } => approve::approve(&ctx, id, verified).await,
+        Command::Page { open, name } => page::page(&ctx, open, name).await,
+        Command::Watch { quiet } => watch::watch(&ctx, quiet).await,
+        Command::Approve { id, verified, hours, messages } => {
+            let like = hours.map(|hours| approve::Like { hours, messages });
+            approve::approve(&ctx, id, approve::Wish { verified, like }).await
+        }
+        Command::Grants { change: None } => grants::list(&ctx).await,
+        Command::Grants { change: Some(GrantsCommand::End { id }) } => grants::end(&ctx, id).await,
         Command::Deny { id, block } => approve::deny(&ctx, id, block).await,
         Command::Revoke { peer, block } => peers::revoke(&ctx, peer, block).await,
         Command::Audit(AuditCommand::Show { after, limit }) => {
@@ -126,6 +137,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(&ctx).await,
         Command::Policy(PolicyCommand::Check { text }) => audit::policy_check(&ctx, text).await,
+        Command::Policy(PolicyCommand::Inline { change }) => grants::inline(&ctx, change).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         Command::Demo => Ok(Exit::Done), // Taken above: it has homes of its own.
     }

@@ -93,7 +93,7 @@ pub(super) async fn whoami(ctx: &Ctx) -> anyhow::Result<Exit> {
 fn whoami_text(me: &Whoami, style: Style) -> String {
     let approver = match (&me.approver.did, me.approver.set) {
         (Some(did), true) => escape::line(did),
-        _ => style.warn("not set up: run `countersign init` in a terminal"),
+        _ => style.warn("not set up: run `countersign init` in a terminal, or `countersign page`"),
     };
     let addresses = if me.network.addresses.is_empty() {
         "none".to_owned()

@@ -10,23 +10,47 @@ use serde::Serialize;
 
 use super::escape;
 
-/// Colours, or none.
+/// Columns of a block's line, without its margin, where the terminal has more.
+const BLOCK_COLUMNS: usize = 68;
+/// Columns of a block's margin.
+const MARGIN_COLUMNS: usize = 4;
+/// The narrowest terminal that text is fitted to; a narrower one wraps it.
+const COLUMNS_LEAST: usize = 20;
+
+/// Colours, or none, and how wide the terminal is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     on: bool,
+    width: Option<usize>,
 }
 
 impl Style {
     /// Colours where `to_terminal`, unless the environment asks for none.
     pub(super) fn new(to_terminal: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        Self { on: to_terminal && !is_dumb() && !set("NO_COLOR") }
+        Self { on: to_terminal && !is_dumb() && !set("NO_COLOR"), width: None }
+    }
+
+    /// The same, for a terminal of so many columns.
+    pub(super) fn for_width(self, columns: u16) -> Self {
+        let width = usize::from(columns);
+        Self { width: (columns > 0).then_some(width.max(COLUMNS_LEAST)), ..self }
+    }
+
+    /// The terminal's columns, where they are known.
+    pub(super) const fn width(self) -> Option<usize> {
+        self.width
+    }
+
+    /// Columns for a block's line: no terminal that people use wraps it.
+    pub(super) fn block_columns(self) -> usize {
+        self.width.map_or(BLOCK_COLUMNS, |width| (width - MARGIN_COLUMNS).min(BLOCK_COLUMNS))
     }
 
     /// No colours.
     #[cfg(test)]
     pub(super) const fn plain() -> Self {
-        Self { on: false }
+        Self { on: false, width: None }
     }
 
     fn with(self, code: &str, text: &str) -> String {
@@ -168,6 +192,81 @@ pub(super) fn fields(rows: &[(&str, String)], style: Style) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The text with no line wider than the terminal, so that the terminal wraps none: what goes on is
+/// indented, and no part of somebody's words stands where ours begin.
+pub(super) fn folded(text: &str, style: Style) -> String {
+    let Some(width) = style.width() else { return text.to_owned() };
+    let lines = text.split('\n').map(|line| fold(line, width));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const INDENT: &str = "    ";
+
+fn fold(line: &str, width: usize) -> String {
+    if columns(line) <= width {
+        return line.to_owned();
+    }
+    let (mut folded, mut used) = (String::new(), 0);
+    for (at, word) in line.split(' ').enumerate() {
+        let wide = columns(word);
+        if at > 0 {
+            if used + 1 + wide <= width || used <= INDENT.len() {
+                folded.push(' ');
+                used += 1;
+            } else {
+                folded.extend(["\n", INDENT]);
+                used = INDENT.len();
+            }
+        }
+        if used + wide <= width {
+            folded.push_str(word);
+            used += wide;
+        } else {
+            split(word, width, (&mut folded, &mut used));
+        }
+    }
+    folded
+}
+
+/// A word that fits on no line, over several.
+fn split(word: &str, width: usize, (folded, used): (&mut String, &mut usize)) {
+    let mut rest = word;
+    while let Some(c) = rest.chars().next() {
+        let part = sequence(rest).unwrap_or_else(|| rest.get(..c.len_utf8()).unwrap_or(rest));
+        let wide = columns(part);
+        if *used + wide > width {
+            folded.extend(["\n", INDENT]);
+            *used = INDENT.len();
+        }
+        folded.push_str(part);
+        *used += wide;
+        rest = rest.get(part.len()..).unwrap_or_default();
+    }
+}
+
+/// The control sequence that `text` begins with. All of them are ours: others are escaped.
+fn sequence(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| ('\u{40}'..='\u{7e}').contains(&c))?;
+    text.get(..end + 3)
+}
+
+/// How many columns a text takes: two at most a character, as wide ones have; one for those of ASCII
+/// and for lines and marks of ours; none for a control sequence.
+fn columns(text: &str) -> usize {
+    let (mut columns, mut rest) = (0, text);
+    while let Some(c) = rest.chars().next() {
+        if let Some(sequence) = sequence(rest) {
+            rest = rest.get(sequence.len()..).unwrap_or_default();
+            continue;
+        }
+        let ours = ('\u{2500}'..='\u{257f}').contains(&c) || ['…', '→'].contains(&c);
+        columns += if c.is_ascii() || ours { 1 } else { 2 };
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    columns
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,5 +278,25 @@ mod tests {
         assert_eq!(table(&rows, Style::plain()), "NAME    STATE\né       x\nlonger");
         let rows = [("id", "1".to_owned()), ("name", "Ann".to_owned())];
         assert_eq!(fields(&rows, Style::plain()), "id    1\nname  Ann");
+    }
+
+    #[test]
+    fn a_narrow_terminal_wraps_nothing_by_itself() {
+        let check = |text: &str, width: u16, expected: &str| {
+            assert_eq!(folded(text, Style::plain().for_width(width)), expected);
+        };
+        check("short\nlines", 20, "short\nlines");
+        check("one two three four five six", 20, "one two three four\n    five six");
+        check(
+            &"x".repeat(42),
+            20,
+            &format!("{0}\n    {1}\n    xxxxxx", "x".repeat(20), "x".repeat(16)),
+        );
+        check(&"日".repeat(11), 20, &format!("{}\n    日", "日".repeat(10)));
+        let red = "\u{1b}[31mred\u{1b}[0m";
+        check(red, 20, red);
+        check(&format!("{} {red}", "y".repeat(18)), 20, &format!("{}\n    {red}", "y".repeat(18)));
+        check(&"─".repeat(20), 20, &"─".repeat(20));
+        assert_eq!(folded(&"x".repeat(500), Style::plain()), "x".repeat(500));
     }
 }

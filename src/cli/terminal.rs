@@ -9,7 +9,7 @@ use std::{
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::print::Style;
+use super::print::{Style, folded};
 use crate::{
     base::Secret,
     node::api::{ApiError, ErrorKind},
@@ -29,22 +29,37 @@ impl Terminal {
     /// # Errors
     /// When this process has none.
     pub(super) fn open() -> anyhow::Result<Self> {
+        Self::open_for("approvals need")
+    }
+
+    /// Opens it, and says who needs it where there is none.
+    ///
+    /// # Errors
+    /// When this process has none.
+    pub(super) fn open_for(who_needs: &str) -> anyhow::Result<Self> {
         let device = OpenOptions::new().read(true).write(true).open(DEVICE).map_err(|_| {
-            let message = "approvals need a terminal, and this process has none";
+            let message = format!("{who_needs} a terminal, and this process has none");
             let next = "run the same command yourself in a terminal window";
             ApiError::new(ErrorKind::Failed, message, next)
         })?;
         Ok(Self { device, style: Style::new(true) })
     }
 
-    /// How it is coloured.
-    pub(super) const fn style(&self) -> Style {
-        self.style
+    /// How it is coloured, and how wide it is now.
+    pub(super) fn style(&self) -> Style {
+        // A device that does not know its width wraps by itself.
+        let columns = termios::tcgetwinsize(&self.device).map_or(0, |size| size.ws_col);
+        self.style.for_width(columns)
+    }
+
+    /// The device itself.
+    pub(super) const fn device(&self) -> &File {
+        &self.device
     }
 
     /// Shows a text.
     pub(super) fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        writeln!(self.device, "{text}")?;
+        writeln!(self.device, "{}", folded(text, self.style()))?;
         Ok(self.device.flush()?)
     }
 

@@ -125,6 +125,7 @@ mod tests {
             expires,
             thread: None,
             reply_to: None,
+            human: false,
         };
         let body = Body::Text(MessageText::parse("x").unwrap());
         let envelope = Draft { header, body }.seal(&alice).unwrap();

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Answer, Asked, HELLO, Hello, Role, Welcome,
+    Answer, Asked, HELLO, Hello, Hint, Role, Welcome,
     line::{Line, LineReader},
     to_line,
 };
@@ -69,6 +69,30 @@ pub async fn open(
 ) -> Result<(LineReader<BufReader<OwnedReadHalf>>, OwnedWriteHalf), ClientError> {
     let Connection { lines, writer, .. } = say_hello(home, role).await?;
     Ok((lines, writer))
+}
+
+/// What a node hints at, one after the other.
+#[derive(Debug)]
+pub struct Hints {
+    connection: Connection,
+}
+
+/// Begins to hear what changes at the node of `home`.
+///
+/// # Errors
+/// [`ClientError::NoNode`] when none runs.
+pub async fn watch(home: &Home) -> Result<Hints, ClientError> {
+    Ok(Hints { connection: say_hello(home, Role::Watch).await? })
+}
+
+impl Hints {
+    /// The next hint. Waits as long as nothing changes; safe to cancel.
+    ///
+    /// # Errors
+    /// When the node ended, or speaks nonsense.
+    pub async fn next(&mut self) -> Result<Hint, ClientError> {
+        from_json(&next_line(&mut self.connection.lines).await?)
+    }
 }
 
 async fn say_hello(home: &Home, role: Role) -> Result<Connection, ClientError> {
@@ -174,15 +198,21 @@ impl Client {
     }
 }
 
+async fn next_line(
+    lines: &mut LineReader<BufReader<OwnedReadHalf>>,
+) -> Result<Vec<u8>, ClientError> {
+    let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "the node ended it");
+    match lines.next().await?.ok_or_else(ended)? {
+        Line::Whole(line) => Ok(line),
+        Line::TooLong { .. } => Err(protocol(&"it is too long")),
+    }
+}
+
 /// The next line, or the error that it holds.
 async fn next_answer(
     lines: &mut LineReader<BufReader<OwnedReadHalf>>,
 ) -> Result<Vec<u8>, ClientError> {
-    let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, "the node ended it");
-    let line = match lines.next().await?.ok_or_else(ended)? {
-        Line::Whole(line) => line,
-        Line::TooLong { .. } => return Err(protocol(&"it is too long")),
-    };
+    let line = next_line(lines).await?;
     let answer: Answer<serde::de::IgnoredAny> = from_json(&line)?;
     answer.error.map_or(Ok(line), |error| Err(ClientError::Api(error)))
 }

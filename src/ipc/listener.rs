@@ -9,13 +9,16 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        broadcast::{Receiver, error::RecvError},
+    },
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Answer, Asked, HELLO, Hello, Role, Welcome,
+    Answer, Asked, HELLO, Hello, Hint, Role, Welcome,
     line::{Line, LineReader},
     to_line,
 };
@@ -25,7 +28,7 @@ use crate::{
     },
     node::{
         NodeHandle,
-        api::{AgentRequest, ApiError, ErrorKind, Reply, Request},
+        api::{AgentRequest, ApiError, ErrorKind, Event, Reply, Request},
         config::Home,
     },
 };
@@ -179,6 +182,13 @@ impl Guest {
                 let answered = answer_all(&self.node, &mut lines, &mut writer);
                 self.cancel.run_until_cancelled(answered).await.unwrap_or(Ok(()))
             }
+            Role::Watch => {
+                // From before the welcome on: who asks after it misses nothing.
+                let events = self.node.events();
+                writer.write_all(&welcome).await?;
+                let told = tell_all(events, &mut lines, &mut writer);
+                self.cancel.run_until_cancelled(told).await.unwrap_or(Ok(()))
+            }
             Role::Mcp => {
                 let Ok(place) = self.sessions.try_acquire_owned() else {
                     let error = busy(IPC_SESSIONS_MAX, "agents' sessions");
@@ -232,6 +242,28 @@ async fn answer_all(
             },
             Some(line) = running.next() => writer.write_all(&line).await?,
         }
+    }
+}
+
+/// Tells one watch of every event, until it leaves. What it says is not listened to.
+async fn tell_all(
+    mut events: Receiver<Event>,
+    lines: &mut Lines,
+    writer: &mut OwnedWriteHalf,
+) -> io::Result<()> {
+    loop {
+        let hint = tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => Hint::from(event),
+                Err(RecvError::Lagged(_)) => Hint::Missed,
+                Err(RecvError::Closed) => return Ok(()),
+            },
+            line = lines.next() => match line? {
+                Some(_) => continue,
+                None => return Ok(()),
+            },
+        };
+        writer.write_all(&to_line(&hint)).await?;
     }
 }
 

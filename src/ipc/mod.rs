@@ -4,7 +4,8 @@
 //! A connection begins with `{"hello":1,"role":"client","pid":1,"cwd":"/"}`, which the node answers
 //! with `{"hello":1,"pid":2,"version":"0.1.0"}`, or with `{"error":{..}}` and the end. Then
 //! `{"id":1,"request":{..},"wait_seconds":5}` is answered by `{"id":1,"reply":{..}}` or
-//! `{"id":1,"error":{..}}`. What a session says after its hello is not looked at here.
+//! `{"id":1,"error":{..}}`. What a session says after its hello is not looked at here. To a `watch`
+//! the node says `{"hint":"pending_changed"}` and the like, and hears nothing more.
 
 mod client;
 pub mod line;
@@ -14,10 +15,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{Client, ClientError, open};
+pub use client::{Client, ClientError, Hints, open, watch};
 pub use listener::{Listener, ListenerError, SessionStream};
 
-use crate::node::api::{ApiError, Request};
+use crate::node::api::{ApiError, Event, Request};
 
 /// The version of this protocol.
 pub const HELLO: u32 = 1;
@@ -30,6 +31,44 @@ pub enum Role {
     Client,
     /// An agent's session, which speaks MCP.
     Mcp,
+    /// A person's live view, which is told when it should ask again.
+    Watch,
+}
+
+/// What a watch is told: that something changed, and nothing of what a peer wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hint", rename_all = "snake_case")]
+pub enum Hint {
+    /// A message is in the inbox.
+    Arrived {
+        /// Its id.
+        message: String,
+    },
+    /// A message changed its state.
+    MessageChanged {
+        /// Its id.
+        message: String,
+    },
+    /// A peer changed its state, or came or went.
+    PeersChanged,
+    /// Something began or ceased to wait for the human.
+    PendingChanged,
+    /// A link to the page was used.
+    PageOpened,
+    /// There were more than could be told: ask for everything again.
+    Missed,
+}
+
+impl From<Event> for Hint {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Arrived { message, .. } => Self::Arrived { message },
+            Event::MessageChanged { message } => Self::MessageChanged { message },
+            Event::PeersChanged => Self::PeersChanged,
+            Event::PendingChanged => Self::PendingChanged,
+            Event::PageOpened => Self::PageOpened,
+        }
+    }
 }
 
 /// The first line of a connection.

@@ -181,6 +181,35 @@ async fn until<T>(mut ready: impl FnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test]
+async fn a_watch_is_told_what_changes_and_nothing_of_a_peers() {
+    let running = run().await;
+    let mut hints = watch(&running.home).await.unwrap();
+    running.node.tell(Event::PendingChanged);
+    running.node.tell(Event::Arrived { message: "m1".into(), from: "a peer's words".into() });
+    assert_eq!(hints.next().await.unwrap(), Hint::PendingChanged);
+    assert_eq!(hints.next().await.unwrap(), Hint::Arrived { message: "m1".into() });
+    // One that is behind is told to ask for everything.
+    let more = limits::EVENT_QUEUE * 2;
+    (0..more).for_each(|_| running.node.tell(Event::PeersChanged));
+    assert_eq!(hints.next().await.unwrap(), Hint::Missed);
+    running.cancel.cancel();
+    let ended = async { while hints.next().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_hears_no_requests() {
+    let running = run().await;
+    let mut stream = raw(&running.home, &json!(Hello::of(Role::Watch))).await;
+    let asked = json!({ "id": 1, "request": { "human": "status" } });
+    stream.write_all(format!("{asked}\n").as_bytes()).await.unwrap();
+    let mut lines = stream.lines();
+    assert!(lines.next_line().await.unwrap().unwrap().contains("\"version\""));
+    running.node.tell(Event::PeersChanged);
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), r#"{"hint":"peers_changed"}"#);
+}
+
+#[tokio::test]
 async fn sessions_leave_room_for_the_human() {
     let running = run().await;
     let mut open_sessions = Vec::new();

@@ -5,7 +5,7 @@
 
 use data_encoding::HEXLOWER;
 
-use crate::node::clock;
+use crate::{base::text::is_hostile, node::clock};
 
 /// Random bytes of a fence: 48 bits, drawn anew for each result, are not guessed.
 const FENCE_BYTES: usize = 6;
@@ -112,29 +112,6 @@ const fn is_variation(c: char) -> bool {
 /// that no run of them can carry bits.
 fn takes_variation(c: char) -> bool {
     !c.is_alphanumeric() && !c.is_ascii() && !is_variation(c) && !is_hostile(c)
-}
-
-/// Characters that change what is seen, or are not seen: controls, bidirectional controls (UAX 9),
-/// zero-width and other default-ignorable characters (UAX 44), tags, line separators.
-#[must_use]
-pub fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0d}'
-                | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}'
-                | '\u{fffe}' | '\u{ffff}'
-                | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 #[cfg(test)]

@@ -3,13 +3,17 @@
 //! It holds a handle that can ask what an agent may ask. Nothing here decides, trusts or loosens.
 
 mod arguments;
+mod carried;
+mod elicit;
 pub mod fence;
 mod prompts;
+mod question;
 mod replay;
 mod resources;
 mod results;
 mod schema;
 mod server;
+mod speak;
 pub mod stdio;
 mod tools;
 mod wait;

@@ -145,7 +145,7 @@ async fn next(events: &mut Receiver<Event>) -> Change {
             Change::Some(vec![INBOX.to_owned(), format!("{MESSAGE}{message}")])
         }
         Ok(Event::PeersChanged) => Change::Some(vec![PEERS.to_owned()]),
-        Ok(Event::PendingChanged) => Change::Some(Vec::new()),
+        Ok(Event::PendingChanged | Event::PageOpened) => Change::Some(Vec::new()),
         Err(RecvError::Lagged(_)) => Change::All,
         Err(RecvError::Closed) => std::future::pending().await,
     }

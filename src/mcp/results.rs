@@ -34,13 +34,13 @@ impl From<Whoami> for WhoamiResult {
         let next = if !whoami.approver.set {
             Some(
                 "approvals are not set up, so every approval waits: ask your human to run \
-                  `countersign init` in a terminal"
+                 `countersign init` in a terminal, or `countersign page`"
                     .to_owned(),
             )
         } else if whoami.waiting > 0 {
             Some(format!(
-                "{} waiting for your human, who sees them with `countersign pending` in a \
-                 terminal; you cannot approve",
+                "{} waiting for your human, who sees them on the page (`countersign page`) or with \
+                 `countersign pending` in a terminal; you cannot approve",
                 whoami.waiting
             ))
         } else {
@@ -62,8 +62,18 @@ pub(super) struct SentResult {
 
 impl From<Sent> for SentResult {
     fn from(sent: Sent) -> Self {
-        let next = match sent.pending.as_deref() {
-            Some(pending) if sent.state == "held" => Some(human_decides(pending)),
+        let next = match (sent.state.as_str(), sent.pending.as_deref()) {
+            ("held", Some(pending)) => Some(human_decides(pending)),
+            ("denied", _) => Some(
+                "it was denied, and nothing was sent: do not send it again, in these or other \
+                 words; ask your human what to do instead"
+                    .to_owned(),
+            ),
+            _ if sent.again => Some(
+                "you asked for exactly this before, and your human was asked: this is what became \
+                 of that message; nothing was sent anew"
+                    .to_owned(),
+            ),
             _ => None,
         };
         Self { sent, next }
@@ -73,10 +83,17 @@ impl From<Sent> for SentResult {
 /// What a human has to do about `pending`, and that nobody else can.
 pub(super) fn human_decides(pending: &str) -> String {
     format!(
-        "tell your human: it waits for their decision, by `countersign approve {pending}` in a \
-         terminal (or `countersign deny {pending}`); you cannot approve it, and sending it again \
-         does not help"
+        "tell your human: it waits for their decision, on the page (`countersign page`) or by \
+         `countersign approve {pending}` in a terminal (or `countersign deny {pending}`); you \
+         cannot approve it, and sending it again does not help"
     )
+}
+
+/// A peer that our human, or the other one, does not want.
+pub(super) fn refused_peer() -> String {
+    "the request was denied or ended: do not ask for this peer again; ask your human what to do \
+     instead"
+        .to_owned()
 }
 
 /// One message's life, or all that is held or queued.
@@ -115,8 +132,8 @@ impl From<Outstanding> for StatusResult {
         all.messages = all.messages.into_iter().map(reasons_fenced).collect();
         let omitted = keep_fitting(&mut all.messages, Keep::First);
         let next = (all.held > 0).then(|| {
-            "held messages wait for your human: `countersign pending` in a terminal shows them; \
-             you cannot approve"
+            "held messages wait for your human: the page (`countersign page`) and `countersign \
+             pending` in a terminal show them; you cannot approve"
                 .to_owned()
         });
         let (messages, held, queued) = (Some(all.messages), Some(all.held), Some(all.queued));

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use data_encoding::HEXLOWER;
 use futures_util::FutureExt as _;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt as _,
@@ -31,10 +32,11 @@ use super::{
     wait::Call,
 };
 use crate::{
-    base::limits::{LINE_BYTES_MAX, SUBSCRIPTIONS_MAX},
+    base::limits::{LINE_BYTES_MAX, QUESTIONS_MAX, SUBSCRIPTIONS_MAX},
     node::{
         AgentHandle,
         api::{ApiError, ErrorKind},
+        clock,
     },
 };
 
@@ -43,6 +45,9 @@ pub(super) const INSTRUCTIONS: &str = include_str!("instructions.md");
 
 /// The lists are the same for as long as the program is.
 const LISTS_TTL_MS: u64 = 3_600_000;
+
+/// Random bytes of a session's name, which is not guessed.
+const SESSION_BYTES: usize = 16;
 
 static TOOLS: OnceLock<Arc<ToolRouter<Server>>> = OnceLock::new();
 
@@ -107,9 +112,14 @@ where
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) node: AgentHandle,
+    /// Tells this session from others; random.
+    pub(super) session: String,
     tools: Arc<ToolRouter<Self>>,
-    ending: CancellationToken,
+    /// The session ends.
+    pub(super) ending: CancellationToken,
     followed: Arc<Mutex<BTreeSet<String>>>,
+    /// What its user will decide elsewhere.
+    later: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Server {
@@ -118,22 +128,42 @@ impl Server {
         tools: Arc<ToolRouter<Self>>,
         ending: CancellationToken,
     ) -> Self {
-        Self { node, tools, ending, followed: Arc::default() }
+        let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
+        let (followed, later) = (Arc::default(), Arc::default());
+        Self { node, session, tools, ending, followed, later }
     }
 
-    pub(super) fn call(&self, context: RequestContext<RoleServer>) -> Call<'_> {
-        Call { node: &self.node, context, ending: &self.ending }
+    pub(super) const fn call(
+        &self,
+        context: RequestContext<RoleServer>,
+        binding: Vec<u8>,
+    ) -> Call<'_> {
+        Call::new(self, context, binding)
+    }
+
+    /// The user of this session will decide about an item elsewhere.
+    pub(super) fn put_off(&self, pending: &str) {
+        with(&self.later, |later| {
+            if later.len() >= QUESTIONS_MAX {
+                later.clear();
+            }
+            later.insert(pending.to_owned());
+        });
+    }
+
+    pub(super) fn is_put_off(&self, pending: &str) -> bool {
+        with(&self.later, |later| later.contains(pending))
     }
 
     /// The resources that a legacy session follows.
     pub(super) fn followed(&self) -> BTreeSet<String> {
-        self.with_followed(|uris| uris.clone())
+        with(&self.followed, |uris| uris.clone())
     }
+}
 
-    fn with_followed<T>(&self, work: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        // A set of strings is whole whatever happened to its last holder.
-        work(&mut self.followed.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+fn with<T>(set: &Mutex<BTreeSet<String>>, work: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+    // A set of strings is whole whatever happened to its last holder.
+    work(&mut set.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// rmcp answers nothing when a handler panics, so the client would wait for its own timeout. The
@@ -258,7 +288,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         Resource::parse(&request.uri).ok_or_else(|| resources::not_found(&request.uri))?;
-        self.with_followed(|uris| {
+        with(&self.followed, |uris| {
             if uris.len() >= SUBSCRIPTIONS_MAX && !uris.contains(&request.uri) {
                 let message = format!("{SUBSCRIPTIONS_MAX} subscriptions are the limit");
                 return Err(ErrorData::invalid_params(message, None));
@@ -273,7 +303,7 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.with_followed(|uris| uris.remove(&request.uri));
+        with(&self.followed, |uris| uris.remove(&request.uri));
         Ok(())
     }
 

@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use rmcp::{RoleServer, model::ProgressNotificationParam, service::RequestContext};
+use rmcp::{
+    RoleServer,
+    model::{ElicitRequestParams, InputRequiredResult, InputResponses, ProgressNotificationParam},
+    service::RequestContext,
+};
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, interval_at},
 };
-use tokio_util::sync::CancellationToken;
 
+use super::{
+    carried::{About, Answered, Questions},
+    elicit,
+    server::Server,
+};
 use crate::{
     base::limits::PROGRESS_EVERY,
     node::{
@@ -19,13 +27,65 @@ use crate::{
 
 /// The call that something is done for.
 pub(super) struct Call<'a> {
-    pub(super) node: &'a AgentHandle,
+    pub(super) server: &'a Server,
     pub(super) context: RequestContext<RoleServer>,
-    /// The session ends.
-    pub(super) ending: &'a CancellationToken,
+    /// Whose call of what this is, for a question that its client carries.
+    binding: Vec<u8>,
+    /// The question that the client brings back with this call.
+    back: Option<Answered>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(super) const fn new(
+        server: &'a Server,
+        context: RequestContext<RoleServer>,
+        binding: Vec<u8>,
+    ) -> Self {
+        Self { server, context, binding, back: None }
+    }
+
+    pub(super) const fn node(&self) -> &AgentHandle {
+        &self.server.node
+    }
+
+    /// The same call, with a question that its client brings back.
+    ///
+    /// # Errors
+    /// When it is not the question of this call.
+    pub(super) fn back_with(
+        self,
+        back: Option<(String, InputResponses)>,
+    ) -> Result<Self, ApiError> {
+        let take = |(state, answers): (String, InputResponses)| {
+            Questions::of_this_node().take(&state, &answers, &self.binding)
+        };
+        Ok(Self { back: back.map(take).transpose()?, ..self })
+    }
+
+    /// What a question was about that came back with this call, once its answer was applied.
+    pub(super) async fn answered(&self) -> Option<About> {
+        let Answered { about, verdict } = self.back.clone()?;
+        if let Some(pending) = about.pending() {
+            elicit::apply(self, pending, verdict).await;
+        }
+        Some(about)
+    }
+
+    /// The answer to this call: a question, which its client carries.
+    pub(super) fn carry(
+        &self,
+        about: About,
+        params: ElicitRequestParams,
+        may_approve: bool,
+    ) -> InputRequiredResult {
+        Questions::of_this_node().carry(
+            about,
+            params,
+            may_approve,
+            (&self.server.session, &self.binding),
+        )
+    }
+
     /// Does `work`, which takes up to `wait`, and tells the client every few seconds.
     ///
     /// # Errors
@@ -47,7 +107,7 @@ impl Call<'_> {
                 biased;
                 done = &mut work => return done,
                 () = self.context.ct.cancelled() => return Err(given_up("the call was cancelled")),
-                () = self.ending.cancelled() => return Err(given_up("the node is shutting down")),
+                () = self.server.ending.cancelled() => return Err(given_up("the node is shutting down")),
                 _ = ticks.tick() => self.report(begun.elapsed(), wait).await,
             }
         }
@@ -85,7 +145,8 @@ pub(super) async fn ended(node: &AgentHandle, id: &str) -> Result<MessageLife, A
                     Event::MessageChanged { .. }
                     | Event::Arrived { .. }
                     | Event::PeersChanged
-                    | Event::PendingChanged,
+                    | Event::PendingChanged
+                    | Event::PageOpened,
                 ) => {}
             }
         }

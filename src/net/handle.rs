@@ -18,7 +18,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    base::{PeerId, limits},
+    base::{ApproverId, PeerId, limits},
     wire::PairFrame,
 };
 
@@ -78,6 +78,12 @@ impl Net {
     pub fn port(&self) -> u16 {
         let sockets = self.shared.endpoint.bound_sockets();
         sockets.iter().find(|socket| socket.is_ipv4()).map_or(0, std::net::SocketAddr::port)
+    }
+
+    /// There is a human from now on, who speaks through this approver. A second call changes
+    /// nothing.
+    pub fn set_approver(&self, approver: ApproverId) {
+        self.shared.approver.set(approver).ok(); // Set already.
     }
 
     /// Lets `peer` in and keeps one link to it from now on. When it is trusted already, its

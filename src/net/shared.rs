@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
 };
 
 use iroh::{Endpoint, EndpointAddr, EndpointId, TransportAddr, endpoint::Connection};
@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Shared {
     pub(super) endpoint: Endpoint,
     pub(super) me: PeerId,
-    pub(super) approver: Option<ApproverId>,
+    pub(super) approver: OnceLock<ApproverId>,
     pub(super) rules: AddressRules,
     pub(super) gate: Gate,
     pub(super) links: Table<Item>,
@@ -50,7 +50,7 @@ impl Shared {
         Self {
             me: PeerId::from_bytes(*endpoint.id().as_bytes()),
             endpoint,
-            approver,
+            approver: approver.map(OnceLock::from).unwrap_or_default(),
             rules,
             gate,
             links: Table::new(Arc::clone(&last_link)),
@@ -79,7 +79,7 @@ impl Shared {
 
     /// What we say first. Without a human there is nobody to speak for.
     pub(super) fn hello(&self) -> Option<Hello> {
-        let approver = self.approver?;
+        let approver = *self.approver.get()?;
         Some(Hello { approver, features: Vec::new(), addresses: self.addresses() })
     }
 

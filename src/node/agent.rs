@@ -7,7 +7,7 @@ use super::{
         AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
         MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
     },
-    clock,
+    clock, grants,
     outbound::move_arrived,
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
@@ -46,6 +46,10 @@ impl Node {
             AgentRequest::Message { id } => self.message_life(&id, answer),
             AgentRequest::Outstanding => self.outstanding(answer),
             AgentRequest::Peers { state } => reply(answer, Ok(self.list_peers(state))),
+            AgentRequest::Question { pending } => reply(answer, self.question(&pending)),
+            AgentRequest::ClientAnswered { pending, yes } => {
+                self.client_answered(&pending, yes, answer);
+            }
             AgentRequest::Revoke { peer, block } => self.revoke(&peer, block, answer),
         }
     }
@@ -83,7 +87,7 @@ impl Node {
     pub(super) fn need_approver(&self) -> Result<crate::base::ApproverId, ApiError> {
         self.approver.ok_or_else(|| {
             let message = "approvals are not set up, so nobody can say yes to a peer";
-            let next = "ask your human to run: countersign init";
+            let next = "ask your human to run countersign init in a terminal, or countersign page";
             ApiError::new(ErrorKind::WaitsForHuman, message, next)
         })
     }
@@ -348,6 +352,7 @@ impl Node {
         }
         let invite = self.leave_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
+        let ended = self.drop_grants(&peer);
         let now = clock::now();
         let op = move |db: &Connection| {
             first(db)?;
@@ -355,6 +360,7 @@ impl Node {
             peers::remove_invites(db, now, invite.as_ref())?;
             pairings::remove(db, &peer)?;
             pending::remove_of_peer(db, &peer)?;
+            grants::end(db, &ended, now)?;
             let purged = purge(db, &peer, reason, now)?;
             let (from, to) = (from.as_str().to_owned(), state.as_str().to_owned());
             let event = audit::Event::TrustMoved { peer: peer.to_string(), from, to };
@@ -396,7 +402,11 @@ pub(super) const fn in_inbox(state: MessageState) -> bool {
 
 pub(super) fn waits_for_human() -> ApiError {
     let message = "this message waits for your human's decision and is not in the inbox";
-    ApiError::new(ErrorKind::WaitsForHuman, message, "your human runs: countersign pending")
+    ApiError::new(
+        ErrorKind::WaitsForHuman,
+        message,
+        "your human decides: countersign pending, or countersign page",
+    )
 }
 
 pub(super) fn no_message(id: &MessageId) -> ApiError {

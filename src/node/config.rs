@@ -171,6 +171,25 @@ pub struct Config {
     /// How it is reached.
     #[serde(default)]
     pub network: NetworkConfig,
+    /// Where the page is.
+    #[serde(default, skip_serializing_if = "PageConfig::is_default")]
+    pub page: PageConfig,
+}
+
+/// `[page]` of `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageConfig {
+    /// The TCP port on this machine. Without it, the one that it had before, or the first free one
+    /// from 7311 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+}
+
+impl PageConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `[network]` of `config.toml`.

@@ -81,7 +81,7 @@ impl Node {
             return Err(ApiError::new(
                 ErrorKind::Busy,
                 message,
-                "your human decides: countersign pending",
+                "your human decides: countersign pending, or countersign page",
             ));
         }
         if known.is_none() && self.is_full() {
@@ -229,10 +229,11 @@ impl Node {
         let next = match (&pending, entry.state) {
             (_, PeerState::Trusted) => "connected: send with peer_send".to_owned(),
             (Some(_), _) if !answered => "the other side's node has not answered yet; it is tried \
-                again and again. Once it has, your human runs: countersign pending"
+                again and again. Once it has, your human decides: countersign pending, or \
+                countersign page"
                 .to_owned(),
             (Some(id), _) => {
-                format!("your human decides: countersign approve {id}")
+                format!("your human decides: countersign approve {id}, or countersign page")
             }
             (None, PeerState::Requested) => {
                 "your side said yes; the other human decides".to_owned()
@@ -261,7 +262,11 @@ struct New {
 }
 
 fn no_approver() -> ApiError {
-    ApiError::new(ErrorKind::WaitsForHuman, "no approver is set up", "run: countersign init")
+    ApiError::new(
+        ErrorKind::WaitsForHuman,
+        "no approver is set up",
+        "run countersign init in a terminal, or countersign page",
+    )
 }
 
 fn row_of(peer: &PeerId, entry: &PeerEntry) -> PeerRow {

@@ -4,28 +4,29 @@ use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 
 use super::{
-    api::{ApiError, Decided, ErrorKind, Event, Reply},
+    api::{ApiError, Decided, ErrorKind, Event, Reply, SignedHex},
     clock,
+    grants::{GrantEntry, note_use},
     inbound::answered,
     outbound::{move_arrived, queue_receipts},
     state::{Answer, Node, PairingEntry, reply, store_failed, usage},
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, PeerId, PendingId, Timestamp, limits},
+    base::{Digest, GrantId, MessageId, PeerId, PendingId, Timestamp, limits},
     delivery::{
         MessageState,
         outbox::{Input, Queued},
     },
     gate::{self, Approved, Decision, GateError, Item, Outcome, Pending, SignedConsent, What},
     store::{
-        self, StoreError,
+        self, StoreError, grants,
         messages::{self, HistoryRow},
         outbox, peers,
         pending::{self, DecisionRow, PendingRow},
     },
     trust::TrustMove,
-    wire::{Envelope, PairFrame, ReceiptState, pair::EndReason},
+    wire::{Envelope, Method, PairFrame, ReceiptState, pair::EndReason},
 };
 
 /// What was decided, verified.
@@ -37,23 +38,33 @@ enum Verdicted {
 }
 
 impl Node {
-    pub(super) fn decide(&mut self, id: &str, decision: &Decision, block: bool, answer: Answer) {
+    pub(super) fn decide(
+        &mut self,
+        id: &str,
+        decision: &Decision,
+        (block, grant): (bool, Option<&SignedHex>),
+        answer: Answer,
+    ) {
         let verified = self.find_pending(id).cloned().and_then(|row| {
-            let verdict = self.verify(&row, decision).map_err(|e| gate_error(&e));
-            verdict.map(|verdict| (row, verdict))
+            let verdict = self.verify(&row, decision).map_err(|e| gate_error(&e))?;
+            let grant = grant.map(|signed| self.grant_with(&row, signed)).transpose()?;
+            Ok((row, verdict, grant))
         });
-        let (row, verdict) = match verified {
+        let (row, verdict, grant) = match verified {
             Ok(verified) => verified,
             Err(error) => {
                 self.note_refusal(&error);
                 return reply(answer, Err(error));
             }
         };
+        let how = How::Signed(decision.clone(), grant);
         match verdict {
             Verdicted::Consent(signed) => self.consent(row, decision, signed, answer),
-            Verdicted::Release(envelope) => self.release(row, decision, envelope, answer),
-            Verdicted::Admit(envelope) => self.admit(row, decision, &envelope, answer),
-            Verdicted::No => self.refuse(row, How::Signed(decision.clone()), block, answer),
+            Verdicted::Release(envelope) => self.release(row, how, envelope, answer),
+            Verdicted::Admit(envelope) => self.admit(row, how, &envelope, answer),
+            Verdicted::No => {
+                self.refuse(row, How::Signed(decision.clone(), None), block, answer);
+            }
         }
     }
 
@@ -83,7 +94,7 @@ impl Node {
     }
 
     /// A decision that did not verify is somebody's attempt.
-    fn note_refusal(&mut self, error: &ApiError) {
+    pub(super) fn note_refusal(&mut self, error: &ApiError) {
         let event = audit::Event::refused(format!("a decision: {}", error.message), None);
         let now = clock::now();
         self.write(move |db| store::audit::append(db, now, &event).map(drop), |_, _| ());
@@ -111,7 +122,7 @@ impl Node {
         let after = write.clone();
         // What the human said and what follows from it: neither without the other.
         let op = move |db: &Connection| {
-            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            keep_decision(db, &row, "approved", &How::Signed(kept.clone(), None), now)?;
             peers::set_decision(db, &peer, &kept)?;
             write.run(db)
         };
@@ -129,15 +140,10 @@ impl Node {
         });
     }
 
-    fn release(
-        &mut self,
-        row: PendingRow,
-        decision: &Decision,
-        envelope: Approved<Envelope>,
-        answer: Answer,
-    ) {
+    fn release(&mut self, row: PendingRow, how: How, envelope: Approved<Envelope>, answer: Answer) {
         let header = envelope.item().header().clone();
-        let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
+        let (now, pending, peer) = (clock::now(), row.id, row.peer);
+        let (id, after) = (how.said(now), how.clone());
         if let Err(error) = self.still_trusted(&peer) {
             return reply(answer, Err(error));
         }
@@ -146,22 +152,29 @@ impl Node {
             let Some(message) = found.filter(|m| m.state == MessageState::Held) else {
                 return Ok(None);
             };
-            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            if let How::Granted(grant, messages_max) = &how {
+                if !grants::has_room(db, grant, *messages_max)? {
+                    return Ok(None);
+                }
+                note_use(db, (grant, message.number), envelope.item(), now)?;
+            }
+            keep_decision(db, &row, "approved", &how, now)?;
             messages::set_envelope(db, message.number, envelope.item())?;
             let step = HistoryRow { state: MessageState::Queued, at: now, reason: None };
             messages::set_state(db, message.number, &step, None)?;
             let number = outbox::add(db, &header.recipient, &header.id, None)?;
             Ok(Some(Queued { number, envelope }))
         };
-        let id = decided_id(decision);
         self.write(op, move |node, done| match done {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(None) => {
-                let message = "the message does not wait any more; nothing was sent";
+                let message = "the message does not wait any more, or what lets it pass is used \
+                               up; nothing was sent";
                 let next = "countersign status shows what became of it";
                 reply(answer, Err(ApiError::new(ErrorKind::Refused, message, next)));
             }
             Ok(Some(queued)) => {
+                node.after_decision(after);
                 node.decided(pending, "approved", id, answer);
                 node.feed(&peer, Input::Queued(queued));
             }
@@ -175,14 +188,9 @@ impl Node {
         self.trusted(peer).map(drop).ok_or_else(error)
     }
 
-    fn admit(
-        &mut self,
-        row: PendingRow,
-        decision: &Decision,
-        envelope: &Approved<Envelope>,
-        answer: Answer,
-    ) {
-        let (now, kept, pending, peer) = (clock::now(), decision.clone(), row.id, row.peer);
+    fn admit(&mut self, row: PendingRow, how: How, envelope: &Approved<Envelope>, answer: Answer) {
+        let (now, pending, peer) = (clock::now(), row.id, row.peer);
+        let (method, after) = (how.said(now), how.clone());
         if let Err(error) = self.still_trusted(&peer) {
             return reply(answer, Err(error));
         }
@@ -190,21 +198,41 @@ impl Node {
         let receipt = self.one_receipt(peer, (id, digest), ReceiptState::Accepted, None, now);
         let envelope = envelope.item().clone();
         let op = move |db: &Connection| {
-            keep_decision(db, &row, "approved", &How::Signed(kept.clone()), now)?;
+            keep_decision(db, &row, "approved", &how, now)?;
             answered(db, &peer, &envelope, now)?;
             settle_arrival(db, &peer, &id, (MessageState::Accepted, None), now)?;
             queue_receipts(db, receipt)
         };
-        let method = decided_id(decision);
         let from = self.name_of(&peer);
         self.write(op, move |node, done| match done {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(queued) => {
+                node.after_decision(after);
                 node.decided(pending, "approved", method, answer);
                 node.handle.tell(Event::Arrived { message: id.to_string(), from });
                 node.feed_all(queued);
             }
         });
+    }
+
+    /// What a decision brought with it, once it is on disk.
+    fn after_decision(&mut self, how: How) {
+        match how {
+            How::Signed(_, Some(grant)) => self.keep_grant(grant),
+            How::Granted(grant, _) => self.count_use(grant),
+            How::Signed(_, None) | How::Typed | How::Client | How::Late => {}
+        }
+    }
+
+    /// Lets a message out on a client's word; `grant` is what the human signed about that.
+    pub(super) fn release_by_client(
+        &mut self,
+        row: PendingRow,
+        (grant, messages_max): (GrantId, u64),
+        envelope: Approved<Envelope>,
+        answer: Answer,
+    ) {
+        self.release(row, How::Granted(grant, messages_max), envelope, answer);
     }
 
     fn one_receipt(
@@ -227,7 +255,7 @@ impl Node {
     }
 
     /// No. Whatever it is does not pass, and the other side is told where it waits for us.
-    fn refuse(&mut self, row: PendingRow, how: How, block: bool, answer: Answer) {
+    pub(super) fn refuse(&mut self, row: PendingRow, how: How, block: bool, answer: Answer) {
         let (pending, said) = (row.id, how.said(clock::now()));
         if row.message.is_some() && !block {
             return self.refuse_message(row, how, move |node, done| match done {
@@ -252,7 +280,7 @@ impl Node {
             return self.drop_pairing(&peer);
         }
         let step = if block { TrustMove::Block } else { TrustMove::Revoke };
-        let why = (step, "your human said no");
+        let why = (step, SAID_NO);
         self.end_trust(peer, why, keep, move |node, done| then(node, done.map(drop)));
     }
 
@@ -348,12 +376,24 @@ fn decided_id(decision: &Decision) -> (&'static str, Timestamp) {
     signed.map_or(("passphrase", clock::now()), |s| (s.method.as_str(), s.at))
 }
 
+/// What the sender of a message is told.
+const DECLINED: &str = "the recipient's human said no";
+/// In the history of a message that our human denied.
+pub(super) const SAID_NO: &str = "your human said no";
+/// In the history of one that a client's answer denied.
+pub(super) const CLIENT_SAID_NO: &str = "your MCP client answered that its user said no";
+
 /// How something was decided.
-enum How {
-    /// By the human's key.
-    Signed(Decision),
+#[derive(Clone)]
+pub(super) enum How {
+    /// By the human's key, with a grant for the like of it.
+    Signed(Decision, Option<GrantEntry>),
+    /// A yes by an MCP client's word, under a grant that lets so many messages pass.
+    Granted(GrantId, u64),
     /// By a human without a key, which is enough for a no.
     Typed,
+    /// By whoever answered in an MCP client, which is enough for a no too.
+    Client,
     /// By nobody in time, which is a no.
     Late,
 }
@@ -362,8 +402,9 @@ impl How {
     /// The method, and when.
     fn said(&self, now: Timestamp) -> (&'static str, Timestamp) {
         match self {
-            Self::Signed(decision) => decided_id(decision),
+            Self::Signed(decision, _) => decided_id(decision),
             Self::Typed => ("terminal", now),
+            Self::Granted(..) | Self::Client => (Method::Client.as_str(), now),
             Self::Late => ("timeout", now),
         }
     }
@@ -371,9 +412,8 @@ impl How {
     /// Why a message is refused, as our side reads it and as its sender is told.
     const fn reasons(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Signed(_) | Self::Typed => {
-                ("your human said no", "the recipient's human said no")
-            }
+            Self::Client => (CLIENT_SAID_NO, DECLINED),
+            Self::Signed(..) | Self::Granted(..) | Self::Typed => (SAID_NO, DECLINED),
             Self::Late => ("your human did not decide in time", "nobody decided in time"),
         }
     }
@@ -388,19 +428,24 @@ fn keep_decision(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if !pending::remove(db, &row.id)? {
-        let problem = "it was decided already".to_owned();
-        return Err(StoreError::Row { table: "pending", problem });
+        return Err(StoreError::Decided(row.id));
     }
     let digest = row.item.as_ref().map_or(Digest::from_bytes([0; 32]), Item::digest);
     let (method, at) = how.said(now);
     let signed = match how {
-        How::Signed(decision) => Some(decision),
-        How::Typed | How::Late => None,
+        How::Signed(decision, _) => Some(decision),
+        How::Granted(..) | How::Typed | How::Client | How::Late => None,
     };
-    let kept = DecisionRow { id: row.id, digest, decision, method, signed, at };
+    let (what, peer, message) = (row.what, row.peer, row.message);
+    let kept =
+        DecisionRow { id: row.id, digest, what, peer, message, decision, method, signed, at };
     pending::add_decision(db, &kept)?;
     let event = audit::Event::decided(row.id, digest, decision, method);
-    store::audit::append(db, now, &event).map(drop)
+    store::audit::append(db, now, &event)?;
+    if let How::Signed(_, Some(grant)) = how {
+        grant.keep(db, now)?;
+    }
+    Ok(())
 }
 
 /// Brings a message that was held here to where the human decided.
@@ -448,12 +493,13 @@ pub(super) fn read_decision(
     })
 }
 
-fn gate_error(error: &GateError) -> ApiError {
+pub(super) fn gate_error(error: &GateError) -> ApiError {
     let (kind, next) = match error {
         GateError::Signature(_) => (
             ErrorKind::Denied,
             "only the human's passphrase makes a decision: countersign approve ID",
         ),
+        GateError::Afresh => (ErrorKind::Denied, "type the approval passphrase for it"),
         GateError::NotApproved => {
             (ErrorKind::WaitsForHuman, "it cannot be approved yet: countersign pending says why")
         }

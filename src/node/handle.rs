@@ -2,7 +2,10 @@
 //!
 //! An [`AgentHandle`] can say [`AgentRequest`] and nothing else; it is what `mcp/` holds.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
@@ -29,6 +32,8 @@ pub struct Question {
 pub struct NodeHandle {
     questions: mpsc::Sender<Question>,
     events: broadcast::Sender<Event>,
+    page_port: Arc<OnceLock<u16>>,
+    page_held: Arc<OnceLock<u16>>,
 }
 
 /// A handle for an agent's session. Cheap to clone.
@@ -41,7 +46,8 @@ impl NodeHandle {
     pub fn channel() -> (Self, mpsc::Receiver<Question>) {
         let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
         let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
-        (Self { questions, events }, receiver)
+        let (page_port, page_held) = (Arc::default(), Arc::default());
+        (Self { questions, events, page_port, page_held }, receiver)
     }
 
     /// The same node, for an agent.
@@ -54,6 +60,34 @@ impl NodeHandle {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// The page is served at this port from now on. A second call changes nothing.
+    pub fn set_page_port(&self, port: u16) {
+        // It is set once a process.
+        self.page_port.set(port).ok();
+    }
+
+    /// The port that the page should have had is somebody else's. A second call changes nothing.
+    pub fn set_page_held(&self, port: u16) {
+        // It is set once a process.
+        self.page_held.set(port).ok();
+    }
+
+    /// What to say when the page is not where it should be.
+    pub(super) fn page_warning(&self) -> Option<String> {
+        let (held, page) = (self.page_held.get()?, self.page()?);
+        Some(format!(
+            "port {held} is held by another program, so the page is at {page} instead; an old tab or \
+             bookmark of port {held} is not Countersign's page: type nothing there, and get a link \
+             from countersign page"
+        ))
+    }
+
+    /// Where the page is, without a way in: `http://localhost:PORT`. `None` when it is not served.
+    #[must_use]
+    pub fn page(&self) -> Option<String> {
+        self.page_port.get().map(|port| format!("http://localhost:{port}"))
     }
 
     /// Tells all who listen.
@@ -98,6 +132,12 @@ impl AgentHandle {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.events()
+    }
+
+    /// Where the human's page is, without a way in. `None` when it is not served.
+    #[must_use]
+    pub fn page(&self) -> Option<String> {
+        self.0.page()
     }
 
     /// A page of the inbox; when it is empty, waits for a message until `wait` is over. Waits on
@@ -145,7 +185,12 @@ async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant)
             Ok(Ok(Event::Arrived { .. }) | Err(broadcast::error::RecvError::Lagged(_))) => {
                 return true;
             }
-            Ok(Ok(Event::MessageChanged { .. } | Event::PeersChanged | Event::PendingChanged)) => {}
+            Ok(Ok(
+                Event::MessageChanged { .. }
+                | Event::PeersChanged
+                | Event::PendingChanged
+                | Event::PageOpened,
+            )) => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::{
     api::{
         ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
-        PendingList, PendingShown, PolicyAnswer, Reply, Status, Stopping,
+        PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
     },
     decide::read_decision,
     state::{Answer, Node, reply, store_failed, usage},
@@ -26,14 +26,40 @@ impl Node {
         match request {
             HumanRequest::Pending => reply(answer, Ok(self.list_pending())),
             HumanRequest::Show { id } => reply(answer, self.show(&id)),
-            HumanRequest::Decide { id, statement, signature, seal, block } => {
+            HumanRequest::Decide { id, statement, signature, seal, block, grant } => {
                 match read_decision(&statement, &signature, &seal) {
-                    Ok(decision) => self.decide(&id, &decision, block, answer),
+                    Ok(decision) => {
+                        self.decide(&id, &decision, (block, grant.as_ref()), answer);
+                    }
                     Err(error) => reply(answer, Err(error)),
                 }
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
             HumanRequest::Status => self.status(answer),
+            HumanRequest::PagePort { served } => self.page_port(served, answer),
+            HumanRequest::Grant(signed) => self.grant(&signed, answer),
+            HumanRequest::GrantEnd { id } => self.end_grant(&id, answer),
+            HumanRequest::Grants => reply(answer, Ok(self.list_grants())),
+            HumanRequest::Draft { to, text, reply_to, thread } => {
+                let request = SendRequest { to, text, reply_to, thread, ..SendRequest::default() };
+                self.draft(&request, answer);
+            }
+            HumanRequest::SendDraft { envelope } => self.send_draft(&envelope, answer),
+            HumanRequest::PageLink => reply(answer, self.page_link()),
+            HumanRequest::PageOpen { code } => reply(answer, Ok(self.page_open(&code))),
+            HumanRequest::ApproverSet => self.approver_set(answer),
+            HumanRequest::Conversations => self.conversations(answer),
+            HumanRequest::Threads { peer } => self.threads(&peer, answer),
+            HumanRequest::Talk { peer, thread, before, limit } => {
+                self.talk((&peer, thread.as_deref()), before, limit, answer);
+            }
+            HumanRequest::Search { query, peer, before, limit } => {
+                self.search((&query, peer.as_deref()), before, limit, answer);
+            }
+            HumanRequest::PeerShow { peer } => self.peer_show(&peer, answer),
+            HumanRequest::Timeline { events, peer, before, limit } => {
+                self.timeline((events, peer.as_deref()), before, limit, answer);
+            }
             HumanRequest::Stop => {
                 self.stopping = true;
                 reply(answer, Ok(Reply::Stopping(Stopping { stopping: true })));
@@ -54,10 +80,7 @@ impl Node {
     pub(super) fn find_pending(&self, id: &str) -> Result<&PendingRow, ApiError> {
         let next = "countersign pending lists what waits";
         let id: PendingId = id.parse().map_err(|e| usage(e, next))?;
-        self.pending.get(&id).ok_or_else(|| {
-            let message = format!("nothing waits under {id}: it was decided, or expired");
-            ApiError::new(ErrorKind::NotFound, message, next)
-        })
+        self.pending.get(&id).ok_or_else(|| nothing_waits(id))
     }
 
     fn show(&self, id: &str) -> Result<Reply, ApiError> {
@@ -95,7 +118,8 @@ impl Node {
             .approver
             .is_none()
             .then(|| "approvals are not set up; run: countersign init".to_owned());
-        approver.into_iter().chain(self.peers.values().filter_map(of_peer)).collect()
+        let own = approver.into_iter().chain(self.handle.page_warning());
+        own.chain(self.peers.values().filter_map(of_peer)).collect()
     }
 
     fn audit_show(&mut self, after: u64, limit: u32, answer: Answer) {
@@ -132,7 +156,13 @@ impl Node {
     }
 }
 
-fn record_view(record: &audit::Record) -> AuditRecord {
+/// There is no such item, or no longer.
+pub(super) fn nothing_waits(id: PendingId) -> ApiError {
+    let message = format!("nothing waits under {id}: it was decided, or expired");
+    ApiError::new(ErrorKind::NotFound, message, "countersign pending lists what waits")
+}
+
+pub(super) fn record_view(record: &audit::Record) -> AuditRecord {
     AuditRecord {
         seq: record.seq,
         at: record.at.rfc3339(),

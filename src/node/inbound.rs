@@ -5,28 +5,30 @@ use rusqlite::Connection;
 use super::{
     api::Event,
     clock,
+    grants::{Fitting, note_use},
     outbound::{entry, held_row},
     state::{Came, Intake, Judged, Node},
     views::PEER_FULL,
 };
 use crate::{
     audit,
-    base::{ApproverId, MessageId, PeerId, Timestamp, limits},
+    base::{ApproverId, GrantId, MessageId, PeerId, Timestamp, limits},
     delivery::{
         MessageState,
         inbox::{self, Refusal, Room, Turn},
         outbox::Input,
     },
-    gate::{self, Incoming, What},
+    gate::{self, Approved, Incoming, What},
     net::{Inbound, LinkId, Outbound, code},
+    policy::Reason,
     store::{
-        self, StoreError,
+        self, StoreError, grants,
         messages::{self, Arrival, HistoryRow},
         outbox,
         pending::{self, PendingRow},
     },
     wire::{
-        Body, Envelope, Kind, ReceiptState, WireError,
+        Body, Envelope, Kind, ReceiptState, SignedGrant, WireError,
         message::{Receipt, ReceiptEntry},
     },
 };
@@ -38,6 +40,7 @@ struct Taken {
     arrived: Vec<MessageId>,
     answered: Vec<MessageId>,
     held: Vec<PendingRow>,
+    granted: Vec<GrantId>,
     turn: Turn,
 }
 
@@ -45,6 +48,9 @@ struct Taken {
 struct Judge {
     peer: PeerId,
     approver: ApproverId,
+    /// Our own human, and what they signed for this peer.
+    human: Option<ApproverId>,
+    grants: Vec<Fitting<SignedGrant>>,
     now: Timestamp,
     room: Room,
     payloads_left: usize,
@@ -158,7 +164,9 @@ impl Node {
         let Some(intake) = self.intake(&peer, link) else { return };
         let Some((batch, upto)) = intake.next() else { return };
         let (now, turn) = (clock::now(), intake.turn);
-        let judge = Judge { peer, approver, now, room: Room::default(), payloads_left: 0 };
+        let (human, grants) = (self.approver, self.grants_in(&peer, now));
+        let room = Room::default();
+        let judge = Judge { peer, approver, human, grants, now, room, payloads_left: 0 };
         let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
             Err(error) => node.not_stored(&peer, link, &error),
@@ -203,6 +211,9 @@ impl Node {
         let from = self.name_of(&peer);
         for id in taken.arrived {
             self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
+        }
+        for id in taken.granted {
+            self.count_use(id);
         }
         for id in taken.answered {
             self.handle.tell(Event::MessageChanged { message: id.to_string() });
@@ -286,8 +297,18 @@ fn take_one(
             taken.arrived.push(id);
             ReceiptState::Accepted
         }
-        Incoming::Asked(..) if judge.payloads_left == 0 => ReceiptState::Busy,
         Incoming::Asked(envelope, reasons) => {
+            if let Some((grant, approved)) = by_grant(db, judge, &envelope, &reasons)? {
+                let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+                note_use(db, (&grant, number), approved.item(), judge.now)?;
+                taken.answered.extend(answers(db, judge, approved.item())?);
+                taken.arrived.push(id);
+                taken.granted.push(grant);
+                return Ok((ReceiptState::Accepted, None));
+            }
+            if judge.payloads_left == 0 {
+                return Ok((ReceiptState::Busy, None));
+            }
             judge.payloads_left -= 1;
             arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
             let row = held_row(What::MessageIn, envelope, reasons, judge.now);
@@ -297,6 +318,26 @@ fn take_one(
         }
     };
     Ok((said, None))
+}
+
+/// The first grant of our human's that covers a message and has room.
+fn by_grant(
+    db: &Connection,
+    judge: &Judge,
+    envelope: &Envelope,
+    reasons: &[Reason],
+) -> Result<Option<(GrantId, Approved<Envelope>)>, StoreError> {
+    let Some(human) = &judge.human else { return Ok(None) };
+    for (id, messages_max, signed) in &judge.grants {
+        let keys = (signed, human);
+        let admitted = gate::admit_by_grant(envelope.clone(), reasons, keys, judge.now);
+        if let Ok(approved) = admitted
+            && grants::has_room(db, id, *messages_max)?
+        {
+            return Ok(Some((*id, approved)));
+        }
+    }
+    Ok(None)
 }
 
 /// A message that has arrived before is acknowledged again and stored once.
@@ -340,7 +381,7 @@ fn arrive(
     judge: &Judge,
     envelope: &Envelope,
     state: MessageState,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let number = messages::add(db, envelope, false, state, judge.now)?;
     for state in [MessageState::Delivered, state] {
         let step = HistoryRow { state, at: judge.now, reason: None };
@@ -356,7 +397,7 @@ fn arrive(
         state: state.as_str().to_owned(),
         digest: envelope.digest().to_string(),
     };
-    store::audit::append(db, judge.now, &event).map(drop)
+    store::audit::append(db, judge.now, &event).map(|_| number)
 }
 
 /// A reply tells us that our message was answered.
@@ -475,6 +516,7 @@ mod tests {
             expires: NOW.plus(limits::EXPIRY_MAX),
             thread: None,
             reply_to: None,
+            human: false,
         };
         Draft { header, body }.seal(&key(from)).unwrap()
     }
@@ -532,6 +574,8 @@ mod tests {
                 let judge = Judge {
                     peer: key(2).id(),
                     approver: ApproverKey::from_seed(&Secret::new([3; 32])).id(),
+                    human: None,
+                    grants: Vec::new(),
                     now: NOW,
                     room: Room::default(),
                     payloads_left: 9,

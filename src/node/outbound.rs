@@ -6,11 +6,15 @@ use super::{
     agent::{in_inbox, no_message, parse_opt, waits_for_human},
     api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest, Sent},
     clock,
+    grants::{Fitting, note_use},
+    resend::{self, Earlier},
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, MessageText, PeerId, PendingId, ThreadId, Timestamp, limits},
+    base::{
+        Digest, GrantId, MessageId, MessageText, PeerId, PendingId, ThreadId, Timestamp, limits,
+    },
     delivery::{
         MessageState,
         outbox::{Effect, Input, Queued},
@@ -19,7 +23,7 @@ use crate::{
     net::{LinkId, Outbound},
     policy::Reason,
     store::{
-        self, StoreError,
+        self, StoreError, grants,
         messages::{self, Arrival, HistoryRow, MessageRow},
         outbox,
         pending::{self, PendingRow},
@@ -32,29 +36,52 @@ use crate::{
 };
 
 /// What a new message is about, once everything was parsed.
-struct Plan {
+pub(super) struct Plan {
     to: PeerId,
     kind: Kind,
     text: MessageText,
     thread: Option<ThreadId>,
     reply_to: Option<MessageId>,
     expires: Timestamp,
+    /// Our human wrote it.
+    human: bool,
+    /// What the agent asked for.
+    request: Digest,
+}
+
+impl Plan {
+    /// The same, written by our human.
+    pub(super) fn by_human(self) -> Self {
+        Self { human: true, ..self }
+    }
 }
 
 /// A message that is ready to be written down.
-enum Ready {
+pub(super) enum Ready {
     Queue(Approved<Envelope>),
+    /// It passes by a grant, or is held when that is used up.
+    Granted(Fitting<Approved<Envelope>>, PendingRow),
     Hold(Envelope, PendingRow),
 }
 
 impl Node {
     /// Sends a message: durable before the answer.
     pub(super) fn send(&mut self, request: &SendRequest, answer: Answer) {
+        self.with_plan(request, answer, Self::send_plan);
+    }
+
+    /// Parses a request, looks up what it answers, and goes on.
+    pub(super) fn with_plan(
+        &mut self,
+        request: &SendRequest,
+        answer: Answer,
+        then: impl FnOnce(&mut Self, Plan, Answer) + Send + 'static,
+    ) {
         let plan = match self.plan(request) {
             Ok(plan) => plan,
             Err(error) => return reply(answer, Err(error)),
         };
-        let Some(id) = plan.reply_to else { return self.send_plan(plan, answer) };
+        let Some(id) = plan.reply_to else { return then(self, plan, answer) };
         self.read(
             move |db| messages::find(db, &id),
             move |node, found| match found {
@@ -63,7 +90,7 @@ impl Node {
                 }
                 Ok(Some(row)) if row.peer == plan.to => {
                     let thread = Some(plan.thread.unwrap_or(row.thread));
-                    node.send_plan(Plan { thread, ..plan }, answer);
+                    then(node, Plan { thread, ..plan }, answer);
                 }
                 Ok(Some(_)) => {
                     let message =
@@ -97,20 +124,23 @@ impl Node {
             (Some(_), false) => Kind::Reply,
             (None, false) => Kind::Text,
         };
-        Ok(Plan { to, kind, text, thread, reply_to, expires })
+        let request = resend::digest(&to, request, hours);
+        Ok(Plan { to, kind, text, thread, reply_to, expires, human: false, request })
     }
 
-    fn need_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
+    pub(super) fn need_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
         let name = self.name_of(peer);
         let state = self.peers.get(peer).map_or(PeerState::Revoked, |entry| entry.state);
         let (kind, next) = match state {
             PeerState::Trusted => return Ok(()),
             PeerState::Requested => {
-                let next = "both humans have to approve first; yours runs: countersign pending";
+                let next = "both humans have to approve first; yours: countersign pending, or \
+                            countersign page";
                 (ErrorKind::WaitsForHuman, next.to_owned())
             }
             PeerState::Incoming => {
-                (ErrorKind::WaitsForHuman, "your human decides: countersign pending".to_owned())
+                let next = "your human decides: countersign pending, or countersign page";
+                (ErrorKind::WaitsForHuman, next.to_owned())
             }
             PeerState::Revoked | PeerState::Blocked => {
                 (ErrorKind::Refused, "connect again with a new invite of theirs".to_owned())
@@ -125,54 +155,55 @@ impl Node {
         if let Err(error) = self.need_trusted(&plan.to) {
             return reply(answer, Err(error));
         }
-        let (now, to, reply_to) = (clock::now(), plan.to, plan.reply_to);
+        let (now, to, reply_to, request) = (clock::now(), plan.to, plan.reply_to, plan.request);
         let ready = self.seal(plan, now).map(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
             Ok(ready) => ready,
             Err(error) => return reply(answer, Err(error)),
         };
-        let pending = match &ready {
-            Ready::Hold(_, row) => Some(row.clone()),
-            Ready::Queue(_) => None,
-        };
-        let holds = pending.is_some();
+        let may_hold = !matches!(ready, Ready::Queue(_));
         let write = move |db: &Connection| {
+            if let Some(earlier) = resend::earlier(db, &request, now)? {
+                return Ok(Sending::Earlier(earlier));
+            }
             if outbox::waiting(db, &to)? >= limits::OUTBOX_MESSAGES_MAX {
-                return Ok(Err(outbox_full()));
+                return Ok(Sending::Full(outbox_full()));
             }
             let (_, payloads) = pending::payloads(db, &to)?;
-            if holds && payloads >= limits::PENDING_PAYLOADS_MAX {
-                return Ok(Err(payloads_full(payloads)));
+            if may_hold && payloads >= limits::PENDING_PAYLOADS_MAX {
+                return Ok(Sending::Full(payloads_full(payloads)));
             }
             mark_replied(db, reply_to, &to, now)?;
-            write_outgoing(db, ready, now).map(Ok)
+            write_outgoing(db, ready, Some(&request), now).map(Sending::Written)
         };
-        self.write(write, move |node, done| {
-            let written = match done {
-                Ok(Ok(written)) => written,
-                Ok(Err(full)) => return reply(answer, Err(full)),
-                Err(error) => return reply(answer, Err(store_failed(&error))),
-            };
-            let state = if pending.is_some() { MessageState::Held } else { MessageState::Queued };
-            let sent = Sent {
-                id: written.id.to_string(),
-                state: state.as_str().to_owned(),
-                pending: pending.as_ref().map(|row| row.id.to_string()),
-                findings,
-                reply: None,
-            };
-            reply(answer, Ok(Reply::Send(sent)));
-            if let Some(row) = pending.filter(|_| node.trusted(&to).is_some()) {
-                node.pending.insert(row.id, row);
-                node.handle.tell(Event::PendingChanged);
+        self.write(write, move |node, done| match done {
+            Ok(Sending::Written(written)) => {
+                reply(answer, Ok(Reply::Send(new_sent(&written, findings))));
+                node.sent(&to, written);
             }
-            if let Some(queued) = written.queued {
-                node.feed(&to, Input::Queued(queued));
+            Ok(Sending::Earlier(earlier)) => {
+                reply(answer, earlier.answer(findings).map(Reply::Send));
             }
+            Ok(Sending::Full(full)) => reply(answer, Err(full)),
+            Err(error) => reply(answer, Err(store_failed(&error))),
         });
     }
 
-    fn seal(&self, plan: Plan, now: Timestamp) -> Result<Envelope, ApiError> {
+    /// What follows once a new message is on disk.
+    pub(super) fn sent(&mut self, to: &PeerId, written: Written) {
+        if let Some(grant) = written.granted {
+            self.count_use(grant);
+        }
+        if let Some(row) = written.held.filter(|_| self.trusted(to).is_some()) {
+            self.pending.insert(row.id, row);
+            self.handle.tell(Event::PendingChanged);
+        }
+        if let Some(queued) = written.queued {
+            self.feed(to, Input::Queued(queued));
+        }
+    }
+
+    pub(super) fn seal(&self, plan: Plan, now: Timestamp) -> Result<Envelope, ApiError> {
         let header = Header {
             kind: plan.kind,
             id: MessageId::from_bytes(clock::random()),
@@ -182,6 +213,7 @@ impl Node {
             expires: plan.expires,
             thread: Some(plan.thread.unwrap_or_else(|| ThreadId::from_bytes(clock::random()))),
             reply_to: plan.reply_to,
+            human: plan.human,
         };
         let draft = Draft { header, body: Body::Text(plan.text) };
         draft.seal(&self.key).map_err(|e| usage(e, "shorten the text"))
@@ -193,7 +225,10 @@ impl Node {
             Err((_, reasons)) => {
                 let findings = reasons.iter().map(FindingInfo::from).collect();
                 let row = held_row(What::MessageOut, envelope.clone(), reasons, now);
-                (Ready::Hold(envelope, row), findings)
+                match self.granted_out(&envelope, now) {
+                    Some(granted) => (Ready::Granted(granted, row), findings),
+                    None => (Ready::Hold(envelope, row), findings),
+                }
             }
         }
     }
@@ -314,6 +349,7 @@ impl Node {
             expires: now.plus(limits::EXPIRY_MAX),
             thread: None,
             reply_to: None,
+            human: false,
         };
         let sealed = Draft { header, body: Body::Receipt(Receipt { entries }) }.seal(&self.key);
         let sealed = sealed.inspect_err(|error: &WireError| tracing::error!(%error, "no receipt"));
@@ -350,6 +386,7 @@ impl Node {
                 };
                 node.pending.retain(|_, pending| !asks(pending));
                 node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
+                node.handle.tell(Event::PendingChanged);
             }
         });
     }
@@ -389,14 +426,59 @@ pub(super) fn held_row(
     }
 }
 
-struct Written {
-    id: MessageId,
-    queued: Option<Queued>,
+/// What became of a request to send.
+enum Sending {
+    Written(Written),
+    /// It was asked for before, and a human was asked.
+    Earlier(Earlier),
+    Full(ApiError),
 }
 
-fn write_outgoing(db: &Connection, ready: Ready, now: Timestamp) -> Result<Written, StoreError> {
+pub(super) fn new_sent(written: &Written, findings: Vec<FindingInfo>) -> Sent {
+    let held = written.held.as_ref();
+    let state = if held.is_some() { MessageState::Held } else { MessageState::Queued };
+    Sent {
+        id: written.id.to_string(),
+        state: state.as_str().to_owned(),
+        pending: held.map(|row| row.id.to_string()),
+        findings,
+        again: false,
+        reply: None,
+    }
+}
+
+/// What was written of a new message.
+pub(super) struct Written {
+    id: MessageId,
+    queued: Option<Queued>,
+    held: Option<PendingRow>,
+    granted: Option<GrantId>,
+}
+
+/// Whether a grant still has room shows only here, where nothing else is written.
+fn settled(db: &Connection, ready: Ready) -> Result<Ready, StoreError> {
+    let Ready::Granted((id, messages_max, released), row) = ready else { return Ok(ready) };
+    if grants::has_room(db, &id, messages_max)? {
+        return Ok(Ready::Granted((id, messages_max, released), row));
+    }
+    let Some(Item::Message(_, envelope)) = row.item.clone() else {
+        let problem = "it holds no message".to_owned();
+        return Err(StoreError::Row { table: "pending", problem });
+    };
+    Ok(Ready::Hold(envelope, row))
+}
+
+pub(super) fn write_outgoing(
+    db: &Connection,
+    ready: Ready,
+    request: Option<&Digest>,
+    now: Timestamp,
+) -> Result<Written, StoreError> {
+    let ready = settled(db, ready)?;
     let (state, envelope) = match &ready {
-        Ready::Queue(approved) => (MessageState::Queued, approved.item()),
+        Ready::Queue(approved) | Ready::Granted((_, _, approved), _) => {
+            (MessageState::Queued, approved.item())
+        }
         Ready::Hold(envelope, _) => (MessageState::Held, envelope),
     };
     let (id, peer) = (envelope.header().id, envelope.header().recipient);
@@ -409,20 +491,27 @@ fn write_outgoing(db: &Connection, ready: Ready, now: Timestamp) -> Result<Writt
         digest: envelope.digest().to_string(),
     };
     store::audit::append(db, now, &event)?;
-    let queued = match ready {
+    let mut written = Written { id, queued: None, held: None, granted: None };
+    match ready {
         Ready::Queue(envelope) => {
-            Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope })
+            written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
+        }
+        Ready::Granted((grant, _, envelope), _) => {
+            note_use(db, (&grant, number), envelope.item(), now)?;
+            written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
+            written.granted = Some(grant);
         }
         Ready::Hold(_, row) => {
             pending::put(db, &row)?;
-            None
+            messages::set_request(db, number, request)?;
+            written.held = Some(row);
         }
-    };
-    Ok(Written { id, queued })
+    }
+    Ok(written)
 }
 
 /// A message that came in was answered.
-fn mark_replied(
+pub(super) fn mark_replied(
     db: &Connection,
     id: Option<MessageId>,
     peer: &PeerId,
@@ -468,10 +557,11 @@ pub(super) fn queue_receipts(
 /// A person can only look at so many payloads.
 fn payloads_full(payloads: usize) -> ApiError {
     let message = format!("{payloads} payloads wait for your human already");
-    ApiError::new(ErrorKind::Busy, message, "your human decides: countersign pending")
+    let next = "your human decides: countersign pending, or countersign page";
+    ApiError::new(ErrorKind::Busy, message, next)
 }
 
-fn outbox_full() -> ApiError {
+pub(super) fn outbox_full() -> ApiError {
     let message = format!("{} messages wait for this peer", limits::OUTBOX_MESSAGES_MAX);
     ApiError::new(ErrorKind::Busy, message, "wait until it is back; peer_status shows the queue")
 }

@@ -187,6 +187,7 @@ impl Node {
         let now = clock::now();
         self.expire(now);
         self.expire_pending(now);
+        self.expire_grants(now);
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

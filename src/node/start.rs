@@ -9,7 +9,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeError, NodeHandle, clock,
     config::{Config, Home, NetworkMode},
+    grants::verified,
     handle::Question,
+    page::PageCodes,
     pairs::new_entry,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
@@ -22,7 +24,9 @@ use crate::{
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
-        self, Store, StoreError, keys, migrate, pairings,
+        self, Store, StoreError,
+        grants::{self, GrantRow},
+        keys, migrate, pairings,
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
     },
@@ -35,6 +39,7 @@ struct Loaded {
     pairings: Vec<Pairing>,
     pending: Vec<PendingRow>,
     invites: Vec<InviteRow>,
+    grants: Vec<GrantRow>,
     port: u16,
 }
 
@@ -45,6 +50,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         pairings: pairings::all_pairings(db)?,
         pending: pending::all_pending(db)?,
         invites: peers::open_invites(db, clock::now())?,
+        grants: grants::open_grants(db)?,
         port,
     })
 }
@@ -75,7 +81,8 @@ pub async fn start(
     let net = Net::start(net_config, tasks, cancel, events).await?;
     let (handle, questions) = NodeHandle::channel();
     let key = Arc::new(key);
-    let node = assemble((key, approver), config, mode, (store, net, handle.clone()), loaded);
+    let parts = (store, net, handle.clone());
+    let node = assemble((home.clone(), key, approver), config, mode, parts, loaded);
     let node = remember_start(node).await?;
     tasks.spawn(go_on(node, questions, net_events, cancel.clone()));
     Ok(handle)
@@ -129,7 +136,7 @@ async fn remember_start(node: Node) -> Result<Node, NodeError> {
 }
 
 fn assemble(
-    (key, approver): (Arc<IdentityKey>, Option<ApproverId>),
+    (home, key, approver): (Home, Arc<IdentityKey>, Option<ApproverId>),
     config: Config,
     mode: NetworkMode,
     (store, net, handle): (Store, Net, NodeHandle),
@@ -153,6 +160,7 @@ fn assemble(
         used_by: row.used_by,
     };
     Node {
+        home,
         key,
         id,
         approver,
@@ -166,6 +174,8 @@ fn assemble(
         connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
         pending,
+        grants: verified(loaded.grants, &id, approver.as_ref()),
+        page_codes: PageCodes::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),

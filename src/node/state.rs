@@ -14,8 +14,10 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{ApiError, ErrorKind, Reply},
-    config::NetworkMode,
+    config::{Home, NetworkMode},
+    grants::GrantEntry,
     handle::NodeHandle,
+    page::PageCodes,
 };
 use crate::{
     base::{
@@ -104,6 +106,7 @@ pub(super) struct InviteEntry {
 
 /// The node. One task owns it.
 pub(super) struct Node {
+    pub(super) home: Home,
     pub(super) key: Arc<IdentityKey>,
     pub(super) id: PeerId,
     pub(super) approver: Option<ApproverId>,
@@ -118,6 +121,8 @@ pub(super) struct Node {
     pub(super) connecting: HashSet<PeerId>,
     pub(super) invites: Vec<InviteEntry>,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
+    pub(super) grants: Vec<GrantEntry>,
+    pub(super) page_codes: PageCodes,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,
@@ -220,6 +225,7 @@ pub(super) fn store_failed(error: &StoreError) -> ApiError {
         StoreError::DiskFull => (ErrorKind::Failed, "free some space and try again"),
         StoreError::Busy => (ErrorKind::Busy, "try again in a moment"),
         StoreError::ReadOnly(_) => (ErrorKind::Failed, "make COUNTERSIGN_HOME writable"),
+        StoreError::Decided(_) => (ErrorKind::NotFound, "countersign pending lists what waits"),
         StoreError::Newer { .. }
         | StoreError::Foreign(_)
         | StoreError::OtherNode { .. }

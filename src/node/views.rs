@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     base::{PeerId, Timestamp, limits},
-    gate::Item,
+    gate::{self, Item, What},
     store::{
         messages::{HistoryRow, MessageRow},
         pending::PendingRow,
@@ -19,37 +19,52 @@ pub(super) fn prefix(text: &str, bytes_max: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 
+/// What is shown of a message of a kind that has no text.
+pub(super) fn unsupported(kind: &Kind) -> Option<String> {
+    matches!(kind, Kind::Unknown(_))
+        .then(|| format!("(a message of the unsupported kind {})", kind.as_str()))
+}
+
 /// What keeps a message waiting whose receiver answered `busy`.
 pub(super) const PEER_FULL: &str = "the peer's inbox is full; it is tried again";
+
+/// What the sender's human signed of a message.
+struct SignedByHuman {
+    view: Countersigned,
+    /// They wrote it themselves, and said so with their own hand.
+    written: bool,
+}
 
 impl Node {
     /// A message as a list shows it.
     pub(super) fn message_view(&self, row: &MessageRow) -> Message {
         let name = self.name_of(&row.peer);
         let (from, to) = if row.outgoing { ("me".into(), name) } else { (name, "me".into()) };
-        let unsupported = matches!(row.kind, Kind::Unknown(_))
-            .then(|| format!("(a message of the unsupported kind {})", row.kind.as_str()));
+        let unsupported = unsupported(&row.kind);
         let text = unsupported.as_deref().unwrap_or(&row.text);
         let text = prefix(text, limits::PREVIEW_BYTES_MAX);
+        let signed = self.signed_by_human(row);
+        let written = signed.as_ref().is_some_and(|signed| signed.written);
         Message {
             id: row.id.to_string(),
             from,
             to,
             direction: if row.outgoing { "out" } else { "in" }.to_owned(),
             kind: row.kind.as_str().to_owned(),
+            author: if written { "human" } else { "agent" }.to_owned(),
             truncated: unsupported.is_none() && text.len() < row.text.len(),
             text: text.to_owned(),
             thread: row.thread.to_string(),
             reply_to: row.reply_to.map(|id| id.to_string()),
             sent_at: row.created.rfc3339(),
             state: row.state.as_str().to_owned(),
-            countersigned: self.countersigned_view(row),
+            countersigned: signed.map(|signed| signed.view),
             untrusted: !row.outgoing,
         }
     }
 
     /// A countersignature is shown only where it verifies as that of the sender's human.
-    fn countersigned_view(&self, row: &MessageRow) -> Option<Countersigned> {
+    fn signed_by_human(&self, row: &MessageRow) -> Option<SignedByHuman> {
         if !row.countersigned {
             return None;
         }
@@ -59,8 +74,11 @@ impl Node {
             self.peers.get(&row.peer)?.consent.as_ref()?.peer_approver()
         };
         let envelope = Envelope::decode(&row.envelope).ok()?;
-        let found = envelope.countersigned_by(&human)?;
-        Some(Countersigned { method: found.method.to_string(), at: found.at.rfc3339() })
+        let found = gate::released_by(&envelope, &human)?;
+        Some(SignedByHuman {
+            view: Countersigned { method: found.method.to_string(), at: found.at.rfc3339() },
+            written: envelope.header().human && found.method.is_human(),
+        })
     }
 
     /// A message's life.
@@ -74,6 +92,7 @@ impl Node {
         let pending = self
             .pending
             .values()
+            .filter(|pending| (pending.what == What::MessageOut) == row.outgoing)
             .find(|pending| pending.message == Some(row.id) && pending.peer == row.peer);
         MessageLife {
             id: row.id.to_string(),
@@ -112,7 +131,7 @@ impl Node {
             path: word.to_owned(),
             rtt_ms: path.map(|path| path.rtt_ms),
             last_seen: entry.seen.map(Timestamp::rfc3339),
-            grants: Vec::new(),
+            grants: self.grants_of(id),
             warning: entry.warning.clone(),
         }
     }

@@ -9,48 +9,7 @@ mod secrets;
 
 use std::ops::Range;
 
-/// How bad a finding is.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Worth a look.
-    Low,
-    /// Worth a question in some settings.
-    Medium,
-    /// Worth a question.
-    High,
-    /// A secret, or an attack.
-    Critical,
-}
-
-impl Severity {
-    /// The name on every surface.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
+pub use crate::base::Severity;
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -76,7 +76,7 @@ pub fn page(db: &Connection, after: u64, limit: u32) -> Result<Vec<Record>, Stor
     all(db, "audit", sql, params![after, limit], read_record)
 }
 
-fn read_record(row: &Columns<'_>) -> Result<Record, StoreError> {
+pub(super) fn read_record(row: &Columns<'_>) -> Result<Record, StoreError> {
     Ok(Record {
         seq: number(row)?,
         previous: row.id("previous", Digest::from_slice)?,

@@ -58,7 +58,7 @@ pub struct HistoryRow {
     pub reason: Option<String>,
 }
 
-fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
+pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
     Ok(MessageRow {
         number: row.get("number")?,
         outgoing: row.get("outgoing")?,
@@ -169,6 +169,30 @@ pub fn set_envelope(db: &Connection, number: i64, envelope: &Envelope) -> Result
     Ok(())
 }
 
+/// Remembers, or forgets, what our agent asked for with a message that a human was asked about.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_request(
+    db: &Connection,
+    number: i64,
+    request: Option<&Digest>,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET request = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, request.map(Digest::as_bytes)])?;
+    Ok(())
+}
+
+/// The newest message of ours that was asked for like this.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn by_request(db: &Connection, request: &Digest) -> Result<Option<MessageRow>, StoreError> {
+    let sql = "SELECT * FROM messages WHERE request = ?1 AND outgoing = 1
+               ORDER BY number DESC LIMIT 1";
+    Ok(all(db, "messages", sql, [request.as_bytes()], read)?.into_iter().next())
+}
+
 /// Notes what keeps a message waiting. `false` when that is no news.
 ///
 /// # Errors
@@ -250,12 +274,14 @@ pub fn find_sent(
 /// When the database fails, or a row is not what we wrote.
 pub fn history(db: &Connection, number: i64) -> Result<Vec<HistoryRow>, StoreError> {
     let sql = "SELECT * FROM history WHERE message = ?1 ORDER BY rowid";
-    all(db, "history", sql, [number], |row| {
-        Ok(HistoryRow {
-            state: row.word("state", MessageState::parse)?,
-            at: row.time("at_ms")?,
-            reason: row.get("reason")?,
-        })
+    all(db, "history", sql, [number], read_step)
+}
+
+pub(super) fn read_step(row: &Columns<'_>) -> Result<HistoryRow, StoreError> {
+    Ok(HistoryRow {
+        state: row.word("state", MessageState::parse)?,
+        at: row.time("at_ms")?,
+        reason: row.get("reason")?,
     })
 }
 
@@ -325,14 +351,17 @@ pub fn outstanding(db: &Connection, limit: u32) -> Result<Vec<MessageRow>, Store
     all(db, "messages", sql, [limit], read)
 }
 
+/// As with [`ROOM`]: little of a conversation waits.
+pub(super) const WAITING_FOR: &str = "
+    SELECT number FROM messages INDEXED BY messages_waiting
+    WHERE outgoing = 1 AND state IN ('held', 'queued') AND peer = ?1 ORDER BY number";
+
 /// The places of our messages for `peer` that are held or queued, oldest first.
 ///
 /// # Errors
 /// When the database fails.
 pub fn waiting_for(db: &Connection, peer: &PeerId) -> Result<Vec<i64>, StoreError> {
-    let sql = "SELECT number FROM messages WHERE outgoing = 1 AND state IN ('held', 'queued')
-               AND peer = ?1 ORDER BY number";
-    all(db, "messages", sql, [peer.as_bytes()], |row| row.get("number"))
+    all(db, "messages", WAITING_FOR, [peer.as_bytes()], |row| row.get("number"))
 }
 
 /// What came from `peer` and waits for our human, oldest first.
@@ -345,14 +374,17 @@ pub fn held_from(db: &Connection, peer: &PeerId) -> Result<Vec<MessageRow>, Stor
     all(db, "messages", sql, [peer.as_bytes()], read)
 }
 
+/// The index is named, because the planner would rather walk the whole conversation.
+pub(super) const ROOM: &str = "
+    SELECT count(*), coalesce(sum(length(envelope)), 0)
+    FROM messages INDEXED BY messages_unread WHERE peer = ?1 AND unread = 1";
+
 /// What a peer's messages take of its room: all that wait unread, held ones too.
 ///
 /// # Errors
 /// When the database fails.
 pub fn room(db: &Connection, peer: &PeerId) -> Result<Room, StoreError> {
-    let sql = "SELECT count(*), coalesce(sum(length(envelope)), 0) FROM messages
-               WHERE peer = ?1 AND unread = 1";
-    let room = db.prepare_cached(sql)?.query_row([peer.as_bytes()], |row| {
+    let room = db.prepare_cached(ROOM)?.query_row([peer.as_bytes()], |row| {
         Ok(Room { messages: row.get(0)?, bytes: row.get(1)? })
     })?;
     Ok(room)

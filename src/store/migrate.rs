@@ -11,7 +11,8 @@ use crate::base::PeerId;
 const APPLICATION_ID: i32 = 0x4353_676e;
 
 /// Each brings the schema from its index to the next number. Never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The newest schema.
 #[must_use]

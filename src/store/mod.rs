@@ -1,6 +1,7 @@
 #![doc = include_str!("SCHEMA.md")]
 
 pub mod audit;
+pub mod grants;
 pub mod keys;
 pub mod messages;
 pub mod migrate;
@@ -9,8 +10,11 @@ pub mod pairings;
 pub mod peers;
 pub mod pending;
 mod rows;
+pub mod search;
+pub mod talks;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod worker;
 
 pub use worker::Store;
@@ -69,6 +73,9 @@ pub enum StoreError {
         /// What is wrong.
         problem: String,
     },
+    /// What waited was decided by somebody else first.
+    #[error("nothing waits under {0}: it was decided, or expired")]
+    Decided(crate::base::PendingId),
     /// Too many writes wait.
     #[error("the store has too much to do")]
     Busy,

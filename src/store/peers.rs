@@ -56,6 +56,15 @@ pub fn all_peers(db: &Connection) -> Result<Vec<PeerRow>, StoreError> {
     all(db, "peers", "SELECT * FROM peers ORDER BY name", [], read_peer)
 }
 
+/// The peer of this id.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn find(db: &Connection, id: &PeerId) -> Result<Option<PeerRow>, StoreError> {
+    let sql = "SELECT * FROM peers WHERE id = ?1";
+    Ok(all(db, "peers", sql, [id.as_bytes()], read_peer)?.into_iter().next())
+}
+
 fn read_peer(row: &Columns<'_>) -> Result<PeerRow, StoreError> {
     let addresses: String = row.get("addresses")?;
     Ok(PeerRow {

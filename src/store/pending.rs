@@ -133,6 +133,21 @@ pub fn remove_message(db: &Connection, peer: &PeerId, id: &MessageId) -> Result<
     Ok(())
 }
 
+/// The item that asks about a message of ours.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn of_message(
+    db: &Connection,
+    peer: &PeerId,
+    id: &MessageId,
+) -> Result<Option<PendingId>, StoreError> {
+    let sql = "SELECT id FROM pending WHERE message = ?1 AND peer = ?2 AND what = 'message_out'";
+    let params = params![id.as_bytes(), peer.as_bytes()];
+    let found = all(db, "pending", sql, params, |row| row.id("id", PendingId::from_slice))?;
+    Ok(found.into_iter().next())
+}
+
 /// Notes what a peer's human wrote beside its consent.
 ///
 /// # Errors
@@ -162,6 +177,12 @@ pub struct DecisionRow<'d> {
     pub id: PendingId,
     /// Its digest.
     pub digest: Digest,
+    /// What it was.
+    pub what: What,
+    /// Whom it was about.
+    pub peer: PeerId,
+    /// Which message, where it was one.
+    pub message: Option<MessageId>,
     /// `approved` or `denied`.
     pub decision: &'static str,
     /// How the human was asked.
@@ -177,8 +198,8 @@ pub struct DecisionRow<'d> {
 /// # Errors
 /// When there is one, or the database fails.
 pub fn add_decision(db: &Connection, row: &DecisionRow<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO decisions (id, digest, decision, method, statement, signature, at_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO decisions (id, digest, decision, method, statement, signature, at_ms,
+               what, peer, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     db.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
         row.digest.as_bytes(),
@@ -186,7 +207,10 @@ pub fn add_decision(db: &Connection, row: &DecisionRow<'_>) -> Result<(), StoreE
         row.method,
         row.signed.map(|signed| &signed.statement),
         row.signed.map(|signed| signed.signature),
-        ms(row.at)
+        ms(row.at),
+        row.what.as_str(),
+        row.peer.as_bytes(),
+        row.message.as_ref().map(MessageId::as_bytes)
     ])?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The countersignature of a human (RFC 9338, version 2, header parameter 11).
 //!
 //! It covers the sender's signature and everything under it, and says how the human was asked.
+//! Where they signed a grant beforehand, the node signs, and the grant is inside.
 
 use std::fmt;
 
@@ -8,12 +9,12 @@ use ciborium::Value;
 use coset::Label;
 
 use super::{
-    Envelope, WireError,
+    Envelope, GrantKind, SignedGrant, WireError,
     cbor::{self, Fields},
 };
 use crate::{
     base::{ApproverId, Timestamp, limits},
-    identity::{ApproverKey, SIGNATURE_BYTES},
+    identity::{ApproverKey, IdentityKey, SIGNATURE_BYTES},
 };
 
 /// `external_aad` of every countersignature.
@@ -32,11 +33,20 @@ pub enum Method {
     Passkey,
     /// A rule that the human signed beforehand.
     Grant,
+    /// A click on the page, while the passphrase that was typed there a short time before holds.
+    Session,
+    /// An MCP client says that its user answered; the human signed beforehand that this counts.
+    Client,
 }
 
 impl Method {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Passphrase, "passphrase"), (Self::Passkey, "passkey"), (Self::Grant, "grant")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Passphrase, "passphrase"),
+        (Self::Passkey, "passkey"),
+        (Self::Grant, "grant"),
+        (Self::Session, "session"),
+        (Self::Client, "client"),
+    ];
 
     /// The name on the wire and on every surface.
     #[must_use]
@@ -48,6 +58,24 @@ impl Method {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == name).map(|(method, _)| *method)
+    }
+
+    /// The human's own key signed this very item; otherwise a grant stands for them.
+    #[must_use]
+    pub const fn is_human(self) -> bool {
+        match self {
+            Self::Passphrase | Self::Passkey | Self::Session => true,
+            Self::Grant | Self::Client => false,
+        }
+    }
+
+    /// How a human is said to have been asked by a grant of this kind.
+    #[must_use]
+    pub const fn of_grant(kind: GrantKind) -> Self {
+        match kind {
+            GrantKind::Unasked => Self::Grant,
+            GrantKind::Inline => Self::Client,
+        }
     }
 }
 
@@ -66,7 +94,10 @@ pub struct Countersignature {
     pub method: Method,
     /// When they said yes.
     pub at: Timestamp,
-    /// Ed25519 over the structure of `SPEC.md` section 5.
+    /// What they signed beforehand, where the method is not a human's own.
+    pub grant: Option<SignedGrant>,
+    /// Ed25519 over the structure of `SPEC.md` section 5: the approver's, or with a grant that of
+    /// the node that sends.
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
@@ -74,21 +105,50 @@ impl Countersignature {
     /// Signs `envelope` with the human's key.
     ///
     /// # Errors
-    /// Never for an envelope that was decoded or sealed here.
+    /// When the method is not a human's own.
     pub fn sign(
         envelope: &Envelope,
         key: &ApproverKey,
         method: Method,
         at: Timestamp,
     ) -> Result<Self, WireError> {
-        let unsigned = Self { approver: key.id(), method, at, signature: [0; SIGNATURE_BYTES] };
+        if !method.is_human() {
+            return Err(WireError::field("method", "goes with a grant"));
+        }
+        let signature = [0; SIGNATURE_BYTES];
+        let unsigned = Self { approver: key.id(), method, at, grant: None, signature };
         let tbs = envelope.to_be_countersigned(&unsigned.protected())?;
         Ok(Self { signature: key.sign_cose(&tbs), ..unsigned })
     }
 
-    /// Its protected header, encoded: `{1: -8, 4: approver, -70002: [method, at]}`.
+    /// Signs `envelope` with the node's key, for a human who signed `grant` beforehand. Whether
+    /// the grant covers the message is for the gate to ask.
+    ///
+    /// # Errors
+    /// When the grant is not `approver`'s.
+    pub fn sign_by_grant(
+        envelope: &Envelope,
+        key: &IdentityKey,
+        approver: &ApproverId,
+        grant: &SignedGrant,
+        at: Timestamp,
+    ) -> Result<Self, WireError> {
+        let method = Method::of_grant(grant.open(approver)?.kind);
+        let (grant, signature) = (Some(grant.clone()), [0; SIGNATURE_BYTES]);
+        let unsigned = Self { approver: *approver, method, at, grant, signature };
+        let tbs = envelope.to_be_countersigned(&unsigned.protected())?;
+        Ok(Self { signature: key.sign_cose(&tbs), ..unsigned })
+    }
+
+    /// Its protected header, encoded: `{1: -8, 4: approver, -70002: [method, at]}`, and with a
+    /// grant `[method, at, grant, signature of the grant]`.
     pub(super) fn protected(&self) -> Vec<u8> {
-        let how = Value::Array(vec![self.method.as_str().into(), self.at.ms().into()]);
+        let mut how = vec![self.method.as_str().into(), self.at.ms().into()];
+        if let Some(grant) = &self.grant {
+            how.push(grant.statement.as_slice().into());
+            how.push(grant.signature.as_slice().into());
+        }
+        let how = Value::Array(how);
         let approver = Value::from(self.approver.as_bytes().as_slice());
         cbor::encode(&Value::Map(vec![
             (1.into(), Value::from(EDDSA)),
@@ -122,13 +182,21 @@ impl Countersignature {
             return Err(WireError::field("algorithm", "is not EdDSA"));
         }
         let approver = fields.id(4, "kid", ApproverId::from_slice)?;
-        let how = cbor::array("how", fields.need(HOW_LABEL, "how")?, 2)?;
+        let mut how = cbor::array("how", fields.need(HOW_LABEL, "how")?, 4)?.into_iter();
         fields.finish()?;
-        let [method, at]: [Value; 2] = how.try_into().map_err(|_| wrong)?;
+        let (Some(method), Some(at)) = (how.next(), how.next()) else { return Err(wrong) };
         let method = Method::parse(&cbor::text("method", method, limits::KIND_BYTES_MAX)?)
             .ok_or(WireError::field("method", "is not one that version 1 knows"))?;
         let at = Timestamp::from_ms(cbor::uint("time", &at)?);
-        Ok(Self { approver, method, at, signature })
+        let grant = match (how.next(), how.next()) {
+            (None, None) => None,
+            (Some(statement), Some(signature)) => Some(read_grant(statement, signature)?),
+            (_, _) => return Err(WireError::field("how", "has a grant without its signature")),
+        };
+        if method.is_human() == grant.is_some() {
+            return Err(WireError::field("how", "has a grant where the method says no, or none"));
+        }
+        Ok(Self { approver, method, at, grant, signature })
     }
 
     /// Reads one from its own encoding, as a decision carries it.
@@ -136,7 +204,7 @@ impl Countersignature {
     /// # Errors
     /// When the bytes are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        Self::read(cbor::decode("countersignature", bytes, limits::KNOCK_BYTES_MAX)?)
+        Self::read(cbor::decode("countersignature", bytes, COUNTERSIGNATURE_BYTES_MAX)?)
     }
 
     /// Its own encoding.
@@ -144,6 +212,21 @@ impl Countersignature {
     pub fn encode(&self) -> Vec<u8> {
         cbor::encode(&self.value())
     }
+}
+
+/// One with a grant.
+const COUNTERSIGNATURE_BYTES_MAX: usize = limits::GRANT_BYTES_MAX + limits::KNOCK_BYTES_MAX;
+
+fn read_grant(statement: Value, signature: Value) -> Result<SignedGrant, WireError> {
+    let statement = cbor::bytes("grant", statement)?;
+    if statement.len() > limits::GRANT_BYTES_MAX {
+        let (size, limit) = (statement.len(), limits::GRANT_BYTES_MAX);
+        return Err(WireError::TooLarge { what: "grant", size, limit });
+    }
+    let signature = cbor::bytes("grant", signature)?
+        .try_into()
+        .map_err(|_| WireError::field("grant", "has a signature that is not 64 bytes"))?;
+    Ok(SignedGrant { statement, signature })
 }
 
 /// `EdDSA` in the COSE registry.

@@ -10,7 +10,7 @@ use coset::{
 };
 
 use super::{
-    Body, Countersignature, Kind, VERSION, WireError,
+    Body, Countersignature, Direction, Kind, Method, VERSION, WireError,
     cbor::{self, Fields, MapBuilder},
     countersignature,
 };
@@ -23,6 +23,8 @@ use crate::{
 pub const ENVELOPE_LABEL: &str = "countersign/envelope/v1";
 /// The protected header parameter that holds ours; private use (RFC 9052 section 11.1).
 pub const HEADER_LABEL: i64 = -70_001;
+/// The author of a message that the sender's human wrote.
+const HUMAN: &str = "human";
 /// Countersignature, version 1 (RFC 8152 section 4.5).
 const OLD_COUNTERSIGNATURE: i64 = 7;
 
@@ -45,6 +47,8 @@ pub struct Header {
     pub thread: Option<ThreadId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+    /// The sender says that its human wrote it. True only beside that human's countersignature.
+    pub human: bool,
 }
 
 /// An envelope that is not signed yet.
@@ -204,14 +208,38 @@ impl Envelope {
         Self::from_parts(self.header, self.body, Some(added), sign1)
     }
 
-    /// The countersignature, if `approver` made it and it verifies.
+    /// The countersignature, if it stands for `approver` and verifies: made by their key, or by
+    /// the sender's node under a grant of theirs that held then, for this recipient. Whether the
+    /// grant covers what the message says is for the gate to ask.
     #[must_use]
     pub fn countersigned_by(&self, approver: &ApproverId) -> Option<&Countersignature> {
         let countersignature = self.countersignature.as_ref()?;
+        if countersignature.approver != *approver {
+            return None;
+        }
         let tbs = self.to_be_countersigned(&countersignature.protected()).ok()?;
-        let ours = countersignature.approver == *approver
-            && approver.verify_cose(&tbs, &countersignature.signature).is_ok();
-        ours.then_some(countersignature)
+        let signature = &countersignature.signature;
+        let verifies = match &countersignature.grant {
+            None => approver.verify_cose(&tbs, signature).is_ok(),
+            Some(grant) => {
+                let grant = grant.open(approver).ok()?;
+                let held = (grant.from..grant.until).contains(&countersignature.at);
+                let recipient = self.header.recipient;
+                held && Method::of_grant(grant.kind) == countersignature.method
+                    && grant.node == self.header.sender
+                    && grant.direction == Direction::Out
+                    && grant.peer.is_none_or(|peer| peer == recipient)
+                    && self.header.sender.verify_cose(&tbs, signature).is_ok()
+            }
+        };
+        verifies.then_some(countersignature)
+    }
+
+    /// The sender's human, whose approver this is, wrote it and signed for that.
+    #[must_use]
+    pub fn written_by_human(&self, approver: &ApproverId) -> bool {
+        let signed = self.countersigned_by(approver).is_some_and(|by| by.method.is_human());
+        self.header.human && signed
     }
 }
 
@@ -256,6 +284,7 @@ fn protected(header: &Header) -> coset::Header {
         .put(6, header.expires.ms())
         .put_opt(7, header.thread.as_ref().map(|id| id.as_bytes().as_slice()))
         .put_opt(8, header.reply_to.as_ref().map(|id| id.as_bytes().as_slice()))
+        .put_opt(9, header.human.then_some(HUMAN))
         .value();
     HeaderBuilder::new()
         .algorithm(iana::Algorithm::EdDSA)
@@ -293,10 +322,20 @@ fn read_header(sign1: &CoseSign1) -> Result<Header, WireError> {
         expires: Timestamp::from_ms(fields.uint(6, "expires")?),
         thread: fields.id_opt(7, "thread", ThreadId::from_slice)?,
         reply_to: fields.id_opt(8, "reply_to", MessageId::from_slice)?,
+        human: read_author(&mut fields)?,
     };
     fields.finish()?;
     check_header(&header)?;
     Ok(header)
+}
+
+/// Who wrote it: the agent where nothing is said.
+fn read_author(fields: &mut Fields) -> Result<bool, WireError> {
+    match fields.take(9) {
+        None => Ok(false),
+        Some(author) if author == Value::from(HUMAN) => Ok(true),
+        Some(_) => Err(WireError::field("author", "is not human")),
+    }
 }
 
 fn check_header(header: &Header) -> Result<(), WireError> {
@@ -332,6 +371,7 @@ mod tests {
             expires: Timestamp::from_ms(2_000),
             thread: Some(ThreadId::from_bytes([4; 16])),
             reply_to: None,
+            human: false,
         };
         let body = Body::Text(MessageText::parse("hello").unwrap());
         let envelope = Draft { header, body }.seal(&key).unwrap();

@@ -5,20 +5,24 @@ use std::str;
 
 use countersign::{
     base::Timestamp,
-    wire::{Body, ConsentRecord, Countersignature, Envelope, Frame, Invite, Kind, PairFrame, cbor},
+    wire::{
+        Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, PairFrame,
+        cbor,
+    },
 };
 
 /// A property, with the name of its fuzz target and of the vectors that seed it.
 pub type Property = (&'static str, &'static str, fn(&[u8]));
 
 /// Every property.
-pub const ALL: [Property; 8] = [
+pub const ALL: [Property; 9] = [
     ("envelope", "envelope", envelope),
     ("countersignature", "countersignature", countersignature),
     ("frame", "frame", frame),
     ("pair_frame", "pair", pair_frame),
     ("consent", "consent", consent),
     ("invite", "invite", invite),
+    ("grant", "grant", grant),
     ("receipt", "receipt", receipt),
     ("cbor", "cbor", any_cbor),
 ];
@@ -69,6 +73,14 @@ pub fn invite(bytes: &[u8]) {
     if let Ok(read) = Invite::decode(text, Timestamp::from_ms(0)) {
         let plain: String = text.split_whitespace().collect();
         assert_eq!(read.encode(), plain.to_ascii_lowercase());
+    }
+}
+
+/// A grant; what is read is no wider than a grant may be.
+pub fn grant(bytes: &[u8]) {
+    if let Ok(read) = Grant::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
+        assert_eq!(read.check(), Ok(()));
     }
 }
 

@@ -12,8 +12,16 @@
 
 mod architecture;
 mod cli;
+mod elicit;
 mod gate;
+mod grants;
+mod inline;
 mod mcp;
+mod page;
+mod page_attacks;
+mod page_link;
 mod support;
 mod two_nodes;
+mod watch;
+mod web;
 mod wire;

@@ -16,6 +16,8 @@ mod envelopes;
 mod forgeries;
 mod frames;
 mod fuzz;
+mod granted;
+mod grants;
 mod invites;
 mod pairs;
 mod properties;

@@ -6,10 +6,11 @@
 
 Every good envelope is verified as a COSE_Sign1 by `cwt`. Countersignatures are verified by the
 few lines of RFC 9338 section 3.3 here, because `cwt` 3.3.0 puts the envelope's signature into the
-structure by itself instead of in an array, as the section says. Ends with status 1 when a vector
-fails or a file holds none.
+structure by itself instead of in an array, as the section says. Grants are read by the few lines
+here, from SPEC.md section 15 alone. Ends with status 1 when a vector fails or a file holds none.
 """
 
+import base64
 import hashlib
 import json
 import pathlib
@@ -23,8 +24,14 @@ from cwt import COSE, COSEKey
 
 ENVELOPE_AAD = b"countersign/envelope/v1"
 COUNTERSIGNATURE_AAD = b"countersign/countersignature/v1"
+GRANT_LABEL = b"countersign/grant/v1"
 HEADER, HOW, EDDSA = -70001, -70002, -8
 NOT_THEIRS = "no countersignature by this approver"
+BAD_SIGNATURE = "the signature does not verify"
+HUMANS = ("passphrase", "passkey", "session")
+GRANTED = {"grant": "unasked", "client": "inline"}
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+DAYS_30 = 30 * 24 * 60 * 60 * 1000
 
 
 def unpacked(text):
@@ -68,16 +75,104 @@ def envelope(vector):
     assert (header[5], header[6]) == (said["created"], said["expires"])
     assert header.get(7, b"").hex() == (said["thread"] or "")
     assert header.get(8, b"").hex() == (said["reply_to"] or "")
+    assert header.get(9) == said["author"] and set(header) <= set(range(1, 10))
     signed = cbor2.dumps([protected, payload])
     digest = hashlib.sha256(b"countersign/envelope-digest/v1\0" + signed + signature)
     assert digest.hexdigest() == said["digest"]
 
 
+def framed(label, message):
+    return bytes([len(label)]) + label + message
+
+
+def is_bytes(value, length):
+    return type(value) is bytes and len(value) == length
+
+
+def is_uint(value):
+    return type(value) is int and 0 <= value < 2**64
+
+
+def is_text(value, length):
+    return type(value) is str and len(value.encode()) <= length
+
+
+def read_grant(data):
+    """A grant as a map (SPEC.md section 15), or None where a rule of the section is broken."""
+    if len(data) > 1024:
+        return None
+    try:
+        grant = cbor2.loads(data)
+        if cbor2.dumps(grant, canonical=True) != data:
+            return None
+    except (cbor2.CBORError, ValueError, TypeError):
+        return None
+    if type(grant) is not dict or {*grant, 5} != set(range(1, 13)):
+        return None
+    rules = grant[7]
+    fields = (
+        type(grant[1]) is int and grant[1] == 1,
+        is_bytes(grant[2], 5),
+        is_bytes(grant[3], 32),
+        grant[4] in ("unasked", "inline"),
+        5 not in grant or is_bytes(grant[5], 32),
+        grant[6] in ("out", "in"),
+        type(rules) is list and len(rules) <= 16 and all(is_text(rule, 64) for rule in rules),
+        grant[8] in SEVERITIES,
+        all(is_uint(grant[key]) for key in (9, 10, 11, 12)),
+    )
+    if not all(fields):
+        return None
+    named = (5 in grant and rules) if grant[4] == "unasked" else grant[6] == "out"
+    wide = not named or not 0 < grant[12] - grant[11] <= DAYS_30 or not 1 <= grant[10] <= 1000
+    return None if wide else grant
+
+
+def grant(vector):
+    """Good grants say what the vector says. Bad ones are badly signed, or signed and no grants."""
+    data, given = unpacked(vector["bytes"]), vector["given"]
+    approver, signed = bytes.fromhex(given["approver"]), bytes.fromhex(given["signature"])
+    well_signed = verified(approver, signed, framed(GRANT_LABEL, data))
+    assert well_signed == (vector["ok"] or vector["error"] != BAD_SIGNATURE)
+    read = read_grant(data)
+    assert (well_signed and read is not None) == vector["ok"]
+    if vector["ok"]:
+        said = vector["decoded"]
+        typed = base64.b32encode(read[2]).decode().lower()
+        assert (typed, read[3].hex()) == (said["id"], said["node"])
+        assert (read[4], read[6]) == (said["kind"], said["direction"])
+        assert read.get(5, b"").hex() == (said["peer"] or "")
+        assert (read[7], read[8]) == (said["rules"], said["severity_max"])
+        assert (read[9], read[10]) == (said["size_bytes_max"], said["messages_max"])
+        assert (read[11], read[12]) == (said["from"], said["until"])
+
+
+def signer(parameters, approver, header, sender):
+    """Whose key the countersignature must be by, or None where it does not count (section 5)."""
+    method, at, *granted = parameters[HOW]
+    if parameters[4] != approver:
+        return None
+    if not granted:
+        assert method in HUMANS
+        return approver
+    data, signed = granted
+    held = read_grant(data) if verified(approver, signed, framed(GRANT_LABEL, data)) else None
+    counts = (
+        held is not None
+        and held[4] == GRANTED[method]
+        and held[3] == sender
+        and held[6] == "out"
+        and held.get(5, header[4]) == header[4]
+        and held[11] <= at < held[12]
+    )
+    return sender if counts else None
+
+
 def countersigned(data, approver):
-    """Whether this approver countersigned (RFC 9338 section 3.3)."""
+    """How this approver countersigned (RFC 9338 section 3.3): the method, or None."""
     body_protected, unprotected, payload, signature = cbor2.loads(data).value
     if 11 not in unprotected:
-        return False
+        return None
     protected, _, countersignature = unprotected[11]
     structure = [
         "CounterSignatureV2",
@@ -87,8 +182,11 @@ def countersigned(data, approver):
         payload,
         [signature],
     ]
-    theirs = cbor2.loads(protected)[4] == approver
-    return theirs and verified(approver, countersignature, cbor2.dumps(structure))
+    theirs, ours = cbor2.loads(protected), cbor2.loads(body_protected)
+    key = signer(theirs, approver, ours[HEADER], ours[4])
+    if key is None or not verified(key, countersignature, cbor2.dumps(structure)):
+        return None
+    return theirs[HOW][0]
 
 
 def countersignature(vector):
@@ -96,17 +194,22 @@ def countersignature(vector):
 
     What is refused for its form, and weak keys, which this library does not refuse, are not ours.
     """
-    approver = bytes.fromhex(vector["given"]["approver"])
-    found = countersigned(unpacked(vector["bytes"]), approver)
-    assert found == vector["ok"]
+    data, approver = unpacked(vector["bytes"]), bytes.fromhex(vector["given"]["approver"])
+    method = countersigned(data, approver)
+    assert (method is not None) == vector["ok"]
+    if vector["ok"]:
+        said = vector["decoded"]
+        assert method == said["countersignature"]["method"]
+        header = cbor2.loads(cbor2.loads(data).value[0])[HEADER]
+        written = header.get(9) == "human" and method in HUMANS
+        assert written == said["written_by_human"]
 
 
 def signature(vector):
     """A signature outside of COSE: the label's length, the label, the message."""
     given = vector["given"]
-    label = given["domain"].encode()
-    framed = bytes([len(label)]) + label + unpacked(vector["bytes"])
-    assert verified(unpacked(given["key"]), bytes.fromhex(given["signature"]), framed)
+    message = framed(given["domain"].encode(), unpacked(vector["bytes"]))
+    assert verified(unpacked(given["key"]), bytes.fromhex(given["signature"]), message)
 
 
 def digest(vector):
@@ -128,6 +231,7 @@ def main(folder):
     checks = [
         (envelope, of("envelope", lambda vector: vector["ok"])),
         (countersignature, of("countersignature", theirs_or_not)),
+        (grant, of("grant", lambda vector: True)),
         (signature, of("signature", lambda vector: vector["ok"])),
         (digest, of("digest", lambda vector: vector["ok"])),
     ]

@@ -1,9 +1,13 @@
-use super::*;
+use super::{super::print, *};
 use crate::{
-    base::{ClaimedName, InviteId, MessageId, MessageText, Secret},
+    base::{ClaimedName, GrantId, InviteId, MessageId, MessageText, PendingId, Secret, Timestamp},
+    gate::{Item, Outcome, Pending},
     identity::{ApproverKey, IdentityKey},
-    node::api::{FindingInfo, PendingItem, PendingPeer},
-    wire::{Draft, Header, Kind},
+    node::{
+        api::{ApiError, ErrorKind, FindingInfo, PendingItem, PendingPeer, PendingShown},
+        review::{grant_like, grant_text, ready},
+    },
+    wire::{Direction, Draft, GrantKind, Header, Kind, Method},
 };
 
 pub(in crate::cli) const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
@@ -57,6 +61,7 @@ pub(in crate::cli) fn message_item(text: &str) -> Item {
         expires: NOW.plus(std::time::Duration::from_hours(1)),
         thread: None,
         reply_to: None,
+        human: false,
     };
     let body = Body::Text(MessageText::parse(text).unwrap());
     Item::Message(What::MessageOut, Draft { header, body }.seal(&node(1)).unwrap())
@@ -109,6 +114,47 @@ fn a_note_that_leaves_is_told_as_such() {
 }
 
 #[test]
+fn nothing_of_an_item_is_wider_than_a_narrow_terminal() {
+    let style = Style::plain().for_width(40);
+    for item in [peer_item(), message_item(&"word ".repeat(40))] {
+        let text =
+            print::folded(&render(&check(shown(&item, &node(3).id())).unwrap(), style), style);
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    }
+}
+
+#[test]
+fn a_grant_is_for_the_like_of_the_message_and_for_nothing_else() {
+    let id = GrantId::from_bytes([1; 5]);
+    let secret = ["AKIA", "ABCD2345EFGH6723"].concat();
+    let checked = check(shown(&message_item(&secret), &node(3).id())).unwrap();
+    let grant = grant_like(&checked, 24, 5, NOW, id).unwrap();
+    // The description names another rule, which is not in the bytes.
+    assert_eq!(grant.rules, ["secret.aws_access_key"]);
+    assert_eq!((grant.node, grant.peer), (node(1).id(), Some(node(3).id())));
+    assert_eq!((grant.direction, grant.kind), (Direction::Out, GrantKind::Unasked));
+    assert_eq!((grant.size_bytes_max, grant.messages_max), (4096, 5));
+    assert_eq!(grant.until, NOW.plus(std::time::Duration::from_hours(24)));
+    insta::assert_snapshot!(grant_text(&grant, Some("bob")), @"Until 2027-01-16T08:00:00.000Z, up to 5 messages to bob leave without asking you, each at most 4096 bytes long, where nothing else is found than secret.aws_access_key, and nothing worse than critical.");
+    for length in [30_000, 40_000] {
+        let long = format!("{secret} {}", "x".repeat(length));
+        let checked = check(shown(&message_item(&long), &node(3).id())).unwrap();
+        let size = grant_like(&checked, 1, 1, NOW, id).unwrap().size_bytes_max;
+        assert_eq!(size, if length == 30_000 { 2 * (21 + 30_000) } else { 65536 });
+    }
+    for (hours, messages) in [(0, 1), (721, 1), (1, 0), (1, 1001)] {
+        assert_eq!(
+            grant_like(&checked, hours, messages, NOW, id).unwrap_err().kind,
+            ErrorKind::Usage
+        );
+    }
+    for item in [peer_item(), message_item("harmless")] {
+        let checked = check(shown(&item, &node(3).id())).unwrap();
+        assert_eq!(grant_like(&checked, 1, 1, NOW, id).unwrap_err().kind, ErrorKind::Refused);
+    }
+}
+
+#[test]
 fn bytes_that_differ_from_their_description_are_not_shown() {
     let item = message_item("hello");
     let peer = node(3).id();
@@ -134,6 +180,34 @@ fn bytes_that_differ_from_their_description_are_not_shown() {
 
 #[test]
 fn an_item_is_over_at_its_time() {
-    let text = NOW.to_string();
-    assert!(is_over(&text, NOW) && !is_over(&text, NOW.minus(std::time::Duration::from_millis(1))));
+    let Item::Message(what, envelope) = message_item("x") else { panic!() };
+    let mut item = shown(&Item::Message(what, envelope), &node(3).id()).item;
+    item.expires_at = NOW.to_string();
+    assert_eq!(ready(&item, NOW).unwrap_err().kind, ErrorKind::Refused);
+    assert!(ready(&item, NOW.minus(std::time::Duration::from_millis(1))).is_ok());
+    item.not_ready = Some("no answer".into());
+    assert_eq!(ready(&item, NOW).unwrap_err().kind, ErrorKind::WaitsForHuman);
+}
+
+#[test]
+fn what_is_signed_here_passes_the_gate() {
+    let id = PendingId::from_bytes([7; 5]);
+    let later = NOW.plus(std::time::Duration::from_secs(1));
+    let key = ApproverKey::from_seed(&Secret::new([101; 32]));
+    let checked = check(shown(&message_item("x"), &node(3).id())).unwrap();
+    let decision = checked.approve(id, Method::Passphrase, false, (&key, NOW)).unwrap();
+    let Item::Message(what, envelope) = message_item("x") else { panic!() };
+    let pending = Pending::message(id, what, envelope, later);
+    let Outcome::Approved(sent) = pending.decide(&decision, &key.id(), NOW).unwrap() else {
+        panic!()
+    };
+    let by = sent.item().countersigned_by(&key.id()).unwrap();
+    assert_eq!((by.method, by.at), (Method::Passphrase, NOW));
+    let checked = check(shown(&peer_item(), &node(3).id())).unwrap();
+    let decision = checked.approve(id, Method::Passphrase, true, (&key, NOW)).unwrap();
+    let Item::Peer(what, record) = peer_item() else { panic!() };
+    let pending = Pending::peer(id, what, record, later);
+    let decided = pending.decide(&decision, &node(1).id(), &key.id(), NOW).unwrap();
+    let Outcome::Approved(consent) = decided else { panic!() };
+    assert!(consent.item().verified);
 }

@@ -25,6 +25,7 @@ pub(super) fn item(number: i64) -> Queued {
         expires: NOW.plus(Duration::from_mins(1)),
         thread: None,
         reply_to: None,
+        human: false,
     };
     let body = Body::Text(MessageText::parse("x").unwrap());
     let envelope = Draft { header, body }.seal(&key).unwrap();

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::support::*;
 use crate::{
     base::limits::{PREVIEW_BYTES_MAX, RESULT_BYTES_MAX},
-    mcp::fence::is_hostile,
+    base::text::is_hostile,
 };
 
 /// What a peer would write to look like us, to hide, or to end its fence.

@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests spawn as they need")]
 
 mod calls;
+mod carried;
+mod elicit;
 mod messages;
 mod pump;
 mod session;

@@ -114,6 +114,7 @@ impl Party {
             expires: Timestamp::from_ms(2_000),
             thread: None,
             reply_to: None,
+            human: false,
         };
         let body = Body::Text(MessageText::parse(text).unwrap());
         let envelope = Draft { header, body }.seal(&self.key).unwrap();

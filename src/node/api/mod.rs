@@ -4,10 +4,12 @@
 //! the page; none of its variants counts without the approver's signature where it loosens
 //! anything. The shapes are a contract: fields are added, never renamed.
 
+mod page;
 mod reply;
 mod request;
 mod trouble;
 
+pub use page::*;
 pub use reply::*;
 pub use request::*;
 pub use trouble::*;

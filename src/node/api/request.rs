@@ -51,6 +51,20 @@ pub enum AgentRequest {
         /// Only those in this state.
         state: Option<PeerState>,
     },
+    /// What an MCP client may show its user of an item that our own agent's call made. Of any
+    /// other item there is no such answer: nothing that a stranger sent is shown this way.
+    Question {
+        /// Which item.
+        pending: String,
+    },
+    /// What an MCP client says that its user answered to a question that it was given. A no
+    /// counts. A yes counts where the human signed beforehand that it may.
+    ClientAnswered {
+        /// The item that the question was about.
+        pending: String,
+        /// Yes or no.
+        yes: bool,
+    },
     /// End trust.
     Revoke {
         /// Whom: a name or an id.
@@ -123,6 +137,9 @@ pub enum HumanRequest {
         seal: String,
         /// Deny, and block the peer.
         block: bool,
+        /// With the yes: a grant for the like of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<SignedHex>,
     },
     /// No. Needs no signature: it loosens nothing.
     Deny {
@@ -130,6 +147,90 @@ pub enum HumanRequest {
         id: String,
         /// And hear nothing of the peer again.
         block: bool,
+    },
+    /// A grant that the approver signed.
+    Grant(SignedHex),
+    /// End a grant. Needs no signature: it loosens nothing.
+    GrantEnd {
+        /// Which.
+        id: String,
+    },
+    /// The grants that hold.
+    Grants,
+    /// A link to the page, with a code that opens it once.
+    PageLink,
+    /// Use such a code. Asked by the page.
+    PageOpen {
+        /// The code.
+        code: String,
+    },
+    /// The port of the page that is remembered over restarts. Asked by the page.
+    PagePort {
+        /// Where it is served now: remembered from now on.
+        served: Option<u16>,
+    },
+    /// The approver was set up while the node ran: read its public key and the name.
+    ApproverSet,
+    /// Every conversation, in short.
+    Conversations,
+    /// The threads with one peer.
+    Threads {
+        /// A name or an id.
+        peer: String,
+    },
+    /// A part of a conversation, newest part first.
+    Talk {
+        /// A name or an id.
+        peer: String,
+        /// Only this thread.
+        thread: Option<String>,
+        /// Before this place.
+        before: Option<u64>,
+        /// At most this many.
+        limit: u32,
+    },
+    /// Look for words in every message, held ones too.
+    Search {
+        /// Words; all of them must be there. The last may be a beginning.
+        query: String,
+        /// Only with this peer: a name or an id.
+        peer: Option<String>,
+        /// Before this place.
+        before: Option<u64>,
+        /// At most this many.
+        limit: u32,
+    },
+    /// A peer in full.
+    PeerShow {
+        /// A name or an id.
+        peer: String,
+    },
+    /// Sign a message that our human wrote with the node's key. Nothing is kept or sent.
+    Draft {
+        /// A name or an id.
+        to: String,
+        /// The text.
+        text: String,
+        /// The message that this answers.
+        reply_to: Option<String>,
+        /// The conversation that this belongs to.
+        thread: Option<String>,
+    },
+    /// Send a draft that our human has countersigned.
+    SendDraft {
+        /// The envelope, hexadecimal.
+        envelope: String,
+    },
+    /// The audit chain's records, newest first.
+    Timeline {
+        /// Only these events, by the names in the records; none named is all.
+        events: Vec<String>,
+        /// Only about this peer: a name or an id.
+        peer: Option<String>,
+        /// Before this record.
+        before: Option<u64>,
+        /// At most this many.
+        limit: u32,
     },
     /// How the node is.
     Status,
@@ -149,6 +250,16 @@ pub enum HumanRequest {
         /// The text.
         text: String,
     },
+}
+
+/// Signed bytes, hexadecimal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedHex {
+    /// What was signed.
+    pub statement: String,
+    /// By the approver.
+    pub signature: String,
 }
 
 /// Anything that can be asked over the node's socket.

@@ -60,4 +60,6 @@ pub enum Event {
     PeersChanged,
     /// Something began or ceased to wait for the human.
     PendingChanged,
+    /// A link to the page was used.
+    PageOpened,
 }

@@ -153,6 +153,11 @@ async fn what_cannot_be_stored_is_neither_acknowledged_nor_passed() {
     let inbox = arrived(&bob, 3).await;
     let texts: Vec<_> = inbox.iter().map(|m| m["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["one", "two", "three"]);
+    until(async || {
+        let outstanding = alice.agent(AgentRequest::Outstanding).await;
+        outstanding["messages"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
     let failing = break_and_send(&alice).await;
     assert!(failing.message.contains("broken"), "{failing}");
 }

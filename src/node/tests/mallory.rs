@@ -160,6 +160,7 @@ impl Mallory {
             expires: clock::now().plus(Duration::from_hours(1)),
             thread: None,
             reply_to: None,
+            human: false,
         }
     }
 

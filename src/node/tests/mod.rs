@@ -1,9 +1,14 @@
 //! Two nodes in one process, over loopback, with both humans' keys at hand.
 
+mod again;
 mod crash;
+mod grants;
 mod hostile;
 mod mallory;
 mod outsiders;
+mod page;
+mod reading;
+mod searching;
 mod talk;
 
 use std::{future::Future, time::Duration};
@@ -18,7 +23,7 @@ use super::{
         AgentRequest, ApiError, ErrorKind, HumanRequest, InboxRequest, Reply, Request, SendRequest,
     },
     clock,
-    config::{Config, Home, NetworkConfig, NetworkMode},
+    config::{Config, Home, NetworkConfig, NetworkMode, PageConfig},
     start,
 };
 use crate::{
@@ -49,7 +54,8 @@ pub(super) fn home(name: &str) -> (Home, ApproverKey, tempfile::TempDir) {
     keys::create_approver(&home.approver_file(), &sealed).unwrap();
     keys::create_identity(&home.identity_file(), &Secret::new(clock::random())).unwrap();
     let network = NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
-    let config = Config { name: ClaimedName::parse(name).unwrap(), network };
+    let name = ClaimedName::parse(name).unwrap();
+    let config = Config { name, network, page: PageConfig::default() };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     (home, ApproverKey::from_seed(&Secret::new(seed)), folder)
 }
@@ -103,6 +109,7 @@ impl Side {
             signature: HEXLOWER.encode(&decision.signature),
             seal: HEXLOWER.encode(&decision.seal),
             block: false,
+            grant: None,
         }
     }
 

@@ -59,7 +59,7 @@ async fn a_secret_leaves_only_when_the_human_signed_it() {
     assert_eq!(inbox[0]["countersigned"]["method"], "passphrase");
     let again = alice.node.human(HumanRequest::Deny { id, block: false }).await.unwrap_err();
     assert_eq!(again.kind, ErrorKind::NotFound);
-    let denied = alice.send("bob", &secret).await;
+    let denied = alice.send("bob", &(secret + ".")).await;
     let id = denied["pending"].as_str().unwrap().to_owned();
     alice.human(HumanRequest::Deny { id, block: false }).await;
     assert_eq!(alice.state(&denied["id"]).await, "denied");

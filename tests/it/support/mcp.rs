@@ -27,10 +27,11 @@ pub(crate) struct Session {
     unclaimed: RefCell<Vec<Value>>,
     last_id: Cell<u64>,
     modern: bool,
+    capabilities: Value,
 }
 
 impl Session {
-    fn open(home: &Home, modern: bool) -> Self {
+    fn open(home: &Home, modern: bool, capabilities: Value) -> Self {
         let mut command = home.command(&["mcp"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -47,14 +48,18 @@ impl Session {
             }
         });
         let (unclaimed, last_id) = (RefCell::default(), Cell::new(0));
-        Self { child, stdin, lines, unclaimed, last_id, modern }
+        Self { child, stdin, lines, unclaimed, last_id, modern, capabilities }
     }
 
     /// A session with the handshake, as most stdio clients have it.
     pub(crate) fn legacy(home: &Home) -> Self {
-        let session = Self::open(home, false);
+        Self::legacy_with(home, json!({}))
+    }
+
+    fn legacy_with(home: &Home, able: Value) -> Self {
+        let session = Self::open(home, false, able.clone());
         let me = json!({"name": "tests", "version": "1"});
-        let hello = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": me});
+        let hello = json!({"protocolVersion": LEGACY, "capabilities": able, "clientInfo": me});
         let answer = session.request("initialize", hello);
         assert_eq!(answer["result"]["protocolVersion"], LEGACY, "{answer}");
         session.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
@@ -63,7 +68,24 @@ impl Session {
 
     /// A session without one.
     pub(crate) fn modern(home: &Home) -> Self {
-        Self::open(home, true)
+        Self::open(home, true, json!({}))
+    }
+
+    /// Sessions of a client that can show its user a question, with a handshake and without.
+    pub(crate) fn asking(home: &Home) -> [Self; 2] {
+        let able = json!({"elicitation": {"form": {}}});
+        [Self::legacy_with(home, able.clone()), Self::open(home, true, able)]
+    }
+
+    /// The next question to the user, of a session with a handshake.
+    pub(crate) fn question(&self) -> Value {
+        let question = self.next(SOON, |line| line["method"] == "elicitation/create");
+        question.expect("a question to the user")
+    }
+
+    /// What the user says to a question.
+    pub(crate) fn says(&self, question: &Value, result: &Value) {
+        self.write(&json!({"jsonrpc": "2.0", "id": question["id"], "result": result}));
     }
 
     fn write(&self, message: &Value) {
@@ -85,7 +107,7 @@ impl Session {
             let me = json!({"name": "tests", "version": "1"});
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
                 "io.modelcontextprotocol/clientInfo": me,
             });
         }

@@ -1,6 +1,10 @@
 //! The cast and their homes. Every home is a folder of its own with its own node, so that tests
 //! run beside each other; all of them stay on 127.0.0.1.
 
+#[allow(dead_code, reason = "the page's tests use what its own tests and the bench do not")]
+pub(crate) mod browser;
+#[allow(dead_code, reason = "the page's tests use what its own tests and the bench do not")]
+pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod output;
 pub(crate) mod pairing;
@@ -9,6 +13,7 @@ pub(crate) mod wait;
 
 use std::{
     fs::{self, File},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -63,8 +68,19 @@ impl Home {
     fn running(name: &'static str, passphrase: &'static str) -> Self {
         let home = Self::empty(name, passphrase);
         pty::init(&home, passphrase).expect(0);
+        home.set_page_port();
         home.start();
         home
+    }
+
+    /// Gives the page a port of its own: the tests' nodes start and end beside each other, and none
+    /// may take another's place in between.
+    pub(crate) fn set_page_port(&self) {
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let file = self.path().join("config.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{config}\n[page]\nport = {port}\n")).unwrap();
     }
 
     /// `COUNTERSIGN_HOME`.

@@ -8,11 +8,16 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::Pid;
 
 use super::{Home, Output, PROGRAM, SOON, wait};
 
 /// `ECHO` of `termios.h`, the same number on Linux and macOS: the terminal shows what is typed.
 const ECHO: u64 = 8;
+/// `ICANON` of `termios.h`: what is typed is read a line at a time.
+const ICANON: u64 = if cfg!(target_os = "macos") { 0x100 } else { 2 };
+/// Columns of a terminal where nothing is wrapped.
+const WIDE: u16 = 160;
 
 /// A program on a terminal of its own, which is its controlling terminal.
 pub(crate) struct Terminal {
@@ -34,7 +39,12 @@ impl Terminal {
 
     /// Runs any program in a home's environment.
     pub(crate) fn open_program(home: &Home, words: &[&str]) -> Self {
-        let size = PtySize { rows: 60, cols: 160, ..PtySize::default() };
+        Self::open_sized(home, words, WIDE)
+    }
+
+    /// Runs any program on a terminal of so many columns.
+    pub(crate) fn open_sized(home: &Home, words: &[&str], cols: u16) -> Self {
+        let size = PtySize { rows: 60, cols, ..PtySize::default() };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::from_argv(words.iter().map(Into::into).collect());
         command.env_clear();
@@ -69,12 +79,13 @@ impl Terminal {
     }
 
     /// Whether a line is asked for that the terminal does not show: a question stands there since
-    /// the last typed line, and the echo is off.
+    /// the last typed line, the echo is off, and the terminal gives lines. Where it gives keys, as
+    /// in `watch`, the question is still to come, and what is typed now would be thrown away.
     fn asks(&self) -> bool {
-        let hidden = self
-            .master
-            .get_termios()
-            .is_some_and(|termios| u64::from(termios.local_flags.bits()) & ECHO == 0);
+        let hidden = self.master.get_termios().is_some_and(|termios| {
+            let flags = u64::from(termios.local_flags.bits());
+            flags & ECHO == 0 && flags & ICANON != 0
+        });
         let bytes = self.bytes();
         let new = plain(bytes.get(self.seen..).unwrap_or_default());
         hidden && !new.rsplit('\n').next().unwrap_or_default().trim().is_empty()
@@ -96,6 +107,47 @@ impl Terminal {
             (self.asks() || self.child.try_wait().unwrap().is_some()).then_some(())
         });
         decided && self.asks()
+    }
+
+    /// Waits until `text` is shown, of what came since the last key or line.
+    pub(crate) fn shows(&mut self, text: &str) {
+        let new = |terminal: &Self| {
+            let bytes = terminal.bytes();
+            plain(bytes.get(terminal.seen..).unwrap_or_default())
+        };
+        let shown = wait::within(SOON, || {
+            let ended = self.child.try_wait().unwrap().is_some();
+            (new(self).contains(text) || ended).then_some(())
+        });
+        assert!(shown && new(self).contains(text), "no {text:?}: {}", self.report());
+    }
+
+    /// Presses one key, without the return key.
+    pub(crate) fn press(&mut self, key: &str) {
+        self.seen = self.bytes().len();
+        write!(self.keyboard, "{key}").and_then(|()| self.keyboard.flush()).unwrap();
+    }
+
+    /// Whether the terminal shows what is typed and waits for the return key, as a shell needs it.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.master.get_termios().is_some_and(|termios| {
+            let flags = u64::from(termios.local_flags.bits());
+            flags & ECHO != 0 && flags & ICANON != 0
+        })
+    }
+
+    /// The program's process.
+    pub(crate) fn process(&self) -> Pid {
+        let id = self.child.process_id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        id.expect("a program that runs")
+    }
+
+    /// Waits for the end and for the terminal to be as it was.
+    pub(crate) fn ends_as_usual(mut self) -> Output {
+        let ended = wait::within(SOON, || self.child.try_wait().unwrap());
+        assert!(ended, "it goes on: {}", self.report());
+        assert!(self.is_usual(), "the terminal's modes are lost: {}", self.report());
+        self.finish()
     }
 
     /// Waits for the end; a program that does not end is ended, and its exit code is `None`.

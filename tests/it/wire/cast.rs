@@ -70,6 +70,7 @@ pub(crate) fn header(kind: Kind) -> Header {
         expires: Timestamp::from_ms(NOW + DAY_MS),
         thread: Some(ThreadId::from_bytes([0x7e; 16])),
         reply_to: None,
+        human: false,
     }
 }
 

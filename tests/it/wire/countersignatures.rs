@@ -1,5 +1,5 @@
 //! Vectors of countersignatures: what is refused with the envelope, and what is read but is not
-//! the approver's word.
+//! the approver's word. Those by a grant are in `granted`.
 
 use ciborium::Value;
 use countersign::{
@@ -18,29 +18,33 @@ use super::{
     vectors::{Vector, Vectors, packed},
 };
 
-const NOT_THEIRS: &str = "no countersignature by this approver";
+pub(crate) const NOT_THEIRS: &str = "no countersignature by this approver";
 
 pub(crate) fn decode(vector: &Vector) -> Result<Json, String> {
     let envelope = Envelope::decode(&vector.input()).map_err(|e| e.to_string())?;
     let approver = ApproverId::from_slice(&vector.given_bytes("approver")).ok_or("not a key")?;
     let found = envelope.countersigned_by(&approver).ok_or(NOT_THEIRS)?;
-    Ok(json!({ "digest": envelope.digest(), "countersignature": shown_countersignature(found) }))
+    Ok(json!({
+        "digest": envelope.digest(),
+        "countersignature": shown_countersignature(found),
+        "written_by_human": envelope.written_by_human(&approver),
+    }))
 }
 
 /// A countersignature of the human's, open to change before it is signed.
-struct Bent {
-    raw: Raw,
-    protected: Vec<(Value, Value)>,
+pub(crate) struct Bent {
+    pub(crate) raw: Raw,
+    pub(crate) protected: Vec<(Value, Value)>,
     unprotected: Value,
     context: &'static str,
     aad: Vec<u8>,
     /// Whether the envelope's signature stands in an array, as RFC 9338 section 3.3 says.
     in_array: bool,
-    signer: SigningKey,
+    pub(crate) signer: SigningKey,
 }
 
 impl Bent {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let how = Value::Array(vec!["passphrase".into(), NOW.into()]);
         let approver = approver(ALICE_HUMAN).id();
         Self {
@@ -59,14 +63,18 @@ impl Bent {
     }
 
     fn how(&mut self, method: impl Into<Value>, at: impl Into<Value>) {
-        self.protected[2].1 = Value::Array(vec![method.into(), at.into()]);
+        self.how_is(vec![method.into(), at.into()]);
+    }
+
+    pub(crate) fn how_is(&mut self, how: Vec<Value>) {
+        self.protected[2].1 = Value::Array(how);
     }
 
     fn protected(&self) -> Vec<u8> {
         cbor::encode(&Value::Map(self.protected.clone()))
     }
 
-    fn signature(&self) -> Vec<u8> {
+    pub(crate) fn signature(&self) -> Vec<u8> {
         let signature = Value::from(self.raw.signature());
         let other = if self.in_array { Value::Array(vec![signature]) } else { signature };
         let structure = Value::Array(vec![
@@ -80,17 +88,17 @@ impl Bent {
         self.signer.sign(&cbor::encode(&structure)).to_bytes().to_vec()
     }
 
-    fn value(&self, signature: &[u8]) -> Value {
+    pub(crate) fn value(&self, signature: &[u8]) -> Value {
         let protected = Value::Bytes(self.protected());
         Value::Array(vec![protected, self.unprotected.clone(), signature.into()])
     }
 
-    fn envelope(&self, value: Value) -> Vec<u8> {
+    pub(crate) fn envelope(&self, value: Value) -> Vec<u8> {
         let unprotected = Value::Map(vec![(11.into(), value)]);
         Raw { unprotected, ..self.raw.clone() }.bytes()
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.envelope(self.value(&self.signature()))
     }
 }
@@ -98,29 +106,45 @@ impl Bent {
 pub(crate) fn make(v: &mut Vectors) {
     let human = approver(ALICE_HUMAN);
     let at = Timestamp::from_ms(NOW);
-    for method in [Method::Passphrase, Method::Passkey, Method::Grant] {
+    for method in [Method::Passphrase, Method::Passkey, Method::Session] {
         let signed = Countersignature::sign(&sealed(), &human, method, at).unwrap();
         let envelope = sealed().with_countersignature(signed).unwrap();
         add(v, (method.as_str(), "the approver's word"), envelope.bytes(), None);
     }
     let signed = Countersignature::sign(&sealed(), &human, Method::Passphrase, at).unwrap();
     assert_eq!(Bent::new().bytes(), sealed().with_countersignature(signed).unwrap().bytes());
+    author(v);
     not_theirs(v);
     moved(v);
     weak_approvers(v);
     how(v);
     shape(v);
+    super::granted::make(v);
 }
 
-fn add(v: &mut Vectors, (id, what): (&str, &str), bytes: &[u8], error: Option<&str>) {
+pub(crate) fn add(v: &mut Vectors, (id, what): (&str, &str), bytes: &[u8], error: Option<&str>) {
     let given = json!({ "approver": approver(ALICE_HUMAN).id() });
     v.told((&format!("countersignature/{id}"), what), bytes, given, error);
 }
 
-fn bent(v: &mut Vectors, (id, what, error): (&str, &str, &str), bend: impl FnOnce(&mut Bent)) {
+pub(crate) fn bent(
+    v: &mut Vectors,
+    (id, what, error): (&str, &str, &str),
+    bend: impl FnOnce(&mut Bent),
+) {
     let mut made = Bent::new();
     bend(&mut made);
     add(v, (id, what), &made.bytes(), Some(error));
+}
+
+/// The envelope says that its sender's human wrote it.
+fn author(v: &mut Vectors) {
+    let mut bent = Bent::new();
+    bent.raw.set(9, "human");
+    add(v, ("author", "says human, and the human signed"), &bent.bytes(), None);
+    bent.signer = bare(MALLORY_HUMAN);
+    let what = "says human, and another signed";
+    add(v, ("author-wrong-key", what), &bent.bytes(), Some(NOT_THEIRS));
 }
 
 fn not_theirs(v: &mut Vectors) {
@@ -159,7 +183,7 @@ fn not_theirs(v: &mut Vectors) {
 fn moved(v: &mut Vectors) {
     let human = approver(ALICE_HUMAN);
     let at = Timestamp::from_ms(NOW);
-    let signed = Countersignature::sign(&sealed(), &human, Method::Grant, at).unwrap();
+    let signed = Countersignature::sign(&sealed(), &human, Method::Session, at).unwrap();
     let id = MessageId::from_bytes([9; 16]);
     let other = Header { id, ..header(Kind::Text) };
     let other = Draft { header: other, body: body("hello") }.seal(&identity(ALICE)).unwrap();
@@ -168,9 +192,9 @@ fn moved(v: &mut Vectors) {
     let later = Timestamp::from_ms(NOW + 1);
     for (id, what, changed) in [
         ("method-changed", "the method was changed", Method::Passphrase),
-        ("time-changed", "the time was changed", Method::Grant),
+        ("time-changed", "the time was changed", Method::Session),
     ] {
-        let at = if changed == Method::Grant { later } else { at };
+        let at = if changed == Method::Session { later } else { at };
         let changed = Countersignature { method: changed, at, ..signed.clone() };
         let envelope = sealed().with_countersignature(changed).unwrap();
         add(v, (id, what), envelope.bytes(), Some(NOT_THEIRS));
@@ -197,13 +221,15 @@ fn how(v: &mut Vectors) {
         bent.how(1, NOW);
     });
     let time = "time: is not an unsigned integer";
-    bent(v, ("time-negative", "a time before 1970", time), |bent| bent.how("grant", -1));
+    bent(v, ("time-negative", "a time before 1970", time), |bent| bent.how("session", -1));
     let shape = "is not [protected, {}, signature]";
     bent(v, ("how-short", "no time", shape), |bent| {
-        bent.protected[2].1 = Value::Array(vec!["grant".into()]);
+        bent.how_is(vec!["session".into()]);
     });
-    bent(v, ("how-long", "method, time and more", "the limit is 2"), |bent| {
-        bent.protected[2].1 = Value::Array(vec!["grant".into(), NOW.into(), 1.into()]);
+    bent(v, ("how-empty", "neither", shape), |bent| bent.how_is(Vec::new()));
+    let three = "how: has a grant without its signature";
+    bent(v, ("how-long", "method, time and more", three), |bent| {
+        bent.how_is(vec!["session".into(), NOW.into(), 1.into()]);
     });
     let missing = "is missing";
     bent(v, ("how-missing", "neither method nor time", missing), |bent| bent.protected.truncate(2));

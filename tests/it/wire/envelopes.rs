@@ -4,13 +4,13 @@
 use ciborium::Value;
 use countersign::{
     base::{MessageId, Timestamp, limits},
-    wire::{Body, Countersignature, Draft, Envelope, Header, Kind, Method},
+    wire::{Body, Countersignature, Draft, Envelope, Grant, Header, Kind, Method},
 };
 use serde_json::{Value as Json, json};
 
 use super::{
     cast::{ALICE, ALICE_HUMAN, DAY_MS, NOW, Raw, approver, body, header, identity, sealed},
-    receipts,
+    grants, receipts,
     vectors::{Vector, Vectors, packed},
 };
 
@@ -30,6 +30,7 @@ pub(crate) fn shown(envelope: &Envelope) -> Json {
         "expires": header.expires,
         "thread": header.thread,
         "reply_to": header.reply_to,
+        "author": header.human.then_some("human"),
         "body": shown_body(envelope.body()),
         "digest": envelope.digest(),
         "countersignature": envelope.countersignature().map(shown_countersignature),
@@ -48,7 +49,13 @@ pub(crate) fn shown_body(body: &Body) -> Json {
 }
 
 pub(crate) fn shown_countersignature(found: &Countersignature) -> Json {
-    json!({ "approver": found.approver, "method": found.method.as_str(), "at": found.at })
+    let mut shown =
+        json!({ "approver": found.approver, "method": found.method.as_str(), "at": found.at });
+    if let Some(signed) = &found.grant {
+        let grant = Grant::decode(&signed.statement).map(|grant| grants::shown(&grant));
+        shown["grant"] = grant.unwrap_or_default();
+    }
+    shown
 }
 
 pub(crate) fn make(v: &mut Vectors) {
@@ -72,6 +79,10 @@ fn good(v: &mut Vectors) {
     add("reply", "a reply to a message", reply, body("Twice half its length."));
     let alone = Header { thread: None, ..header(Kind::Text) };
     add("no-thread", "neither thread nor reply_to", alone.clone(), body("hello"));
+    let written = Header { human: true, ..header(Kind::Text) };
+    add("author", "says that the sender's human wrote it", written.clone(), body("hello"));
+    let all = Header { human: true, reply_to, ..written };
+    add("every-field", "with every field that may be absent", all, body("hello"));
     let unicode = "Grüße, 日本, \u{1f44b}, \u{202e}\u{0}\n";
     add("unicode", "any Unicode, controls too", header(Kind::Text), body(unicode));
     let receipt = Header { thread: None, ..header(Kind::Receipt) };
@@ -184,7 +195,15 @@ fn fields(v: &mut Vectors) {
     });
     bent(v, ("reply-to-long", "reply_to of 17 bytes", length), |raw| raw.set(8, vec![1; 17]));
     let unknown = "a field that version 1 does not know";
-    bent(v, ("field-unknown", "a ninth field", unknown), |raw| raw.set(9, 1));
+    let author = "author: is not human";
+    bent(v, ("author-agent", "the author is another text", author), |raw| raw.set(9, "agent"));
+    bent(v, ("author-upper", "the author in upper case", author), |raw| raw.set(9, "Human"));
+    bent(v, ("author-empty", "the author is empty", author), |raw| raw.set(9, ""));
+    bent(v, ("author-number", "the author is a number", author), |raw| raw.set(9, 1));
+    bent(v, ("author-bytes", "the author is bytes", author), |raw| raw.set(9, b"human".to_vec()));
+    bent(v, ("author-true", "the author is true", author), |raw| raw.set(9, true));
+    bent(v, ("author-null", "the author is null", author), |raw| raw.set(9, Value::Null));
+    bent(v, ("field-unknown", "a tenth field", unknown), |raw| raw.set(10, 1));
     bent(v, ("field-text-key", "a field with a text for a key", unknown), |raw| {
         raw.ours.push(("a".into(), 1.into()));
     });

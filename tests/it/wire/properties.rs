@@ -2,7 +2,10 @@
 
 use countersign::{
     base::Timestamp,
-    wire::{Body, ConsentRecord, Countersignature, Envelope, Frame, Invite, Kind, PairFrame, cbor},
+    wire::{
+        Body, ConsentRecord, Countersignature, Direction, Envelope, Frame, Grant, Invite, Kind,
+        Method, PairFrame, cbor,
+    },
 };
 use proptest::prelude::*;
 
@@ -10,8 +13,8 @@ use super::{
     cast::{approver, identity},
     fuzz::config,
     strategies::{
-        drafts, encoded_values, frames, invite_parts, methods, pair_frames, receipts, records,
-        times,
+        drafts, encoded_values, frames, grants, invite_parts, methods, pair_frames, receipts,
+        records, times,
     },
 };
 
@@ -49,8 +52,54 @@ proptest! {
         let read = Envelope::decode(whole.bytes()).unwrap();
         prop_assert_eq!(read.digest(), digest);
         prop_assert_eq!(read.countersigned_by(&key.id()), Some(&made));
+        prop_assert_eq!(read.written_by_human(&key.id()), read.header().human);
         let other = approver(human.wrapping_add(1)).id();
         prop_assert_eq!(read.countersigned_by(&other), None);
+        prop_assert!(!read.written_by_human(&other));
+    }
+
+    #[test]
+    fn a_grant_is_read_as_it_was_signed(grant in grants(), human in any::<u8>()) {
+        prop_assert_eq!(&Grant::decode(&grant.encode()).unwrap(), &grant);
+        let key = approver(human);
+        let signed = grant.sign(&key).unwrap();
+        prop_assert_eq!(signed.open(&key.id()), Ok(grant));
+        prop_assert!(signed.open(&approver(human.wrapping_add(1)).id()).is_err());
+    }
+
+    #[test]
+    fn a_countersignature_by_a_grant_counts_where_the_grant_stands_for_the_human(
+        (seed, draft) in drafts(),
+        human in any::<u8>(),
+        grant in grants(),
+        theirs in any::<bool>(),
+        after in 0..2_u64,
+    ) {
+        let (sender, recipient) = (draft.header.sender, draft.header.recipient);
+        let grant = if theirs {
+            let peer = grant.peer.map(|_| recipient);
+            Grant { node: sender, peer, direction: Direction::Out, ..grant }
+        } else {
+            grant
+        };
+        let key = approver(human);
+        let signed = grant.sign(&key).unwrap();
+        // At its beginning, or at its end, when it counts no longer.
+        let at = if after == 0 { grant.from } else { grant.until };
+        let sealed = draft.seal(&identity(seed)).unwrap();
+        let node = identity(seed);
+        let made =
+            Countersignature::sign_by_grant(&sealed, &node, &key.id(), &signed, at).unwrap();
+        prop_assert_eq!(made.method, Method::of_grant(grant.kind));
+        prop_assert_eq!(&Countersignature::decode(&made.encode()).unwrap(), &made);
+        let whole = sealed.with_countersignature(made.clone()).unwrap();
+        let read = Envelope::decode(whole.bytes()).unwrap();
+        let stands = after == 0
+            && grant.node == sender
+            && grant.peer.is_none_or(|peer| peer == recipient)
+            && grant.direction == Direction::Out;
+        prop_assert_eq!(read.countersigned_by(&key.id()), stands.then_some(&made));
+        prop_assert!(!read.written_by_human(&key.id()), "a grant is not the human");
     }
 
     #[test]

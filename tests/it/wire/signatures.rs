@@ -67,6 +67,7 @@ pub(crate) fn make(v: &mut Vectors) {
         ("consent", Domain::Consent),
         ("decision", Domain::Decision),
         ("checkpoint", Domain::Checkpoint),
+        ("grant", Domain::Grant),
     ] {
         let signature = alice.sign(domain, MESSAGE);
         add(id, "a good signature", domain, &key, &signature, None);
@@ -83,6 +84,20 @@ pub(crate) fn make(v: &mut Vectors) {
             Domain::Decision,
             key,
             good.to_vec(),
+        ),
+        (
+            "grant-as-decision",
+            "made for grants, shown as a decision",
+            Domain::Decision,
+            key,
+            alice.sign(Domain::Grant, MESSAGE).to_vec(),
+        ),
+        (
+            "decision-as-grant",
+            "made for decisions, shown as a grant",
+            Domain::Grant,
+            key,
+            alice.sign(Domain::Decision, MESSAGE).to_vec(),
         ),
         ("other-key", "Alice's, shown as Bob's", Domain::Checkpoint, bob, good.to_vec()),
         ("no-label", "over the message alone", Domain::Checkpoint, key, bare.to_vec()),

@@ -2,12 +2,12 @@
 
 use countersign::{
     base::{
-        ApproverId, ClaimedName, Digest, InviteId, MessageId, MessageText, Note, PeerId, Secret,
-        ThreadId, Timestamp, limits,
+        ApproverId, ClaimedName, Digest, GrantId, InviteId, MessageId, MessageText, Note, PeerId,
+        Secret, Severity, ThreadId, Timestamp, limits,
     },
     wire::{
-        Body, ConsentRecord, Draft, Frame, Header, Hello, Invite, Kind, Method, PairFrame, Party,
-        Receipt, ReceiptState, cbor,
+        Body, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello, Invite,
+        Kind, Method, PairFrame, Party, Receipt, ReceiptState, cbor,
         message::ReceiptEntry,
         pair::{Answer, EndReason, Knock},
     },
@@ -107,8 +107,9 @@ pub(crate) fn drafts() -> impl Strategy<Value = (u8, Draft)> {
     let life = 1..=u64::try_from(limits::EXPIRY_MAX.as_millis()).unwrap();
     let ids = (any::<[u8; 16]>(), option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>()));
     let created = 0..u64::MAX / 2;
-    (any::<u8>(), peers(), contents(), ids, created, life).prop_map(
-        |(seed, recipient, (kind, body), (id, thread, reply_to), created, life)| {
+    let who = (any::<u8>(), peers(), any::<bool>());
+    (who, contents(), ids, created, life).prop_map(
+        |((seed, recipient, human), (kind, body), (id, thread, reply_to), created, life)| {
             let header = Header {
                 kind,
                 id: MessageId::from_bytes(id),
@@ -118,14 +119,56 @@ pub(crate) fn drafts() -> impl Strategy<Value = (u8, Draft)> {
                 expires: Timestamp::from_ms(created + life),
                 thread: thread.map(ThreadId::from_bytes),
                 reply_to: reply_to.map(MessageId::from_bytes),
+                human,
             };
             (seed, Draft { header, body })
         },
     )
 }
 
+/// The methods of a human's own.
 pub(crate) fn methods() -> impl Strategy<Value = Method> {
-    prop::sample::select(vec![Method::Passphrase, Method::Passkey, Method::Grant])
+    prop::sample::select(vec![Method::Passphrase, Method::Passkey, Method::Session])
+}
+
+fn severities() -> impl Strategy<Value = Severity> {
+    prop::sample::select(vec![
+        Severity::Info,
+        Severity::Low,
+        Severity::Medium,
+        Severity::High,
+        Severity::Critical,
+    ])
+}
+
+/// A grant that is no wider than it may be.
+pub(crate) fn grants() -> impl Strategy<Value = Grant> {
+    let life = 1..=u64::try_from(limits::GRANT_LIFE_MAX.as_millis()).unwrap();
+    let rule = "[a-z_.]{0,32}";
+    let unasked = (peers(), any::<bool>(), vec(rule, 1..=limits::GRANT_RULES_MAX));
+    let unasked = unasked.prop_map(|(peer, out, rules)| {
+        let direction = if out { Direction::Out } else { Direction::In };
+        (GrantKind::Unasked, Some(peer), direction, rules)
+    });
+    let inline = (option::of(peers()), vec(rule, 0..=limits::GRANT_RULES_MAX))
+        .prop_map(|(peer, rules)| (GrantKind::Inline, peer, Direction::Out, rules));
+    let bounds = (severities(), any::<u64>(), 1..=limits::GRANT_MESSAGES_MAX);
+    let from = 0..u64::MAX / 2;
+    (any::<[u8; 5]>(), peers(), prop_oneof![unasked, inline], bounds, (from, life)).prop_map(
+        |(id, node, (kind, peer, direction, rules), bounds, (from, life))| Grant {
+            id: GrantId::from_bytes(id),
+            node,
+            kind,
+            peer,
+            direction,
+            rules,
+            severity_max: bounds.0,
+            size_bytes_max: bounds.1,
+            messages_max: bounds.2,
+            from: Timestamp::from_ms(from),
+            until: Timestamp::from_ms(from + life),
+        },
+    )
 }
 
 pub(crate) fn addresses() -> impl Strategy<Value = Vec<String>> {

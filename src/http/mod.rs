@@ -1,0 +1,18 @@
+//! The loopback listener for HTTP, and its guards.
+//!
+//! Binds the loopback addresses and no other, bounds every connection, and lets through only what
+//! a browser sends for one site of this machine: a name that was made to point here (DNS
+//! rebinding), another site's form, script or frame, and another port's are refused before any
+//! handler runs. On Linux a connection of another user of this machine is dropped (`owner`); on
+//! other platforms it is not checked. It knows no session and serves no
+//! content, but for the script that ends a service worker that another program left at this site.
+
+mod body;
+mod guard;
+mod listener;
+mod owner;
+mod patient;
+
+pub use body::{BodyError, read_body};
+pub use guard::{Refusal, Site, guarded};
+pub use listener::Listener;

@@ -1,0 +1,182 @@
+//! What a human reviews: an item whose bytes agree with what the node says of it. Whoever signs, in
+//! a command or for the page, signs through here.
+
+mod grants;
+
+pub use grants::{grant_like, grant_text};
+
+use data_encoding::HEXLOWER;
+
+use super::api::{
+    ApiError, ErrorKind, FindingInfo, HumanRequest, PendingItem, PendingShown, SignedHex,
+};
+use crate::{
+    base::{ApproverId, PeerId, PendingId, Timestamp},
+    gate::{Answer, Decision, GateError, Item, Statement, What},
+    identity::ApproverKey,
+    risk,
+    wire::{ConsentRecord, Envelope, Method, SignedGrant},
+};
+
+/// An item whose bytes were checked against what the node says of them.
+pub struct Checked {
+    item: Item,
+    shown: PendingShown,
+    me: PeerId,
+    peer: PeerId,
+}
+
+impl Checked {
+    /// Reads the bytes, and compares.
+    ///
+    /// # Errors
+    /// When the bytes are no item, another one than the node says, or another node's than `me`:
+    /// whoever answers at the socket says what it likes.
+    pub fn new(shown: PendingShown, me: PeerId, approver: &ApproverId) -> Result<Self, ApiError> {
+        let bytes = HEXLOWER.decode(shown.bytes.as_bytes()).map_err(|e| differs(&e.to_string()))?;
+        let item = Item::decode(&bytes).map_err(|error| differs(&error.to_string()))?;
+        let same = |what: &str, a: &str, b: &str| {
+            let text = format!("the {what} is {a} in its bytes and {b} in its description");
+            if a == b { Ok(()) } else { Err(differs(&text)) }
+        };
+        same("digest", &item.digest().to_string(), &shown.item.digest)?;
+        same("kind", item.what().as_str(), shown.item.what.as_str())?;
+        if shown.node != me.to_string() {
+            return Err(differs("the node that answers is not this home's"));
+        }
+        let peer = match &item {
+            Item::Peer(_, record) => other_party(record, &me, approver)?,
+            Item::Message(what, envelope) => correspondent(*what, envelope, &me)?,
+        };
+        same("peer", &peer.to_string(), &shown.item.peer.id)?;
+        Ok(Self { item, shown, me, peer })
+    }
+
+    /// The item, from its bytes.
+    #[must_use]
+    pub const fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// What the node says, which is for it to answer for.
+    #[must_use]
+    pub const fn shown(&self) -> &PendingItem {
+        &self.shown.item
+    }
+
+    /// This home's node.
+    #[must_use]
+    pub const fn me(&self) -> &PeerId {
+        &self.me
+    }
+
+    /// The other side's node.
+    #[must_use]
+    pub const fn peer(&self) -> &PeerId {
+        &self.peer
+    }
+
+    /// What the node says, and what is found here in the bytes: whoever changed a row in between
+    /// takes no finding away.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<FindingInfo> {
+        let mut reasons = self.shown.item.reasons.clone();
+        let found = match &self.item {
+            Item::Message(_, envelope) => {
+                envelope.body().text().map(|text| risk::scan(text.as_str()))
+            }
+            Item::Peer(..) => None,
+        };
+        for finding in found.iter().flatten().map(FindingInfo::from) {
+            if reasons.iter().all(|reason| reason.rule != finding.rule) {
+                reasons.push(finding);
+            }
+        }
+        reasons
+    }
+
+    /// Signs a yes to this item, and to nothing else.
+    ///
+    /// # Errors
+    /// Never for an item that was decoded here.
+    pub fn approve(
+        &self,
+        id: PendingId,
+        method: Method,
+        verified: bool,
+        (key, at): (&ApproverKey, Timestamp),
+    ) -> Result<Decision, GateError> {
+        let digest = self.item.digest();
+        let statement = Statement { id, digest, answer: Answer::Approve, method, at, verified };
+        Decision::sign(&self.item, &statement, key)
+    }
+}
+
+/// The request that brings a decision to the node.
+#[must_use]
+pub fn request(id: PendingId, decision: &Decision, grant: Option<&SignedGrant>) -> HumanRequest {
+    HumanRequest::Decide {
+        id: id.to_string(),
+        statement: HEXLOWER.encode(&decision.statement),
+        signature: HEXLOWER.encode(&decision.signature),
+        seal: HEXLOWER.encode(&decision.seal),
+        block: false,
+        grant: grant.map(SignedHex::from),
+    }
+}
+
+impl From<&SignedGrant> for SignedHex {
+    fn from(signed: &SignedGrant) -> Self {
+        Self {
+            statement: HEXLOWER.encode(&signed.statement),
+            signature: HEXLOWER.encode(&signed.signature),
+        }
+    }
+}
+
+/// Whether `item` can be approved at `now`. What is not ready may have no bytes yet, so this
+/// comes before they are looked at.
+///
+/// # Errors
+/// Not ready, or too late.
+pub fn ready(item: &PendingItem, now: Timestamp) -> Result<(), ApiError> {
+    if let Some(why) = &item.not_ready {
+        let message = format!("this cannot be approved yet: {why}");
+        let next = "try again when the other side has answered";
+        return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
+    }
+    // RFC 3339 in UTC with milliseconds sorts as it reads.
+    if *item.expires_at <= *now.rfc3339() {
+        let message = format!("this expired at {}", item.expires_at);
+        return Err(ApiError::new(ErrorKind::Refused, message, "have it asked for again"));
+    }
+    Ok(())
+}
+
+fn differs(problem: &str) -> ApiError {
+    let message = format!("what waits is not what the node says it is: {problem}");
+    ApiError::new(ErrorKind::Failed, message, "do not approve it; run `countersign doctor`")
+}
+
+fn other_party(
+    record: &ConsentRecord,
+    me: &PeerId,
+    approver: &ApproverId,
+) -> Result<PeerId, ApiError> {
+    let (mine, other) =
+        record.sides(me).ok_or_else(|| differs("the record is not about this node"))?;
+    if mine.approver == *approver {
+        Ok(other.identity)
+    } else {
+        Err(differs("the record names another approver than this home's"))
+    }
+}
+
+fn correspondent(what: What, envelope: &Envelope, me: &PeerId) -> Result<PeerId, ApiError> {
+    let header = envelope.header();
+    let (mine, other) = match what {
+        What::MessageOut => (header.sender, header.recipient),
+        What::MessageIn | What::PeerIn | What::PeerOut => (header.recipient, header.sender),
+    };
+    if mine == *me { Ok(other) } else { Err(differs("the message is not this node's")) }
+}

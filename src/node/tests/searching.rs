@@ -1,0 +1,85 @@
+//! Search, through the node.
+
+use super::{mallory::bob_and_mallory, *};
+use crate::{
+    node::api::{HIT_BEGINS, HIT_ENDS},
+    wire::{Body, Draft, Kind, ReceiptState as Said},
+};
+
+fn look(query: &str, peer: Option<&str>, before: Option<u64>, limit: u32) -> HumanRequest {
+    let (query, peer) = (query.to_owned(), peer.map(str::to_owned));
+    HumanRequest::Search { query, peer, before, limit }
+}
+
+async fn found(side: &Side, query: &str) -> Vec<Value> {
+    side.human(look(query, None, None, 100)).await["hits"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_arrived_a_moment_ago_is_found_and_what_is_held_too() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    assert!(found(&bob, "zurich").await.is_empty());
+    for (n, text) in [(1, "Grüße aus Zürich"), (2, "and ZURICH again")] {
+        let envelope = mallory.text(n, text);
+        mallory.say(envelope).await;
+        assert_eq!(found(&bob, "zurich").await.len(), usize::from(n));
+    }
+    let hidden = mallory.hidden(3);
+    assert_eq!(mallory.say(hidden).await, Said::HeldByPeer);
+    let held = found(&bob, "look").await;
+    assert_eq!(held[0]["message"]["state"], "held_by_peer");
+    assert_eq!(held[0]["peer"]["name"], "mallory");
+    let hits = found(&bob, "gruße zur").await;
+    assert_eq!(
+        hits[0]["snippet"],
+        format!("{HIT_BEGINS}Grüße{HIT_ENDS} aus {HIT_BEGINS}Zürich{HIT_ENDS}")
+    );
+    let odd = Draft {
+        header: mallory.header(4, Kind::Unknown("hologram".into())),
+        body: Body::Unknown(vec![0x01]),
+    };
+    mallory.say(odd.seal(&mallory.key).unwrap()).await;
+    assert!(found(&bob, "hologram").await.is_empty());
+    assert!(found(&bob, "unsupported").await.is_empty());
+    let bob = bob.restart().await;
+    assert_eq!(found(&bob, "zurich").await.len(), 2, "once each, after a restart too");
+}
+
+#[tokio::test]
+async fn a_search_keeps_to_one_peer_and_its_pages_join_while_messages_arrive() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    bob.send("carol", "an apple for carol").await;
+    for n in 1..=5 {
+        let envelope = mallory.text(n, &format!("apple {n}"));
+        mallory.say(envelope).await;
+    }
+    let (mut seen, mut before, mut arriving) = (Vec::new(), None, 6);
+    loop {
+        let page = bob.human(look("apple", Some("mallory"), before, 2)).await;
+        let hits = page["hits"].as_array().unwrap();
+        seen.extend(hits.iter().map(|hit| hit["message"]["text"].as_str().unwrap().to_owned()));
+        before = page["older"].as_u64();
+        if before.is_none() {
+            break;
+        }
+        let envelope = mallory.text(arriving, &format!("apple {arriving}"));
+        mallory.say(envelope).await;
+        arriving += 1;
+    }
+    assert_eq!(seen, ["apple 5", "apple 4", "apple 3", "apple 2", "apple 1"]);
+    let of_carol = bob.human(look("apple", Some("carol"), None, 9)).await;
+    assert_eq!(of_carol["hits"].as_array().unwrap().len(), 1);
+    let error = bob.node.human(look("apple", Some("nobody"), None, 9)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_query_that_is_too_long_is_refused_with_its_bound_and_any_other_is_answered() {
+    let alice = side("Alice").await;
+    let error = alice.node.human(look(&"x ".repeat(32 * 1024), None, None, 9)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage);
+    assert_eq!(error.message, "the query is 65536 bytes; the limit is 1024");
+    for query in ["", "  ", "\"", "NEAR(", "text:", "a OR", "*", "\0", "(((", "-", "a\"b"] {
+        assert!(found(&alice, query).await.is_empty(), "{query:?}");
+    }
+}

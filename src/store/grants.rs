@@ -1,0 +1,76 @@
+//! Grants on disk. Whether one counts is not for its row to say.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    StoreError,
+    rows::{Columns, all, ms},
+};
+use crate::{
+    base::{GrantId, Timestamp},
+    wire::SignedGrant,
+};
+
+/// A grant as its row says, with how many messages passed by it.
+#[derive(Clone, Debug)]
+pub struct GrantRow {
+    /// What was signed.
+    pub signed: SignedGrant,
+    /// Messages that passed by it.
+    pub used: u64,
+}
+
+/// The grants that nobody ended, oldest first.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn open_grants(db: &Connection) -> Result<Vec<GrantRow>, StoreError> {
+    let sql = "SELECT *, (SELECT count(*) FROM messages WHERE granted = grants.id) AS used
+               FROM grants WHERE ended_ms IS NULL ORDER BY rowid";
+    all(db, "grants", sql, [], |row: &Columns<'_>| {
+        let signature: Vec<u8> = row.get("signature")?;
+        let signature = signature.try_into().map_err(|_| row.wrong("signature"))?;
+        let signed = SignedGrant { statement: row.get("statement")?, signature };
+        Ok(GrantRow { signed, used: row.get("used")? })
+    })
+}
+
+/// Keeps a grant. An id is used once.
+///
+/// # Errors
+/// When there is one of this id, or the database fails.
+pub fn add(db: &Connection, id: &GrantId, signed: &SignedGrant) -> Result<(), StoreError> {
+    let sql = "INSERT INTO grants (id, statement, signature) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.execute(params![id.as_bytes(), signed.statement, signed.signature])?;
+    Ok(())
+}
+
+/// Ends a grant. `false` when there is none to end.
+///
+/// # Errors
+/// When the database fails.
+pub fn end(db: &Connection, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE grants SET ended_ms = ?2 WHERE id = ?1 AND ended_ms IS NULL";
+    Ok(db.prepare_cached(sql)?.execute(params![id.as_bytes(), ms(now)])? == 1)
+}
+
+/// Whether a grant has not been ended, and fewer than `messages_max` messages passed by it.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_room(db: &Connection, id: &GrantId, messages_max: u64) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) = 1 AND (SELECT count(*) FROM messages WHERE granted = ?1) < ?2
+               FROM grants WHERE id = ?1 AND ended_ms IS NULL";
+    let room = params![id.as_bytes(), messages_max];
+    Ok(db.prepare_cached(sql)?.query_row(room, |row| row.get(0))?)
+}
+
+/// Notes that a message passed by a grant.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_used(db: &Connection, message: i64, id: &GrantId) -> Result<(), StoreError> {
+    let sql = "UPDATE messages SET granted = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![message, id.as_bytes()])?;
+    Ok(())
+}

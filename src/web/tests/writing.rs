@@ -1,0 +1,63 @@
+use axum::http::header::LOCATION;
+use data_encoding::HEXLOWER;
+
+use super::support::{Desk, PASSPHRASE, human_key, node_key};
+use crate::{
+    node::api::HumanRequest,
+    wire::{Envelope, Method},
+};
+
+fn sent(desk: &Desk) -> Vec<Envelope> {
+    let read = |asked: HumanRequest| {
+        let HumanRequest::SendDraft { envelope } = asked else { return None };
+        Some(Envelope::decode(&HEXLOWER.decode(envelope.as_bytes()).unwrap()).unwrap())
+    };
+    desk.asked().into_iter().filter_map(read).collect()
+}
+
+fn write_to_bob() -> String {
+    format!("/conversations/{}/write", node_key(3).id())
+}
+
+#[tokio::test]
+async fn what_a_human_writes_carries_their_countersignature() {
+    let desk = Desk::new();
+    let browser = desk.open().await;
+    let thread = "08".repeat(16);
+    let typed = [("text", "Hello,\r\nBob"), ("thread", thread.as_str())];
+    let locked = browser.post(&write_to_bob(), &typed).await;
+    assert!(sent(&desk).is_empty(), "{:?}", locked.headers);
+    let with_passphrase = [typed.as_slice(), &[("passphrase", PASSPHRASE)]].concat();
+    let answer = browser.post(&write_to_bob(), &with_passphrase).await;
+    let place = format!("/conversations/{}?thread={thread}", node_key(3).id());
+    assert_eq!(answer.headers[LOCATION], place.as_str());
+    browser.post(&write_to_bob(), &typed).await;
+    let methods = sent(&desk).into_iter().map(|envelope| {
+        assert_eq!(envelope.body().text().unwrap().as_str(), "Hello,\nBob");
+        envelope.countersigned_by(&human_key(101).id()).unwrap().method
+    });
+    assert_eq!(methods.collect::<Vec<_>>(), [Method::Passphrase, Method::Session]);
+}
+
+#[tokio::test]
+async fn a_draft_that_is_not_what_was_typed_is_not_signed() {
+    let desk = Desk::new();
+    let browser = desk.unlocked().await;
+    desk.world.lock().unwrap().twist = Some("Hello, Bob. I agree to everything.".to_owned());
+    browser.post(&write_to_bob(), &[("text", "Hello, Bob.")]).await;
+    desk.world.lock().unwrap().twist = None;
+    let carol = format!("/conversations/{}/write", node_key(5).id());
+    browser.post(&carol, &[("text", "Hello, Carol.")]).await;
+    assert!(sent(&desk).is_empty(), "the fake node drafts for Bob alone");
+    browser.post(&write_to_bob(), &[("text", "Hello, Bob.")]).await;
+    assert_eq!(sent(&desk).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_drafted_of_nothing() {
+    let desk = Desk::new();
+    let browser = desk.unlocked().await;
+    browser.post(&write_to_bob(), &[("text", " \r\n ")]).await;
+    let drafted = |asked: &HumanRequest| matches!(asked, HumanRequest::Draft { .. });
+    assert!(!desk.asked().iter().any(drafted));
+}

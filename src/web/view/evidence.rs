@@ -1,0 +1,193 @@
+//! The timeline: what was decided, and what became of trust.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{Frame, frame, search, text, time, words};
+use crate::node::api::{AuditRecord, Peer, PeerRef, Timeline};
+
+/// Some of the timeline.
+#[derive(Clone, Copy, Debug)]
+pub struct EvidenceView<'a> {
+    /// The records.
+    pub timeline: &'a Timeline,
+    /// Only this event, where one was chosen.
+    pub event: Option<&'a str>,
+    /// Only about this peer, where one was chosen: its id.
+    pub peer: Option<&'a str>,
+    /// The peers to choose from.
+    pub peers: &'a [Peer],
+}
+
+/// The events that can be chosen, by their names in the records.
+const EVENTS: [(&str, &str); 13] = [
+    ("decided", "decisions"),
+    ("granted", "grants"),
+    ("grant_ended", "ends of grants"),
+    ("passed", "messages that passed by a grant"),
+    ("trust_moved", "moves of trust"),
+    ("peer_asked", "requests to connect"),
+    ("invited", "invites"),
+    ("sent", "messages out"),
+    ("arrived", "messages in"),
+    ("moved", "states of messages"),
+    ("refused", "refusals"),
+    ("approver_set", "set-ups of the approver"),
+    ("started", "starts"),
+];
+
+/// `/evidence`.
+#[must_use]
+pub fn evidence(frame: &Frame<'_>, view: &EvidenceView<'_>) -> Markup {
+    let content = html! {
+        h1 { "Evidence" }
+        p .lead {
+            "Each record holds the hash of the one before it, and the node signs the head every \
+             so often. "
+            "Texts and secrets are not in it."
+        }
+        (filter(view))
+        @if view.timeline.records.is_empty() {
+            div .empty {
+                p .big { "No such records." }
+                p { "Every decision, every move of trust and every message leaves one here." }
+            }
+        } @else {
+            ol #timeline .timeline data-live="items" {
+                @for record in &view.timeline.records {
+                    li #(format!("record-{}", record.seq)) { (entry(record, &view.timeline.peers)) }
+                }
+            }
+            @if let Some(older) = view.timeline.older {
+                p { a .button href=(older_link(view, older)) { "Older" } }
+            }
+        }
+        p .hint {
+            "To check the whole chain, run " code { "countersign audit verify" } " in a terminal."
+        }
+    };
+    frame::page(frame, &content)
+}
+
+fn filter(view: &EvidenceView<'_>) -> Markup {
+    html! {
+        form .filter method="get" action="/evidence" {
+            label .sr for="event" { "What" }
+            select #event name="event" {
+                option value="" { "everything" }
+                @for (name, words) in EVENTS {
+                    option value=(name) selected[view.event == Some(name)] { (words) }
+                }
+            }
+            label .sr for="evidence-peer" { "With" }
+            select #evidence-peer name="peer" {
+                (search::choices(view.peers, view.peer, "every peer"))
+            }
+            button type="submit" { "Show" }
+            a .button href="/evidence/export" { "Export everything" }
+        }
+    }
+}
+
+fn older_link(view: &EvidenceView<'_>, older: u64) -> String {
+    let (event, peer) = (view.event.unwrap_or_default(), view.peer.unwrap_or_default());
+    search::query(&[("event", event), ("peer", peer), ("before", &older.to_string())], "/evidence")
+}
+
+fn entry(record: &AuditRecord, peers: &[PeerRef]) -> Markup {
+    let json = serde_json::to_string_pretty(&record.event).unwrap_or_default();
+    html! {
+        (time::exact(&record.at))
+        div {
+            p { (sentence(&record.event, peers)) }
+            details .more {
+                summary { "Record " (record.seq) }
+                pre .payload tabindex="0" role="group" aria-label=(format!("Record {}", record.seq)) {
+                    (text::block(&json))
+                }
+                p .hint { "hash " code { (text::line(&record.hash)) } }
+            }
+        }
+    }
+}
+
+fn field<'v>(event: &'v Value, name: &str) -> &'v str {
+    event.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What happened, in words. An event of a later version shows its name.
+fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
+    let of = |name| text::line(field(event, name));
+    html! {
+        @match field(event, "event") {
+            "started" => { "The node started, version " (of("version")) "." },
+            "invited" => "An invite was made.",
+            "peer_asked" => {
+                @if field(event, "direction") == "out" {
+                    "You asked to be connected with " (whom(event, peers)) "."
+                } @else { (whom(event, peers)) " asked to be connected with you." }
+            },
+            "decided" if field(event, "method") == "timeout" => {
+                "Nobody decided about item " code { (of("item")) } " in time: "
+                strong { (of("decision")) } "."
+            },
+            "decided" => {
+                "You " strong { (of("decision")) } " item " code { (of("item")) } ": "
+                (words::method(field(event, "method"))) "."
+            },
+            "approver_set" => { "The human’s approver was set up: " code { (of("approver")) } "." },
+            "granted" => {
+                "You signed the grant " code { (of("grant")) }
+                @if !field(event, "peer").is_empty() { " for " (whom(event, peers)) }
+                ", until " (time::exact(field(event, "until"))) "."
+            },
+            "grant_ended" => { "The grant " code { (of("grant")) } " ended before its time." },
+            "passed" => {
+                "A message passed by the grant " code { (of("grant")) } ", without asking you. "
+                (link(event))
+            },
+            "trust_moved" => {
+                (whom(event, peers)) " went from " (of("from")) " to " strong { (of("to")) } "."
+            },
+            "sent" => {
+                "A message to " (whom(event, peers)) ": " (state(event)) ". " (link(event))
+            },
+            "arrived" => {
+                "A message from " (whom(event, peers)) ": " (state(event)) ". " (link(event))
+            },
+            "moved" => { "A message became " (state(event)) ". " (link(event)) },
+            "refused" => {
+                "Refused: " (of("what"))
+                @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
+            },
+            other => { (text::line(&other.replace('_', " "))) "." },
+        }
+    }
+}
+
+fn state(event: &Value) -> Markup {
+    let outgoing = field(event, "event") != "arrived";
+    html! { strong { (text::line(&words::state(field(event, "state"), outgoing).1)) } }
+}
+
+fn whom(event: &Value, peers: &[PeerRef]) -> Markup {
+    let id = field(event, "peer");
+    let known = peers.iter().find(|peer| peer.id == id);
+    html! {
+        @match known {
+            Some(peer) => a href=(format!("/peers/{}", peer.id)) { (text::line(&peer.name)) },
+            None if id.is_empty() => "a peer",
+            None => { "a peer " code { (text::line(&id.chars().take(10).collect::<String>())) } },
+        }
+    }
+}
+
+fn link(event: &Value) -> Markup {
+    let id = field(event, "message");
+    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    html! {
+        @if plain {
+            a href=(format!("/message/{id}")) { "Message " code { (id.get(..8).unwrap_or(id)) } }
+        }
+    }
+}
