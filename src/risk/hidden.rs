@@ -1,6 +1,6 @@
 //! Characters that a model reads and a person does not see.
 
-use super::{Finding, Severity};
+use super::{Hit, Matters, Severity};
 
 /// The least length of a run of zero-width characters that no script needs.
 const ZERO_WIDTH_RUN_MIN: usize = 4;
@@ -64,13 +64,13 @@ fn tags_outside_flags(text: &str) -> bool {
     false
 }
 
-pub(super) fn scan(text: &str) -> Vec<Finding> {
+pub(super) fn scan(text: &str) -> Vec<Hit> {
     let mut findings = Vec::new();
     if text.is_ascii() && !text.contains('\u{1b}') {
         return findings;
     }
     let mut add = |rule, severity, run: Run, text| {
-        findings.push(Finding { rule, severity, span: run.start..run.end, text });
+        findings.push(Hit::new(rule, severity, Matters::Both, run.start..run.end, text));
     };
     if tags_outside_flags(text)
         && let Some(run) = longest_run(text, is_tag)

@@ -1,67 +1,216 @@
-//! What a payload contains: findings with where and how bad. Pure; reads text, says nothing of
-//! what should follow.
+//! What a payload contains: findings with where, how bad and for whom. Pure; reads text and bytes,
+//! says nothing of what should follow.
 //!
-//! The first rules are few and sure: key blocks, token shapes with vendors' published prefixes,
-//! and characters that nobody can see.
+//! A text is looked at as it is, after NFKC, and through the encodings that it may be hidden in
+//! ([`views`]). Each detector gives [`Hit`]s in the view that it reads; a [`Finding`] is a hit at its
+//! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
+mod commands;
+mod files;
 mod hidden;
+mod instructions;
+mod known;
+mod personal;
 mod secrets;
+mod views;
 
-use std::ops::Range;
+use std::{
+    borrow::Cow,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+};
 
 pub use crate::base::Severity;
+pub use known::Known;
+pub use secrets::{RuleTable, RulesError, rule_ids};
+pub use views::Layer;
+
+/// Findings of one payload; a further one is counted by [`FULL`].
+pub const FINDINGS_MAX: usize = 64;
+/// There was more than could be looked through, or more found than is listed.
+pub const FULL: &str = "scan.incomplete";
+/// A detector failed.
+pub const FAILED: &str = "scan.failed";
+
+/// Which way a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Matters {
+    /// It should not leave: personal data.
+    Leaving,
+    /// It should not come in: what would command a model or a machine.
+    Coming,
+    /// Neither.
+    Both,
+}
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Which rule, as `family.name`.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// How bad.
     pub severity: Severity,
-    /// Where, in bytes of the text.
+    /// Which way it matters.
+    pub matters: Matters,
+    /// Where, in bytes of the text: of what was encoded, the whole run.
     pub span: Range<usize>,
-    /// What it is, for a person. Never quotes the text.
-    pub text: &'static str,
+    /// What it is, for a person; it completes "the text holds". Never quotes the text.
+    pub text: Cow<'static, str>,
+    /// What it lay under, outermost first.
+    pub layers: Vec<Layer>,
 }
 
-/// Everything that is found in `text`, in its order. Linear in its length.
+/// What a detector found, in bytes of what it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hit {
+    rule: Cow<'static, str>,
+    severity: Severity,
+    matters: Matters,
+    span: Range<usize>,
+    text: Cow<'static, str>,
+}
+
+impl Hit {
+    const fn new(
+        rule: &'static str,
+        severity: Severity,
+        matters: Matters,
+        span: Range<usize>,
+        text: &'static str,
+    ) -> Self {
+        Self { rule: Cow::Borrowed(rule), severity, matters, span, text: Cow::Borrowed(text) }
+    }
+}
+
+/// All detectors with their rules. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    secrets: Arc<secrets::Secrets>,
+    known: Arc<Known>,
+}
+
+impl Scanner {
+    /// The rules that the program brings.
+    #[must_use]
+    pub fn standard() -> &'static Self {
+        static STANDARD: OnceLock<Scanner> = OnceLock::new();
+        STANDARD.get_or_init(|| Self {
+            secrets: Arc::new(secrets::Secrets::standard()),
+            known: Arc::new(Known::default()),
+        })
+    }
+
+    /// The same and further ones. These add findings, and take none away.
+    ///
+    /// # Errors
+    /// A rule that cannot be read.
+    pub fn with(further: &[RuleTable], known: Known) -> Result<Self, RulesError> {
+        let secrets = if further.is_empty() {
+            Arc::clone(&Self::standard().secrets)
+        } else {
+            Arc::new(secrets::Secrets::with(further)?)
+        };
+        Ok(Self { secrets, known: Arc::new(known) })
+    }
+
+    /// Everything that is found in `text`, in its order. Linear in its length.
+    #[must_use]
+    pub fn scan(&self, text: &str) -> Vec<Finding> {
+        self.scan_all(&[text])
+    }
+
+    /// The same for several fields that a reader may put together again: what is split between
+    /// them is found too. A span counts from the first field's start, as if they were joined.
+    #[must_use]
+    pub fn scan_all(&self, fields: &[&str]) -> Vec<Finding> {
+        let joined: Cow<'_, str> = match fields {
+            [one] => Cow::Borrowed(one),
+            _ => Cow::Owned(fields.concat()),
+        };
+        let looked = catch_unwind(AssertUnwindSafe(|| self.look(&joined)));
+        bounded(looked.unwrap_or_else(|_| vec![failed(joined.len())]))
+    }
+
+    /// What is found in bytes of any kind, by what they are and not by what they are called.
+    #[must_use]
+    pub fn scan_bytes(&self, bytes: &[u8]) -> Vec<Finding> {
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            let whole = views::Place { span: 0..bytes.len(), layers: Vec::new() };
+            let mut findings: Vec<Finding> =
+                files::scan(bytes).into_iter().map(|hit| whole.finding(hit)).collect();
+            match std::str::from_utf8(bytes) {
+                Ok(text) => findings.extend(self.look(text)),
+                Err(_) => findings.extend(self.look(&String::from_utf8_lossy(bytes)).into_iter().map(
+                    |finding| Finding { span: 0..bytes.len(), ..finding },
+                )),
+            }
+            findings
+        }));
+        bounded(looked.unwrap_or_else(|_| vec![failed(bytes.len())]))
+    }
+
+    fn look(&self, text: &str) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = Vec::new();
+        let views = views::of(text);
+        for view in &views.texts {
+            let hits = [
+                self.secrets.scan(view.text()),
+                self.known.scan(view.text()),
+                personal::scan(view.text()),
+                instructions::scan(view.text()),
+                commands::scan(view.text()),
+            ];
+            findings.extend(hits.into_iter().flatten().map(|hit| view.finding(hit)));
+        }
+        for blob in &views.blobs {
+            findings.extend(files::scan(&blob.bytes).into_iter().map(|hit| blob.place.finding(hit)));
+        }
+        let whole = views::Place { span: 0..text.len(), layers: Vec::new() };
+        let own = |hit: Hit| Finding { span: hit.span.clone(), ..whole.finding(hit) };
+        findings.extend(hidden::scan(text).into_iter().chain(views.trouble).map(own));
+        findings
+    }
+}
+
+fn failed(length: usize) -> Finding {
+    let text = "something that could not be looked through: a detector failed on it";
+    let whole = views::Place { span: 0..length, layers: Vec::new() };
+    whole.finding(Hit::new(FAILED, Severity::High, Matters::Both, 0..length, text))
+}
+
+/// In their order, each once, and no more than a person or a model can be told.
+fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|a, b| {
+        (a.span.start, &a.rule, a.layers.len()).cmp(&(b.span.start, &b.rule, b.layers.len()))
+    });
+    // The same through another layer says nothing new.
+    findings.dedup_by(|b, a| a.rule == b.rule && a.span.start == b.span.start);
+    if findings.len() > FINDINGS_MAX {
+        let last = findings.get(FINDINGS_MAX).map_or(0..0, |finding| finding.span.clone());
+        // The worst stay: a flood of small ones must not hide a large one.
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        findings.truncate(FINDINGS_MAX - 1);
+        findings.sort_by(|a, b| (a.span.start, &a.rule).cmp(&(b.span.start, &b.rule)));
+        let place = views::Place { span: last.clone(), layers: Vec::new() };
+        let text = "more than is listed here";
+        findings.push(place.finding(Hit::new(FULL, Severity::High, Matters::Both, last, text)));
+    }
+    findings
+}
+
+/// What the rules that the program brings find in `text`.
 #[must_use]
 pub fn scan(text: &str) -> Vec<Finding> {
-    let mut findings = secrets::scan(text);
-    findings.extend(hidden::scan(text));
-    findings.sort_by_key(|finding| (finding.span.start, finding.rule));
-    findings
+    Scanner::standard().scan(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rules(text: &str) -> Vec<&'static str> {
-        scan(text).into_iter().map(|finding| finding.rule).collect()
-    }
-
-    // Token shapes are put together here, so that no scanner of repositories takes them for real.
-    fn token(prefix: &str, body: &str, count: usize) -> String {
-        format!("{prefix}{}", body.repeat(count))
-    }
-
-    #[test]
-    fn well_known_secrets_are_found() {
-        let check = |text: String, rule: &str| assert_eq!(rules(&text), [rule], "{text}");
-        let block = format!("-----BEGIN {} KEY-----\nMII", "RSA PRIVATE");
-        check(block, "secret.private_key");
-        check(format!("-----BEGIN {} KEY-----", "OPENSSH PRIVATE"), "secret.private_key");
-        check(format!("key {}", token("AKIA", "ABCD2345", 2)), "secret.aws_access_key");
-        check(token("ghp_", "a1B2c3D4e5F6", 3), "secret.github_token");
-        check(token("github_pat_", "a1B2c3D4e5F", 8), "secret.github_token");
-        check(token("glpat-", "a1B2c3D4e5", 2), "secret.gitlab_token");
-        check(token("xoxb-", "1234567890-", 2) + &"aB3".repeat(8), "secret.slack_token");
-        check(token("sk-ant-api03-", "a1B2c3D4e5", 9), "secret.anthropic_key");
-        check(token("sk_live_", "a1B2c3D4e5F6", 2), "secret.stripe_key");
-        check(token("AIza", "a1B2c3D", 5), "secret.google_api_key");
-        check(token("npm_", "a1B2c3", 6), "secret.npm_token");
-        check(token("AGE-SECRET-KEY-1", "QPZRY9X8GF", 6).split_at(74).0.into(), "secret.age_key");
+    fn rules(text: &str) -> Vec<String> {
+        scan(text).into_iter().map(|finding| finding.rule.into_owned()).collect()
     }
 
     #[test]
@@ -74,17 +223,17 @@ mod tests {
             "سلام دنیا، می\u{200c}خواهم 👨\u{200d}👩\u{200d}👧 🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         ] {
-            assert_eq!(rules(text), Vec::<&str>::new(), "{text}");
+            assert_eq!(rules(text), Vec::<String>::new(), "{text}");
         }
     }
 
     #[test]
-    fn text_that_nobody_can_see_is_found() {
-        let tags: String =
-            "ignore".chars().map(|c| char::from_u32(0xe0000 + c as u32).unwrap()).collect();
-        assert_eq!(rules(&format!("hello{tags}")), ["hidden.tag_characters"]);
-        assert_eq!(rules(&format!("a{}b", "\u{200b}".repeat(9))), ["hidden.zero_width_run"]);
-        assert_eq!(rules("if (x) {\u{202e}} // \u{2066}"), ["hidden.bidi_controls"]);
-        assert_eq!(rules("x\u{1b}[2J"), ["hidden.terminal_escape"]);
+    fn findings_are_bounded_and_the_worst_stay() {
+        let key = ["AKIA", "ABCD2345EFGH6723"].concat();
+        let text = format!("{}{}", "\u{1b}[2Jx ".repeat(200), format!("{key} ").repeat(200));
+        let found = scan(&text);
+        assert_eq!(found.len(), FINDINGS_MAX);
+        assert_eq!(found.last().map(|finding| &*finding.rule), Some(FULL));
+        assert!(found.iter().any(|finding| finding.severity == Severity::Critical));
     }
 }

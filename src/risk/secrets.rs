@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexSet};
 
-use super::{Finding, Severity};
+use super::{Hit, Matters, Severity};
 
 struct Rule {
     id: &'static str,
@@ -85,17 +85,45 @@ fn compiled() -> &'static Compiled {
     })
 }
 
-pub(super) fn scan(text: &str) -> Vec<Finding> {
+/// Rules of one file in the shape of gitleaks' configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleTable {}
+
+/// Why a rule cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {}
+
+/// The ids of all rules that the program brings.
+#[must_use]
+pub fn rule_ids() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.id).collect()
+}
+
+/// The rules, ready to use.
+#[derive(Debug)]
+pub(super) struct Secrets {}
+
+impl Secrets {
+    pub(super) const fn standard() -> Self {
+        Self {}
+    }
+
+    pub(super) const fn with(_further: &[RuleTable]) -> Result<Self, RulesError> {
+        Ok(Self {})
+    }
+
+    #[allow(clippy::unused_self)]
+    pub(super) fn scan(&self, text: &str) -> Vec<Hit> {
+        scan(text)
+    }
+}
+
+fn scan(text: &str) -> Vec<Hit> {
     let rules = compiled();
     if !rules.any.is_match(text.as_bytes()) {
         return Vec::new();
     }
-    let finding = |rule: &Rule, span| Finding {
-        rule: rule.id,
-        severity: Severity::Critical,
-        span,
-        text: rule.text,
-    };
+    let finding = |rule: &Rule, span| Hit::new(rule.id, Severity::Critical, Matters::Both, span, rule.text);
     rules
         .each
         .iter()

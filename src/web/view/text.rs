@@ -226,7 +226,12 @@ fn tag(c: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::risk;
+    use crate::risk::{self, Matters};
+
+    fn found(span: Range<usize>, severity: Severity) -> Finding {
+        let (rule, text) = ("x.y".into(), "x".into());
+        Finding { rule, severity, matters: Matters::Both, span, text, layers: Vec::new() }
+    }
 
     #[test]
     fn what_nobody_sees_is_a_chip_with_its_name() {
@@ -263,12 +268,7 @@ mod tests {
         assert!(shown.ends_with("<span class=\"chip\">U+0001 U+0002 ×2</span>a"), "{shown}");
         assert_eq!(shown.matches("title=").count(), CHIPS_NAMED);
         // Marks in between begin no new count.
-        let finding = |at: usize| Finding {
-            rule: "x.y",
-            severity: Severity::Low,
-            span: at..at + 1,
-            text: "x",
-        };
+        let finding = |at: usize| found(at..at + 1, Severity::Low);
         let findings: Vec<_> = (0..500).map(|n| finding(4 * 2 * n)).collect();
         let shown = marked(&text, &findings, "").into_string();
         assert_eq!(shown.matches("title=").count(), CHIPS_NAMED);
@@ -286,11 +286,10 @@ mod tests {
     #[test]
     fn what_was_found_is_marked_where_it_stands_and_nothing_is_lost() {
         let text = "the key: AKIAIOSFODNN7EXAMPLE, <b>";
-        let finding = |span, severity| Finding { rule: "x.y", severity, span, text: "x" };
         let findings = [
-            finding(4..7, Severity::Low),
-            finding(5..9, Severity::High),
-            finding(90..99, Severity::Low),
+            found(4..7, Severity::Low),
+            found(5..9, Severity::High),
+            found(90..99, Severity::Low),
         ];
         let shown = marked(text, &findings, "found").into_string();
         let expected = "the <mark class=\"severity-high\" id=\"found\">key: </mark>AKIAIOSFODNN7EXAMPLE, &lt;b&gt;";
