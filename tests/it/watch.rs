@@ -52,9 +52,11 @@ fn a_wrong_passphrase_and_a_wrong_key_decide_nothing() {
     let (_, item) = held(&alice, &secret(1));
     let mut terminal = watch(&alice);
     terminal.press("a");
+    terminal.shows("Approval passphrase");
     terminal.answer("not the passphrase of anyone");
     terminal.shows("nothing was approved");
     terminal.press("a");
+    terminal.shows("Approval passphrase");
     terminal.answer("");
     terminal.shows("Nothing was decided");
     for key in ["d", "b"] {
@@ -117,6 +119,7 @@ fn a_new_peer_is_asked_about_its_words_before_the_passphrase() {
     terminal.press("a");
     terminal.shows("Did you compare these four words");
     terminal.press("y");
+    terminal.shows("Approval passphrase");
     terminal.answer(alice.passphrase);
     terminal.shows("approved");
     bob.approve(id(&at_bob));

@@ -79,13 +79,13 @@ impl Terminal {
     }
 
     /// Whether a line is asked for that the terminal does not show: a question stands there since
-    /// the last typed line, the echo is off, and the terminal gives lines. Where it gives keys, as
-    /// in `watch`, the question is still to come, and what is typed now would be thrown away.
+    /// the last typed line, and the echo is off. In `watch` the echo is off before too: wait until
+    /// it [`Self::shows`] the question, because what is typed earlier is thrown away.
     fn asks(&self) -> bool {
-        let hidden = self.master.get_termios().is_some_and(|termios| {
-            let flags = u64::from(termios.local_flags.bits());
-            flags & ECHO == 0 && flags & ICANON != 0
-        });
+        let hidden = self
+            .master
+            .get_termios()
+            .is_some_and(|termios| u64::from(termios.local_flags.bits()) & ECHO == 0);
         let bytes = self.bytes();
         let new = plain(bytes.get(self.seen..).unwrap_or_default());
         hidden && !new.rsplit('\n').next().unwrap_or_default().trim().is_empty()
