@@ -79,6 +79,23 @@ pub const GRANT_MESSAGES_MAX: u64 = 1000;
 pub const GRANT_RULES_MAX: usize = 16;
 /// A grant's bytes.
 pub const GRANT_BYTES_MAX: usize = KIB;
+/// Peers whose texts an agent has read lately, as one decision names them.
+pub const TAINT_SOURCES_MAX: usize = 64;
+/// A decision's signed bytes: its fields and those names.
+pub const STATEMENT_BYTES_MAX: usize = 512 + TAINT_SOURCES_MAX * 36;
+/// How long a text that was shown to an agent counts when the policy does not say.
+pub const TAINT_LIFE_DEFAULT: Duration = hours(12);
+/// The longest that it may count.
+pub const TAINT_LIFE_MAX: Duration = days(7);
+/// A reply to the peer whose text was read may be so long without a question, bytes of UTF-8,
+/// when the policy does not say.
+pub const TAINT_REPLY_BYTES_DEFAULT: u64 = 16 * KIB as u64;
+/// How much longer it counts than was said, so that not every look at the inbox is a write.
+pub const TAINT_STEP: Duration = minutes(5);
+/// The longest window of a rate in a policy.
+pub const RATE_WINDOW_MAX: Duration = days(1);
+/// The largest number of messages in one.
+pub const RATE_MESSAGES_MAX: usize = 1024;
 /// Grants that hold at once.
 pub const GRANTS_MAX: usize = 200;
 /// Strangers that wait for a decision at once; more would tire a person.

@@ -179,9 +179,9 @@ impl Node {
                 let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
                 let messages = rows.iter().map(|row| node.message_view(row)).collect();
                 let inbox = Inbox { messages, unread, next_cursor };
-                let whole = |row: &MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
-                let shown = rows.into_iter().filter(|row| mark_read && whole(row)).collect();
-                node.mark_read(shown, Reply::Inbox(inbox), answer);
+                let whole = |row: &&MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
+                let read = rows.iter().filter(|row| mark_read && whole(row)).cloned().collect();
+                node.show_messages(&rows, read, Reply::Inbox(inbox), answer);
             }
         });
     }
@@ -229,8 +229,8 @@ impl Node {
                     Ok(part) => {
                         // It was shown once its end was.
                         let whole = part.next_offset.is_none();
-                        let shown = if mark_read && whole { vec![row] } else { vec![] };
-                        node.mark_read(shown, Reply::Read(part), answer);
+                        let read = if mark_read && whole { vec![row.clone()] } else { vec![] };
+                        node.show_messages(&[row], read, Reply::Read(part), answer);
                     }
                 }
             },

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, Connected, ErrorKind, Event, PeerRef, Reply},
     clock,
+    judge::PeerFacts,
     pairs::new_entry,
     state::{Answer, Intake, Node, PairingEntry, PeerEntry, reply, store_failed, usage},
 };
@@ -14,7 +15,7 @@ use crate::{
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Item, What},
     net::code,
-    policy::{self, Action, Verdict},
+    policy::{self, Action, Reason, Verdict},
     risk,
     store::{
         self, pairings,
@@ -70,6 +71,13 @@ impl Node {
         let holds = |entry: &PeerEntry| entry.state == PeerState::Trusted && !entry.refuses_us;
         if paired || known.is_some_and(holds) {
             return Ok(Request::Known(peer));
+        }
+        self.may_connect()?;
+        let facts = PeerFacts { id: peer, name: self.name_of(&peer), verified: false };
+        if let Verdict::Deny(reasons) = self.reasons_for(Action::PeerOut, &facts, &[]) {
+            let why: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+            let message = format!("your human's policy denies it: {}", why.join("; "));
+            return Err(ApiError::new(ErrorKind::Denied, message, "nothing was asked"));
         }
         if self.connecting.contains(&peer) {
             let message = "a request to this peer is being made at this moment";
@@ -181,24 +189,22 @@ impl Node {
         blocked: bool,
     ) -> PendingRow {
         let action = if what == What::PeerOut { Action::PeerOut } else { Action::PeerIn };
-        let mut reasons = match policy::decide(action, &[]) {
-            Verdict::Ask(reasons) => reasons,
+        let facts = PeerFacts { id: pairing.peer, name: self.name_of(&pairing.peer), verified: false };
+        let note = pairing.note.as_ref();
+        let findings = note.map(|note| self.rules.scanner.scan(note.as_str())).unwrap_or_default();
+        let mut reasons = match self.reasons_for(action, &facts, &findings) {
+            Verdict::Ask(reasons) | Verdict::Deny(reasons) => reasons,
             Verdict::Allow => Vec::new(),
         };
         if blocked {
-            reasons.push(policy::Reason {
+            reasons.push(Reason {
                 rule: policy::BLOCKED.to_owned(),
                 severity: risk::Severity::Critical,
                 text: "you blocked this peer before; approving unblocks it".to_owned(),
             });
         }
         // The agent's note leaves with our human's yes.
-        let findings = pairing.note.as_ref().map(|note| risk::scan(note.as_str()));
-        if let Verdict::Ask(more) =
-            policy::decide(Action::MessageOut, &findings.unwrap_or_default())
-        {
-            reasons.extend(more);
-        }
+        reasons.extend(findings.iter().filter(|f| f.severity >= policy::ASK_FROM).map(Reason::of));
         let invite = self.invites.iter().find(|invite| invite.id == pairing.invite);
         let now = clock::now();
         PendingRow {
@@ -208,6 +214,7 @@ impl Node {
             message: None,
             item: pairing.record.clone().map(|record| Item::Peer(what, record)),
             reasons,
+            after: Vec::new(),
             note: pairing.note.clone().or_else(|| invite.and_then(|invite| invite.note.clone())),
             created: now,
             expires: now.plus(limits::PENDING_PEER_LIFE),

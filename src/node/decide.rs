@@ -82,6 +82,7 @@ impl Node {
             }
             Item::Message(what, envelope) => {
                 let pending = Pending::message(row.id, what, envelope, row.expires);
+                let pending = pending.after(row.after.clone());
                 match pending.decide(decision, approver, now)? {
                     Outcome::Approved(envelope) if what == What::MessageOut => {
                         Verdicted::Release(envelope)

@@ -7,12 +7,14 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, Drafted, ErrorKind, Reply, SendRequest},
     clock,
-    outbound::{Ready, mark_replied, new_sent, outbox_full, write_outgoing},
+    judge::verdict,
+    outbound::{mark_replied, outbox_full},
+    written::{Ready, new_sent, write_outgoing},
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
     base::limits,
-    gate::{self, Approved},
+    gate::{Approved, Ruling},
     store::{StoreError, messages, outbox},
     wire::{Envelope, Kind},
 };
@@ -31,10 +33,11 @@ impl Node {
 
     /// Sends a draft that our human has countersigned.
     pub(super) fn send_draft(&mut self, envelope: &str, answer: Answer) {
-        let approved = match self.read_draft(envelope) {
+        let (approved, ruling) = match self.read_draft(envelope) {
             Ok(approved) => approved,
             Err(error) => return reply(answer, Err(error)),
         };
+        let verdict = verdict("allow", &ruling, &self.rules);
         let header = approved.item().header().clone();
         let (now, to, id) = (clock::now(), header.recipient, header.id);
         let op = move |db: &Connection| {
@@ -45,7 +48,7 @@ impl Node {
                 return Ok(Err(sent_already()));
             }
             mark_replied(db, header.reply_to, &to, now)?;
-            write_outgoing(db, Ready::Queue(approved), None, now).map(Ok)
+            write_outgoing(db, Ready::Queue(approved, verdict), None, now).map(Ok)
         };
         self.write(op, move |node, done: Result<_, StoreError>| {
             let written = match done.map_err(|e| store_failed(&e)).and_then(|done| done) {
@@ -57,7 +60,7 @@ impl Node {
         });
     }
 
-    fn read_draft(&self, envelope: &str) -> Result<Approved<Envelope>, ApiError> {
+    fn read_draft(&self, envelope: &str) -> Result<(Approved<Envelope>, Ruling), ApiError> {
         let next = "write it again on the page";
         let bounded = envelope.len() <= 2 * limits::ENVELOPE_BYTES_MAX;
         let bytes = HEXLOWER.decode(envelope.as_bytes()).ok().filter(|_| bounded);
@@ -75,8 +78,9 @@ impl Node {
         } else if late > limits::DECISION_LIFE {
             "the draft was signed too long ago"
         } else {
-            return gate::outgoing(envelope, &self.id, Some(&approver))
-                .map_err(|(error, _)| ApiError::new(ErrorKind::Denied, error.to_string(), next));
+            return self.judge_out(envelope, Vec::new()).map_err(|_| {
+                ApiError::new(ErrorKind::Denied, "the draft does not pass the gate", next)
+            });
         };
         Err(ApiError::new(ErrorKind::Denied, message, next))
     }

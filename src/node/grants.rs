@@ -13,6 +13,7 @@ use crate::{
     audit,
     base::{ApproverId, GrantId, PeerId, Timestamp, limits},
     gate::{self, Approved, GateError, Item, What},
+    policy::Reason,
     risk,
     store::{
         self, StoreError,
@@ -104,6 +105,7 @@ impl Node {
     pub(super) fn granted_out(
         &self,
         envelope: &Envelope,
+        reasons: &[Reason],
         now: Timestamp,
     ) -> Option<Fitting<Approved<Envelope>>> {
         let approver = self.approver.as_ref()?;
@@ -116,7 +118,9 @@ impl Node {
         };
         self.live_grants(now).filter(fits).find_map(|entry| {
             let keys = (&*self.key, approver);
-            let released = gate::release_by_grant(envelope.clone(), &entry.signed, keys, now);
+            let (signed, scanner) = (&entry.signed, &self.rules.scanner);
+            let released =
+                gate::release_by_grant(envelope.clone(), reasons, signed, keys, (scanner, now));
             Some((entry.grant.id, entry.grant.messages_max, released.ok()?))
         })
     }

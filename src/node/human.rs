@@ -15,9 +15,9 @@ use crate::{
     audit,
     base::PendingId,
     gate::Item,
-    policy::{self, Action, Verdict},
-    risk,
+    policy::{Action, Peer, Subject, Verdict},
     store::{self, messages, pending::PendingRow},
+    wire::Kind,
 };
 
 impl Node {
@@ -66,7 +66,7 @@ impl Node {
             }
             HumanRequest::AuditShow { after, limit } => self.audit_show(after, limit, answer),
             HumanRequest::AuditVerify => self.audit_verify(answer),
-            HumanRequest::PolicyCheck { text } => reply(answer, Ok(policy_check(&text))),
+            HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
     }
 
@@ -171,11 +171,26 @@ pub(super) fn record_view(record: &audit::Record) -> AuditRecord {
     }
 }
 
-fn policy_check(text: &str) -> Reply {
-    let verdict = policy::decide(Action::MessageOut, &risk::scan(text));
-    let (verdict, reasons) = match &verdict {
-        Verdict::Allow => ("allow", Vec::new()),
-        Verdict::Ask(reasons) => ("ask", reasons.iter().map(FindingInfo::from).collect()),
-    };
-    Reply::Policy(PolicyAnswer { verdict: verdict.to_owned(), reasons })
+impl Node {
+    /// What the policy says of a text that would leave.
+    fn policy_check(&self, text: &str) -> Reply {
+        let findings = self.rules.scanner.scan(text);
+        let subject = Subject {
+            action: Action::MessageOut,
+            peer: Peer { id: self.id, name: "", verified: false },
+            kind: Kind::Text.as_str(),
+            size_bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
+            findings: &findings,
+            countersigned: None,
+            clock_ahead: false,
+            recent: &|_| 0,
+        };
+        let (verdict, reasons) = match self.rules.policy.decide(&subject).verdict {
+            Verdict::Allow => ("allow", Vec::new()),
+            Verdict::Ask(reasons) => ("ask", reasons),
+            Verdict::Deny(reasons) => ("deny", reasons),
+        };
+        let reasons = reasons.iter().map(FindingInfo::from).collect();
+        Reply::Policy(PolicyAnswer { verdict: verdict.to_owned(), reasons })
+    }
 }

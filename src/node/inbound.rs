@@ -6,9 +6,11 @@ use super::{
     api::Event,
     clock,
     grants::{Fitting, note_use},
-    outbound::{entry, held_row},
+    judge::{PeerFacts, Times, count, verdict},
+    outbound::entry,
     state::{Came, Intake, Judged, Node},
     views::PEER_FULL,
+    written::held_row,
 };
 use crate::{
     audit,
@@ -18,7 +20,7 @@ use crate::{
         inbox::{self, Refusal, Room, Turn},
         outbox::Input,
     },
-    gate::{self, Approved, Incoming, What},
+    gate::{self, Approved, Bench, Incoming, Rules, Ruling, What},
     net::{Inbound, LinkId, Outbound, code},
     policy::Reason,
     store::{
@@ -26,9 +28,10 @@ use crate::{
         messages::{self, Arrival, HistoryRow},
         outbox,
         pending::{self, PendingRow},
+        verdicts,
     },
     wire::{
-        Body, Envelope, Kind, ReceiptState, SignedGrant, WireError,
+        Body, Direction, Envelope, Kind, ReceiptState, SignedGrant, WireError,
         message::{Receipt, ReceiptEntry},
     },
 };
@@ -41,6 +44,8 @@ struct Taken {
     answered: Vec<MessageId>,
     held: Vec<PendingRow>,
     granted: Vec<GrantId>,
+    /// How many count for a rate.
+    counted: usize,
     turn: Turn,
 }
 
@@ -51,9 +56,15 @@ struct Judge {
     /// Our own human, and what they signed for this peer.
     human: Option<ApproverId>,
     grants: Vec<Fitting<SignedGrant>>,
+    rules: Rules,
+    facts: PeerFacts,
+    /// When messages of this peer came before.
+    recent: Times,
     now: Timestamp,
     room: Room,
     payloads_left: usize,
+    /// A refusal goes into the audit log: not each one, or a peer could fill the disk.
+    note_refusal: bool,
 }
 
 impl Intake {
@@ -165,8 +176,22 @@ impl Node {
         let Some((batch, upto)) = intake.next() else { return };
         let (now, turn) = (clock::now(), intake.turn);
         let (human, grants) = (self.approver, self.grants_in(&peer, now));
-        let room = Room::default();
-        let judge = Judge { peer, approver, human, grants, now, room, payloads_left: 0 };
+        let (rules, facts) = (self.rules.clone(), self.facts(&peer));
+        let (recent, room) = (self.recent.times(&peer, Direction::In), Room::default());
+        let payloads_left = 0;
+        let judge = Judge {
+            peer,
+            approver,
+            human,
+            grants,
+            rules,
+            facts,
+            recent,
+            now,
+            room,
+            payloads_left,
+            note_refusal: true,
+        };
         let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
             Err(error) => node.not_stored(&peer, link, &error),
@@ -211,6 +236,9 @@ impl Node {
         let from = self.name_of(&peer);
         for id in taken.arrived {
             self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
+        }
+        for _ in 0..taken.counted {
+            self.recent.note(peer, Direction::In, now);
         }
         for id in taken.granted {
             self.count_use(id);
@@ -270,6 +298,17 @@ fn take_all(
     Ok(taken)
 }
 
+impl Judge {
+    fn judge(&self, envelope: Envelope) -> Incoming {
+        let recent = |window| count(&self.recent, window, self.now);
+        let bench = Bench { rules: &self.rules, peer: self.facts.peer(), recent: &recent };
+        gate::incoming(envelope, &self.approver, &bench, self.now)
+    }
+}
+
+/// What a sender hears of it.
+const REFUSED_BY_POLICY: &str = "the receiver's policy does not take such a message";
+
 type Said = (ReceiptState, Option<String>);
 
 fn take_one(
@@ -290,34 +329,67 @@ fn take_one(
     if !taken.turn.is_of(&id) || !judge.room.take(size) {
         return Ok((ReceiptState::Busy, None));
     }
-    let said = match gate::incoming(envelope, &judge.approver, judge.now) {
-        Incoming::Allowed(approved) => {
-            arrive(db, judge, approved.item(), MessageState::Accepted)?;
+    let judged = judge.judge(envelope);
+    if !matches!(judged, Incoming::Refused(..)) {
+        judge.recent.push_back(judge.now);
+        taken.counted += 1;
+    }
+    match judged {
+        Incoming::Allowed(approved, ruling) => {
+            let verdict = verdict("allow", &ruling, &judge.rules);
+            let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+            verdicts::set_verdict(db, number, &verdict)?;
             taken.answered.extend(answers(db, judge, approved.item())?);
             taken.arrived.push(id);
-            ReceiptState::Accepted
+            Ok((ReceiptState::Accepted, None))
         }
-        Incoming::Asked(envelope, reasons) => {
-            if let Some((grant, approved)) = by_grant(db, judge, &envelope, &reasons)? {
-                let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
-                note_use(db, (&grant, number), approved.item(), judge.now)?;
-                taken.answered.extend(answers(db, judge, approved.item())?);
-                taken.arrived.push(id);
-                taken.granted.push(grant);
-                return Ok((ReceiptState::Accepted, None));
-            }
-            if judge.payloads_left == 0 {
-                return Ok((ReceiptState::Busy, None));
-            }
-            judge.payloads_left -= 1;
-            arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
-            let row = held_row(What::MessageIn, envelope, reasons, judge.now);
-            pending::put(db, &row)?;
-            taken.held.push(row);
-            ReceiptState::HeldByPeer
-        }
-    };
-    Ok((said, None))
+        Incoming::Asked(envelope, ruling) => ask(db, judge, taken, (envelope, ruling)),
+        Incoming::Refused(envelope, ruling) => refuse(db, judge, &envelope, &ruling),
+    }
+}
+
+/// A grant lets it in, or our human is asked.
+fn ask(
+    db: &Connection,
+    judge: &mut Judge,
+    taken: &mut Taken,
+    (envelope, ruling): (Envelope, Ruling),
+) -> Result<Said, StoreError> {
+    if let Some((grant, approved)) = by_grant(db, judge, &envelope, &ruling.reasons)? {
+        let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+        verdicts::set_verdict(db, number, &verdict("grant", &ruling, &judge.rules))?;
+        note_use(db, (&grant, number), approved.item(), judge.now)?;
+        taken.answered.extend(answers(db, judge, approved.item())?);
+        taken.arrived.push(approved.item().header().id);
+        taken.granted.push(grant);
+        return Ok((ReceiptState::Accepted, None));
+    }
+    if judge.payloads_left == 0 {
+        return Ok((ReceiptState::Busy, None));
+    }
+    judge.payloads_left -= 1;
+    let number = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
+    verdicts::set_verdict(db, number, &verdict("ask", &ruling, &judge.rules))?;
+    let row = held_row(What::MessageIn, envelope, ruling.reasons, judge.now);
+    pending::put(db, &row)?;
+    taken.held.push(row);
+    Ok((ReceiptState::HeldByPeer, None))
+}
+
+/// The policy does not take it. Its sender learns so; it is not stored, and the same message sent
+/// again is judged again.
+fn refuse(
+    db: &Connection,
+    judge: &mut Judge,
+    envelope: &Envelope,
+    ruling: &Ruling,
+) -> Result<Said, StoreError> {
+    if std::mem::take(&mut judge.note_refusal) {
+        let what = format!("message {} by {}", envelope.header().id, ruling.rule);
+        let event = audit::Event::refused(what, Some(judge.peer));
+        store::audit::append(db, judge.now, &event)?;
+    }
+    Ok((ReceiptState::Refused, Some(REFUSED_BY_POLICY.to_owned())))
 }
 
 /// The first grant of our human's that covers a message and has room.
@@ -330,7 +402,8 @@ fn by_grant(
     let Some(human) = &judge.human else { return Ok(None) };
     for (id, messages_max, signed) in &judge.grants {
         let keys = (signed, human);
-        let admitted = gate::admit_by_grant(envelope.clone(), reasons, keys, judge.now);
+        let at = (&judge.rules.scanner, judge.now);
+        let admitted = gate::admit_by_grant(envelope.clone(), reasons, keys, at);
         if let Ok(approved) = admitted
             && grants::has_room(db, id, *messages_max)?
         {
@@ -576,9 +649,13 @@ mod tests {
                     approver: ApproverKey::from_seed(&Secret::new([3; 32])).id(),
                     human: None,
                     grants: Vec::new(),
+                    rules: Rules::standard(),
+                    facts: PeerFacts { id: key(2).id(), name: "x".to_owned(), verified: false },
+                    recent: Times::new(),
                     now: NOW,
                     room: Room::default(),
                     payloads_left: 9,
+                    note_refusal: true,
                 };
                 let taken = take_all(db, judge, Turn::default(), batch())?;
                 assert_eq!(taken.entries.len(), 50, "each is refused");

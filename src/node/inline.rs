@@ -39,7 +39,10 @@ impl Node {
         let inline = |entry: &&GrantEntry| entry.grant.kind == GrantKind::Inline;
         let covers = |entry: &GrantEntry| {
             let pending = Pending::message(row.id, What::MessageOut, envelope.clone(), row.expires);
-            let released = pending.decide_by_client(&entry.signed, (&self.key, &approver), now);
+            let pending = pending.after(row.after.clone());
+            let keys = (&*self.key, &approver);
+            let scanner = (&self.rules.scanner, now);
+            let released = pending.decide_by_client(&row.reasons, &entry.signed, keys, scanner);
             Some((entry.grant.id, entry.grant.messages_max, released.ok()?))
         };
         self.live_grants(now).filter(inline).find_map(covers).ok_or_else(off)

@@ -17,6 +17,7 @@ pub mod handle;
 mod human;
 mod inbound;
 mod inline;
+mod judge;
 mod outbound;
 mod page;
 mod page_port;
@@ -35,6 +36,7 @@ mod talks;
 mod tests;
 pub mod unlock;
 mod views;
+mod written;
 
 pub use handle::{AgentHandle, NodeHandle};
 pub use start::start;

@@ -1,36 +1,38 @@
 //! Messages and receipts on their way out.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use super::{
     agent::{in_inbox, no_message, parse_opt, waits_for_human},
-    api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest, Sent},
+    api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest},
     clock,
-    grants::{Fitting, note_use},
-    resend::{self, Earlier},
+    judge::{keep_shown, outgoing_again, verdict},
+    resend,
     state::{Answer, Node, reply, store_failed, usage},
+    written::{Ready, Sending, Written, held_row, new_sent, write_outgoing},
 };
 use crate::{
     audit,
     base::{
-        Digest, GrantId, MessageId, MessageText, PeerId, PendingId, ThreadId, Timestamp, limits,
+        Digest, MessageId, MessageText, PeerId, ThreadId, Timestamp, limits,
     },
     delivery::{
         MessageState,
         outbox::{Effect, Input, Queued},
     },
-    gate::{self, Approved, Item, What},
+    gate::{Approved, Refused, Ruling, What, taint::Act},
     net::{LinkId, Outbound},
-    policy::Reason,
     store::{
-        self, StoreError, grants,
+        self, StoreError,
         messages::{self, Arrival, HistoryRow, MessageRow},
         outbox,
         pending::{self, PendingRow},
     },
     trust::PeerState,
     wire::{
-        Body, Draft, Envelope, Header, Kind, Receipt, ReceiptState, WireError,
+        Body, Direction, Draft, Envelope, Header, Kind, Receipt, ReceiptState, WireError,
         message::ReceiptEntry,
     },
 };
@@ -54,14 +56,6 @@ impl Plan {
     pub(super) fn by_human(self) -> Self {
         Self { human: true, ..self }
     }
-}
-
-/// A message that is ready to be written down.
-pub(super) enum Ready {
-    Queue(Approved<Envelope>),
-    /// It passes by a grant, or is held when that is used up.
-    Granted(Fitting<Approved<Envelope>>, PendingRow),
-    Hold(Envelope, PendingRow),
 }
 
 impl Node {
@@ -156,12 +150,12 @@ impl Node {
             return reply(answer, Err(error));
         }
         let (now, to, reply_to, request) = (clock::now(), plan.to, plan.reply_to, plan.request);
-        let ready = self.seal(plan, now).map(|envelope| self.ask_policy(envelope, now));
+        let ready = self.seal(plan, now).and_then(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
             Ok(ready) => ready,
             Err(error) => return reply(answer, Err(error)),
         };
-        let may_hold = !matches!(ready, Ready::Queue(_));
+        let may_hold = !matches!(ready, Ready::Queue(..));
         let write = move |db: &Connection| {
             if let Some(earlier) = resend::earlier(db, &request, now)? {
                 return Ok(Sending::Earlier(earlier));
@@ -199,6 +193,7 @@ impl Node {
             self.handle.tell(Event::PendingChanged);
         }
         if let Some(queued) = written.queued {
+            self.recent.note(*to, Direction::Out, clock::now());
             self.feed(to, Input::Queued(queued));
         }
     }
@@ -219,18 +214,43 @@ impl Node {
         draft.seal(&self.key).map_err(|e| usage(e, "shorten the text"))
     }
 
-    fn ask_policy(&self, envelope: Envelope, now: Timestamp) -> (Ready, Vec<FindingInfo>) {
-        match gate::outgoing(envelope.clone(), &self.id, self.approver.as_ref()) {
-            Ok(approved) => (Ready::Queue(approved), Vec::new()),
-            Err((_, reasons)) => {
-                let findings = reasons.iter().map(FindingInfo::from).collect();
-                let row = held_row(What::MessageOut, envelope.clone(), reasons, now);
-                match self.granted_out(&envelope, now) {
-                    Some(granted) => (Ready::Granted(granted, row), findings),
-                    None => (Ready::Hold(envelope, row), findings),
-                }
-            }
+    fn ask_policy(
+        &self,
+        envelope: Envelope,
+        now: Timestamp,
+    ) -> Result<(Ready, Vec<FindingInfo>), ApiError> {
+        let to = envelope.header().recipient;
+        let bytes = envelope.body().text().map_or(0, |text| text.as_str().len());
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let sources = self.read_before(Act::Send { to, bytes });
+        if sources.len() > limits::TAINT_SOURCES_MAX {
+            let message = "your agent has read texts of too many peers to name them in one question";
+            let next = "your human runs `countersign taint clear`";
+            return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
         }
+        let further = self.taint_reason(&sources, &to).into_iter().collect();
+        let ruling = match self.judge_out(envelope.clone(), further) {
+            Ok((approved, ruling)) => {
+                let verdict = verdict("allow", &ruling, &self.rules);
+                return Ok((Ready::Queue(approved, verdict), Vec::new()));
+            }
+            Err(Refused::Asked(ruling)) => ruling,
+            Err(Refused::Denied(ruling)) => return Err(denied(&ruling)),
+            Err(Refused::Wrong(error)) => {
+                return Err(usage(error, "send it without saying who wrote it"));
+            }
+        };
+        let findings = ruling.reasons.iter().map(FindingInfo::from).collect();
+        let granted = self.granted_out(&envelope, &ruling.reasons, now);
+        let word = if granted.is_some() { "grant" } else { "ask" };
+        let verdict = verdict(word, &ruling, &self.rules);
+        let row = held_row(What::MessageOut, envelope.clone(), ruling.reasons, now);
+        let row = PendingRow { after: sources, ..row };
+        let ready = match granted {
+            Some(granted) => Ready::Granted(granted, row, verdict),
+            None => Ready::Hold(envelope, row, verdict),
+        };
+        Ok((ready, findings))
     }
 
     /// Gives one peer's outbox machine an input, and does what it says.
@@ -266,6 +286,7 @@ impl Node {
     /// Reads what waits for a peer. Each row passes the gate again.
     fn load(&mut self, peer: PeerId, (ask, after): (u64, i64), limit: usize) {
         let (me, approver) = (self.id, self.approver);
+        let (facts, rules) = (self.facts(&peer), self.rules.clone());
         let op = move |db: &Connection| {
             let rows = outbox::after(db, &peer, after, limit)?;
             let seen = rows.last().map_or(after, |row| row.number);
@@ -273,7 +294,7 @@ impl Node {
             let items = rows.into_iter().filter_map(|row| {
                 let envelope = Envelope::decode(&row.envelope).ok()?;
                 let for_peer = envelope.header().recipient == peer;
-                let approved = gate::outgoing(envelope, &me, approver.as_ref());
+                let approved = outgoing_again(envelope, (&me, approver.as_ref()), &facts, &rules);
                 if approved.is_err() || !for_peer {
                     tracing::warn!(number = row.number, "a queued message has no approval; kept");
                 }
@@ -286,16 +307,27 @@ impl Node {
         });
     }
 
-    /// The messages were shown to the agent: writes that down, queues the receipts, and answers.
-    pub(super) fn mark_read(&mut self, rows: Vec<MessageRow>, result: Reply, answer: Answer) {
+    /// Messages are about to be shown to the agent: writes that down, marks `read` among them and
+    /// queues the receipts, and only then answers.
+    pub(super) fn show_messages(
+        &mut self,
+        shown: &[MessageRow],
+        read: Vec<MessageRow>,
+        result: Reply,
+        answer: Answer,
+    ) {
+        let theirs = shown.iter().filter(|row| !row.outgoing).map(|row| row.peer);
+        let peers: BTreeSet<PeerId> = theirs.collect();
+        let changed = self.taint_by(&peers.into_iter().collect::<Vec<_>>());
         let unread = |row: &MessageRow| !row.outgoing && row.state == MessageState::Accepted;
-        let rows: Vec<MessageRow> = rows.into_iter().filter(unread).collect();
-        if rows.is_empty() {
+        let rows: Vec<MessageRow> = read.into_iter().filter(unread).collect();
+        if rows.is_empty() && changed.is_empty() {
             return reply(answer, Ok(result));
         }
         let now = clock::now();
         let receipts = self.receipts(&rows, ReceiptState::Read, None, now);
         let op = move |db: &Connection| {
+            keep_shown(db, &changed)?;
             let step = HistoryRow { state: MessageState::Read, at: now, reason: None };
             for row in &rows {
                 if messages::set_seen(db, row.number)? {
@@ -353,7 +385,7 @@ impl Node {
         };
         let sealed = Draft { header, body: Body::Receipt(Receipt { entries }) }.seal(&self.key);
         let sealed = sealed.inspect_err(|error: &WireError| tracing::error!(%error, "no receipt"));
-        gate::outgoing(sealed.ok()?, &self.id, self.approver.as_ref()).ok()
+        self.judge_out(sealed.ok()?, Vec::new()).ok().map(|(approved, _)| approved)
     }
 
     /// Gives each peer's machine what was queued for it.
@@ -403,113 +435,6 @@ pub(super) fn entry(
     ReceiptEntry { id, digest, state, at, reason: reason.map(str::to_owned) }
 }
 
-/// Something that waits for our human.
-pub(super) fn held_row(
-    what: What,
-    envelope: Envelope,
-    reasons: Vec<Reason>,
-    now: Timestamp,
-) -> PendingRow {
-    let header = envelope.header();
-    let peer = if what == What::MessageOut { header.recipient } else { header.sender };
-    let expires = now.plus(limits::PENDING_PAYLOAD_LIFE).min(header.expires);
-    PendingRow {
-        id: PendingId::from_bytes(clock::random()),
-        what,
-        peer,
-        message: Some(header.id),
-        item: Some(Item::Message(what, envelope)),
-        reasons,
-        note: None,
-        created: now,
-        expires,
-    }
-}
-
-/// What became of a request to send.
-enum Sending {
-    Written(Written),
-    /// It was asked for before, and a human was asked.
-    Earlier(Earlier),
-    Full(ApiError),
-}
-
-pub(super) fn new_sent(written: &Written, findings: Vec<FindingInfo>) -> Sent {
-    let held = written.held.as_ref();
-    let state = if held.is_some() { MessageState::Held } else { MessageState::Queued };
-    Sent {
-        id: written.id.to_string(),
-        state: state.as_str().to_owned(),
-        pending: held.map(|row| row.id.to_string()),
-        findings,
-        again: false,
-        reply: None,
-    }
-}
-
-/// What was written of a new message.
-pub(super) struct Written {
-    id: MessageId,
-    queued: Option<Queued>,
-    held: Option<PendingRow>,
-    granted: Option<GrantId>,
-}
-
-/// Whether a grant still has room shows only here, where nothing else is written.
-fn settled(db: &Connection, ready: Ready) -> Result<Ready, StoreError> {
-    let Ready::Granted((id, messages_max, released), row) = ready else { return Ok(ready) };
-    if grants::has_room(db, &id, messages_max)? {
-        return Ok(Ready::Granted((id, messages_max, released), row));
-    }
-    let Some(Item::Message(_, envelope)) = row.item.clone() else {
-        let problem = "it holds no message".to_owned();
-        return Err(StoreError::Row { table: "pending", problem });
-    };
-    Ok(Ready::Hold(envelope, row))
-}
-
-pub(super) fn write_outgoing(
-    db: &Connection,
-    ready: Ready,
-    request: Option<&Digest>,
-    now: Timestamp,
-) -> Result<Written, StoreError> {
-    let ready = settled(db, ready)?;
-    let (state, envelope) = match &ready {
-        Ready::Queue(approved) | Ready::Granted((_, _, approved), _) => {
-            (MessageState::Queued, approved.item())
-        }
-        Ready::Hold(envelope, _) => (MessageState::Held, envelope),
-    };
-    let (id, peer) = (envelope.header().id, envelope.header().recipient);
-    let number = messages::add(db, envelope, true, state, now)?;
-    messages::add_history(db, number, &HistoryRow { state, at: now, reason: None }, None)?;
-    let event = audit::Event::Sent {
-        message: id.to_string(),
-        peer: peer.to_string(),
-        state: state.as_str().to_owned(),
-        digest: envelope.digest().to_string(),
-    };
-    store::audit::append(db, now, &event)?;
-    let mut written = Written { id, queued: None, held: None, granted: None };
-    match ready {
-        Ready::Queue(envelope) => {
-            written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
-        }
-        Ready::Granted((grant, _, envelope), _) => {
-            note_use(db, (&grant, number), envelope.item(), now)?;
-            written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
-            written.granted = Some(grant);
-        }
-        Ready::Hold(_, row) => {
-            pending::put(db, &row)?;
-            messages::set_request(db, number, request)?;
-            written.held = Some(row);
-        }
-    }
-    Ok(written)
-}
-
 /// A message that came in was answered.
 pub(super) fn mark_replied(
     db: &Connection,
@@ -552,6 +477,13 @@ pub(super) fn queue_receipts(
         Ok(Queued { number, envelope })
     };
     receipts.into_iter().map(queue).collect()
+}
+
+/// The policy says no, and nobody is asked.
+fn denied(ruling: &Ruling) -> ApiError {
+    let why: Vec<_> = ruling.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    let message = format!("your human's policy denies it ({}): {}", ruling.rule, why.join("; "));
+    ApiError::new(ErrorKind::Denied, message, "nothing was sent; change what you send")
 }
 
 /// A person can only look at so many payloads.

@@ -24,6 +24,7 @@ pub struct Checked {
     shown: PendingShown,
     me: PeerId,
     peer: PeerId,
+    after: Vec<PeerId>,
 }
 
 impl Checked {
@@ -49,7 +50,9 @@ impl Checked {
             Item::Message(what, envelope) => correspondent(*what, envelope, &me)?,
         };
         same("peer", &peer.to_string(), &shown.item.peer.id)?;
-        Ok(Self { item, shown, me, peer })
+        let ids = shown.item.after.iter().map(|peer| peer.id.parse::<PeerId>());
+        let after = ids.collect::<Result<Vec<_>, _>>().map_err(|e| differs(&e.to_string()))?;
+        Ok(Self { item, shown, me, peer, after })
     }
 
     /// The item, from its bytes.
@@ -107,7 +110,9 @@ impl Checked {
         (key, at): (&ApproverKey, Timestamp),
     ) -> Result<Decision, GateError> {
         let digest = self.item.digest();
-        let statement = Statement { id, digest, answer: Answer::Approve, method, at, verified };
+        let after = self.after.clone();
+        let answer = Answer::Approve;
+        let statement = Statement { id, digest, answer, method, at, verified, after };
         Decision::sign(&self.item, &statement, key)
     }
 }

@@ -11,6 +11,7 @@ use super::{
     config::{Config, Home, NetworkMode},
     grants::verified,
     handle::Question,
+    judge::Recent,
     page::PageCodes,
     pairs::new_entry,
     run,
@@ -18,9 +19,9 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, PeerId, PendingId, Secret, limits},
+    base::{ApproverId, PeerId, PendingId, Secret, Timestamp, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
-    gate::{Answer, Item, What},
+    gate::{Answer, Item, Rules, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
@@ -29,6 +30,7 @@ use crate::{
         keys, migrate, pairings,
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
+        shown, verdicts,
     },
     trust::{Consent, PeerState},
 };
@@ -40,6 +42,8 @@ struct Loaded {
     pending: Vec<PendingRow>,
     invites: Vec<InviteRow>,
     grants: Vec<GrantRow>,
+    shown: Vec<(PeerId, Timestamp)>,
+    recent: Vec<(PeerId, bool, Timestamp)>,
     port: u16,
 }
 
@@ -51,6 +55,8 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         pending: pending::all_pending(db)?,
         invites: peers::open_invites(db, clock::now())?,
         grants: grants::open_grants(db)?,
+        shown: shown::all_shown(db)?,
+        recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
         port,
     })
 }
@@ -175,6 +181,9 @@ fn assemble(
         invites: loaded.invites.into_iter().map(invite).collect(),
         pending,
         grants: verified(loaded.grants, &id, approver.as_ref()),
+        rules: Rules::standard(),
+        taint: Taint::of(loaded.shown),
+        recent: Recent::of(loaded.recent),
         page_codes: PageCodes::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),

@@ -17,6 +17,7 @@ use super::{
     config::{Home, NetworkMode},
     grants::GrantEntry,
     handle::NodeHandle,
+    judge::Recent,
     page::PageCodes,
 };
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
         outbox::Outbox,
         pairing::{Me, Pairing},
     },
+    gate::{Rules, taint::Taint},
     identity::IdentityKey,
     net::{LinkId, Net},
     policy,
@@ -122,6 +124,9 @@ pub(super) struct Node {
     pub(super) invites: Vec<InviteEntry>,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
+    pub(super) rules: Rules,
+    pub(super) taint: Taint,
+    pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,

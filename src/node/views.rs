@@ -1,7 +1,7 @@
 //! Rows as the shapes of the contract.
 
 use super::{
-    api::{Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, Step},
+    api::{Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, PeerRef, Step},
     state::{Node, PeerEntry},
 };
 use crate::{
@@ -74,7 +74,7 @@ impl Node {
             self.peers.get(&row.peer)?.consent.as_ref()?.peer_approver()
         };
         let envelope = Envelope::decode(&row.envelope).ok()?;
-        let found = gate::released_by(&envelope, &human)?;
+        let found = gate::released_by(&envelope, &human, &self.rules.scanner)?;
         Some(SignedByHuman {
             view: Countersigned { method: found.method.to_string(), at: found.at.rfc3339() },
             written: envelope.header().human && found.method.is_human(),
@@ -169,6 +169,11 @@ impl Node {
             expires_at: row.expires.rfc3339(),
             note: row.note.as_ref().map(ToString::to_string),
             not_ready,
+            after: row
+                .after
+                .iter()
+                .map(|peer| PeerRef { id: peer.to_string(), name: self.name_of(peer) })
+                .collect(),
         }
     }
 }

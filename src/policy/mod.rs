@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::{
-    base::PeerId,
+    base::{Digest, PeerId, limits},
     risk::{Finding, Matters, Severity},
 };
 
@@ -132,6 +132,24 @@ impl Policy {
     #[must_use]
     pub const fn standard() -> &'static Self {
         &Self {}
+    }
+
+    /// The digest of its text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of("countersign/policy/v1", &[])
+    }
+
+    /// How far the taint rule goes: how long a text counts, and what may go back, bytes.
+    #[must_use]
+    pub fn taint(&self) -> (Duration, u64) {
+        (limits::TAINT_LIFE_DEFAULT, limits::TAINT_REPLY_BYTES_DEFAULT)
+    }
+
+    /// Whether what was read of one peer may be followed by what is sent to another.
+    #[must_use]
+    pub fn flow_allows(&self, _from: &Peer<'_>, _to: &Peer<'_>) -> bool {
+        false
     }
 
     /// Decides.

@@ -11,10 +11,12 @@ pub mod peers;
 pub mod pending;
 mod rows;
 pub mod search;
+pub mod shown;
 pub mod talks;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+pub mod verdicts;
 mod worker;
 
 pub use worker::Store;

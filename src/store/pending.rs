@@ -28,6 +28,8 @@ pub struct PendingRow {
     pub item: Option<Item>,
     /// Why the human is asked.
     pub reasons: Vec<Reason>,
+    /// Whose texts our agent had read before it wrote the message, in the order of their ids.
+    pub after: Vec<PeerId>,
     /// A note that came with it.
     pub note: Option<Note>,
     /// Since when.
@@ -62,6 +64,10 @@ fn read(row: &Columns<'_>) -> Result<PendingRow, StoreError> {
         message: row.id_opt("message", MessageId::from_slice)?,
         item: row.id_opt("item", |bytes| Item::decode(bytes).ok())?,
         reasons: reasons.into_iter().map(reason).collect(),
+        after: row.get::<Option<Vec<u8>>>("after")?.map_or_else(|| Ok(Vec::new()), |ids| {
+            let ids: Option<Vec<_>> = ids.chunks(32).map(PeerId::from_slice).collect();
+            ids.ok_or_else(|| row.wrong("after"))
+        })?,
         note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
         created: row.time("created_ms")?,
         expires: row.time("expires_ms")?,
@@ -79,8 +85,9 @@ pub fn put(db: &Connection, row: &PendingRow) -> Result<(), StoreError> {
         text: reason.text.clone(),
     };
     let reasons: Vec<StoredReason> = row.reasons.iter().map(stored).collect();
+    let after: Vec<u8> = row.after.iter().flat_map(|peer| *peer.as_bytes()).collect();
     let sql = "INSERT OR REPLACE INTO pending (id, what, peer, message, item, reasons, note,
-               created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               created_ms, expires_ms, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     db.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
         row.what.as_str(),
@@ -90,7 +97,8 @@ pub fn put(db: &Connection, row: &PendingRow) -> Result<(), StoreError> {
         serde_json::to_string(&reasons).unwrap_or_default(),
         row.note.as_ref().map(Note::as_str),
         ms(row.created),
-        ms(row.expires)
+        ms(row.expires),
+        (!after.is_empty()).then_some(after)
     ])?;
     Ok(())
 }

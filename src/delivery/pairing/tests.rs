@@ -99,6 +99,7 @@ impl Side {
             method: Method::Passphrase,
             at: NOW,
             verified: true,
+            after: Vec::new(),
         };
         let decision = Decision::sign(&item, &statement, &self.human).unwrap();
         let later = NOW.plus(std::time::Duration::from_secs(9));

@@ -156,7 +156,7 @@ fn a_message_of_another_node_is_not_ours_to_release() {
 fn client_line((_, grant, signer, envelope, now): Line) -> Result<Approved<Envelope>, GateError> {
     let (signed, approver) = (signed_by(signer, &grant), human(9).id());
     let waits = Pending::message(ID, What::MessageOut, envelope, Timestamp::from_ms(u64::MAX));
-    waits.decide_by_client(&signed, (&node(1), &approver), now)
+    waits.decide_by_client(&why, &signed, (&node(1), &approver), (Scanner::standard(), now))
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_client_answers_in_time_and_never_for_what_comes_in() {
     let (signed, approver) = (signed_by(9, &inline()), human(9).id());
     let waits = |what, expires| Pending::message(ID, what, secret(), expires);
     let decide = |waits: Pending<Envelope>| {
-        waits.decide_by_client(&signed, (&node(1), &approver), NOW).map(|_| ()).err()
+        waits.decide_by_client(&why, &signed, (&node(1), &approver), (Scanner::standard(), NOW)).map(|_| ()).err()
     };
     let next = Timestamp::from_ms(NOW.ms() + 1);
     assert_eq!(decide(waits(What::MessageOut, next)), None);
@@ -313,7 +313,7 @@ fn admit_line((_, grant, signer, envelope, now): Line) -> Result<Approved<Envelo
         Incoming::Asked(_, reasons) => reasons,
     };
     let signed = signed_by(signer, &grant);
-    admit_by_grant(envelope, &reasons, (&signed, &human(9).id()), now)
+    admit_by_grant(envelope, &reasons, (&signed, &human(9).id()), (Scanner::standard(), now))
 }
 
 /// Comes from a clock that is ahead of ours.

@@ -118,7 +118,7 @@ impl Party {
         };
         let body = Body::Text(MessageText::parse(text).unwrap());
         let envelope = Draft { header, body }.seal(&self.key).unwrap();
-        let envelope = gate::outgoing(envelope, &self.id(), None).unwrap();
+        let envelope = gate::passed(envelope, (&self.id(), None));
         Outbound::Data { seq, envelope }
     }
 

@@ -391,6 +391,10 @@ pub struct PendingItem {
     /// Why it cannot be approved yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_ready: Option<String>,
+    /// Of a message that wants to leave: whose texts our agent had read before, in the order of
+    /// their ids. A yes names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<PeerRef>,
 }
 
 /// What an MCP client may show its user of an item. The words of a pairing are not in it: they

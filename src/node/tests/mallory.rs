@@ -188,7 +188,7 @@ impl Mallory {
         self.seq += 1;
         let human = self.human.id();
         let sender = envelope.header().sender;
-        let envelope = gate::outgoing(envelope, &sender, Some(&human)).unwrap();
+        let envelope = gate::passed(envelope, (&sender, Some(&human)));
         let frame = Outbound::Data { seq: self.seq, envelope };
         self.net.send(&self.bob, self.link, frame).unwrap();
     }

@@ -101,6 +101,7 @@ impl Side {
             method: Method::Passphrase,
             at: clock::now(),
             verified: true,
+            after: Vec::new(),
         };
         let decision = Decision::sign(&item, &statement, key).unwrap();
         HumanRequest::Decide {

@@ -1,73 +1,17 @@
-//! The gate: nothing that needs a yes passes without one.
-//!
-//! An [`Approved`] value is the proof, and this module is the only place that mints it: for what
-//! the policy allows, and for what the human's approver signed. Net and delivery take nothing
-//! else. The functions here do no I/O; time is an argument.
+//! What waits for a human, what they say of it, and what becomes of it then.
 
 use ciborium::Value;
 
+use super::{Approved, GateError};
 use crate::{
     base::{ApproverId, Digest, PeerId, PendingId, Timestamp, limits},
-    identity::{ApproverKey, Domain, IdentityError, IdentityKey, PublicKey as _, SIGNATURE_BYTES},
-    policy::{self, Action, Verdict},
-    risk::{self, Finding},
+    identity::{ApproverKey, Domain, PublicKey as _, SIGNATURE_BYTES},
     trust::{self, ConsentSignature},
     wire::{
-        ConsentRecord, Countersignature, Covered, Direction, Envelope, Grant, GrantKind, Kind,
-        Method, SignedGrant, VERSION, WireError,
+        ConsentRecord, Countersignature, Envelope, Method, VERSION, WireError,
         cbor::{self, Fields, MapBuilder},
     },
 };
-
-/// Proof that the human, or a rule that the human stands behind, let `T` pass.
-#[derive(Clone, Debug)]
-pub struct Approved<T> {
-    item: T,
-}
-
-impl<T> Approved<T> {
-    /// What may pass.
-    pub const fn item(&self) -> &T {
-        &self.item
-    }
-
-    /// What may pass, taken out. The proof is used up.
-    pub fn into_item(self) -> T {
-        self.item
-    }
-}
-
-/// Why something did not pass.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GateError {
-    /// The decision was made for something else, or the item was changed since.
-    #[error("the decision is for another item: what was shown is not what waits")]
-    OtherItem,
-    /// The item's time is over.
-    #[error("the item expired at {0}")]
-    Expired(Timestamp),
-    /// The decision was signed too long ago, or in the future.
-    #[error("the decision was signed at {0}, which is not within the last 10 minutes")]
-    Stale(Timestamp),
-    /// Not signed by our approver.
-    #[error("the decision is not signed by this home's approver: {0}")]
-    Signature(#[from] IdentityError),
-    /// The consent or countersignature that belongs to the yes is missing or wrong.
-    #[error("the approval lacks the signature on the item itself")]
-    Seal,
-    /// Cannot be read.
-    #[error(transparent)]
-    Wire(#[from] WireError),
-    /// The policy asks, and nobody said yes.
-    #[error("this needs a human's approval, and there is none")]
-    NotApproved,
-    /// A new peer was decided by a session that the passphrase had opened for messages.
-    #[error("a new peer takes the passphrase itself, typed for this one decision")]
-    Afresh,
-    /// The envelope is from another node, or for another peer.
-    #[error("the envelope is not ours to send")]
-    NotOurs,
-}
 
 /// What kind of thing waits. The names are part of the contract.
 #[derive(
@@ -193,6 +137,9 @@ pub struct Statement {
     pub at: Timestamp,
     /// The human compared a pairing's words with the other human.
     pub verified: bool,
+    /// Whose texts our agent had read before it wrote the message, other than its recipient's:
+    /// the human was shown these names and lets the message go all the same.
+    pub after: Vec<PeerId>,
 }
 
 impl Statement {
@@ -209,6 +156,7 @@ impl Statement {
             .put(5, self.method.as_str())
             .put(6, self.at.ms())
             .put(7, self.verified)
+            .put_opt(8, after_value(&self.after))
             .encode()
     }
 
@@ -217,7 +165,7 @@ impl Statement {
     /// # Errors
     /// When the bytes are none.
     pub fn read(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut fields = Fields::read("decision", bytes, limits::KNOCK_BYTES_MAX)?;
+        let mut fields = Fields::read("decision", bytes, limits::STATEMENT_BYTES_MAX)?;
         let version = fields.uint(1, "version")?;
         if version != VERSION {
             return Err(WireError::Version(version));
@@ -237,10 +185,29 @@ impl Statement {
                 .need(7, "verified")?
                 .as_bool()
                 .ok_or(WireError::field("verified", "is not true or false"))?,
+            after: fields.take(8).map(after).transpose()?.unwrap_or_default(),
         };
         fields.finish()?;
         Ok(statement)
     }
+}
+
+/// In their order, each once; nothing where there are none.
+fn after_value(peers: &[PeerId]) -> Option<Value> {
+    let value = |peer: &PeerId| Value::Bytes(peer.as_bytes().to_vec());
+    (!peers.is_empty()).then(|| Value::Array(peers.iter().map(value).collect()))
+}
+
+fn after(value: Value) -> Result<Vec<PeerId>, WireError> {
+    let wrong = || WireError::field("after", "is not a sorted list of node ids");
+    let peer = |value: Value| {
+        let bytes = cbor::bytes("after", value)?;
+        PeerId::from_slice(&bytes).ok_or_else(wrong)
+    };
+    let values = cbor::array("after", value, limits::TAINT_SOURCES_MAX)?;
+    let peers: Vec<PeerId> = values.into_iter().map(peer).collect::<Result<_, _>>()?;
+    let sorted = peers.is_sorted_by(|a, b| a.as_bytes() < b.as_bytes());
+    if peers.is_empty() || !sorted { Err(wrong()) } else { Ok(peers) }
 }
 
 /// A decision that the approver signed.
@@ -290,9 +257,10 @@ impl Decision {
 #[derive(Clone, Debug)]
 pub struct Pending<T> {
     id: PendingId,
-    what: What,
-    item: T,
-    expires: Timestamp,
+    pub(super) what: What,
+    pub(super) item: T,
+    pub(super) expires: Timestamp,
+    pub(super) after: Vec<PeerId>,
 }
 
 /// A consent record with our human's signature on it.
@@ -328,6 +296,10 @@ impl<T> Pending<T> {
         if statement.id != self.id || statement.digest != item.digest() {
             return Err(GateError::OtherItem);
         }
+        // A yes names whose texts were read before; a no needs to name nobody.
+        if statement.answer == Answer::Approve && statement.after != self.after {
+            return Err(GateError::OtherItem);
+        }
         if self.expires <= now {
             return Err(GateError::Expired(self.expires));
         }
@@ -341,7 +313,7 @@ impl Pending<ConsentRecord> {
     /// A new peer that waits.
     #[must_use]
     pub const fn peer(id: PendingId, what: What, item: ConsentRecord, expires: Timestamp) -> Self {
-        Self { id, what, item, expires }
+        Self { id, what, item, expires, after: Vec::new() }
     }
 
     /// Uses up the item with a decision.
@@ -379,7 +351,13 @@ impl Pending<Envelope> {
     /// A message that waits.
     #[must_use]
     pub const fn message(id: PendingId, what: What, item: Envelope, expires: Timestamp) -> Self {
-        Self { id, what, item, expires }
+        Self { id, what, item, expires, after: Vec::new() }
+    }
+
+    /// The same, written after our agent had read texts of these peers (sorted, each once).
+    #[must_use]
+    pub fn after(self, after: Vec<PeerId>) -> Self {
+        Self { after, ..self }
     }
 
     /// Uses up the item with a decision. What leaves comes back countersigned.
@@ -413,183 +391,3 @@ impl Pending<Envelope> {
     }
 }
 
-/// Asks the policy about a message that leaves, and lets it pass if that is its answer. A valid
-/// countersignature of our own approver is a yes. Used for new messages and for every message
-/// that is read back from disk, so that a row that somebody wrote there passes no easier.
-///
-/// # Errors
-/// The reasons to ask the human.
-pub fn outgoing(
-    envelope: Envelope,
-    me: &PeerId,
-    approver: Option<&ApproverId>,
-) -> Result<Approved<Envelope>, (GateError, Vec<policy::Reason>)> {
-    if envelope.header().sender != *me {
-        return Err((GateError::NotOurs, Vec::new()));
-    }
-    if envelope.header().kind == Kind::Receipt {
-        return Ok(Approved { item: envelope });
-    }
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
-    let written = approver.is_some_and(|approver| envelope.written_by_human(approver));
-    if envelope.header().human && !written {
-        // It says that our human wrote it, and our human has not signed it.
-        return Err((GateError::NotApproved, Vec::new()));
-    }
-    if approver.is_some_and(|approver| is_released(&envelope, approver, &findings)) {
-        return Ok(Approved { item: envelope });
-    }
-    match policy::decide(Action::MessageOut, &findings) {
-        Verdict::Allow => Ok(Approved { item: envelope }),
-        Verdict::Ask(reasons) => Err((GateError::NotApproved, reasons)),
-    }
-}
-
-/// The countersignature of an envelope, where it stands for the human behind `approver`: made by
-/// their own hand, or by a grant of theirs that covers what is found in it.
-#[must_use]
-pub fn released_by<'e>(
-    envelope: &'e Envelope,
-    approver: &ApproverId,
-) -> Option<&'e Countersignature> {
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
-    envelope.countersigned_by(approver).filter(|_| is_released(envelope, approver, &findings))
-}
-
-/// Whether the human behind `approver` let these findings out: by their own signature on the
-/// message, or by a grant that covers them.
-fn is_released(envelope: &Envelope, approver: &ApproverId, findings: &[Finding]) -> bool {
-    let Some(by) = envelope.countersigned_by(approver) else { return false };
-    let Some(grant) = &by.grant else { return true };
-    let Ok(grant) = grant.open(approver) else { return false };
-    covers(&grant, envelope, findings, by.at)
-}
-
-fn covers(grant: &Grant, envelope: &Envelope, findings: &[Finding], at: Timestamp) -> bool {
-    let header = envelope.header();
-    let peer = match grant.direction {
-        Direction::Out => header.recipient,
-        Direction::In => header.sender,
-    };
-    let found: Vec<_> = findings.iter().map(|f| (f.rule, f.severity)).collect();
-    let size = envelope.body().text().map_or(0, |text| text.as_str().len());
-    // What has no text is not what anybody read in the grant's sentence.
-    envelope.body().text().is_some()
-        && grant.covers(&Covered {
-            peer,
-            direction: grant.direction,
-            findings: &found,
-            size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
-            at,
-        })
-}
-
-/// Lets a message out that one of the human's grants covers. It leaves with the grant in its
-/// countersignature, so that whoever reads it later, here or there, can check the same.
-///
-/// # Errors
-/// When the grant is not this human's, not to pass unasked, for another node, or does not cover it
-/// at `now`.
-pub fn release_by_grant(
-    envelope: Envelope,
-    signed: &SignedGrant,
-    keys: (&IdentityKey, &ApproverId),
-    now: Timestamp,
-) -> Result<Approved<Envelope>, GateError> {
-    release(envelope, (signed, GrantKind::Unasked), keys, now)
-}
-
-impl Pending<Envelope> {
-    /// Uses up the item by the word of an MCP client that its user said yes. It counts where the
-    /// human signed beforehand that it may, and says of itself that a client asserted it.
-    ///
-    /// # Errors
-    /// When the grant is not this human's, not for clients, for another node, or does not cover
-    /// the message at `now`; for what comes in; and when the item is too late.
-    pub fn decide_by_client(
-        self,
-        signed: &SignedGrant,
-        keys: (&IdentityKey, &ApproverId),
-        now: Timestamp,
-    ) -> Result<Approved<Envelope>, GateError> {
-        if self.what != What::MessageOut {
-            return Err(GateError::NotApproved);
-        }
-        if self.expires <= now {
-            return Err(GateError::Expired(self.expires));
-        }
-        release(self.item, (signed, GrantKind::Inline), keys, now)
-    }
-}
-
-fn release(
-    envelope: Envelope,
-    (signed, kind): (&SignedGrant, GrantKind),
-    (key, approver): (&IdentityKey, &ApproverId),
-    now: Timestamp,
-) -> Result<Approved<Envelope>, GateError> {
-    if signed.open(approver)?.kind != kind || envelope.header().human {
-        return Err(GateError::NotApproved);
-    }
-    let seal = Countersignature::sign_by_grant(&envelope, key, approver, signed, now)?;
-    let envelope = envelope.with_countersignature(seal)?;
-    // Not through the policy: what it would allow anyway needs no grant.
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
-    if envelope.header().sender == key.id() && is_released(&envelope, approver, &findings) {
-        Ok(Approved { item: envelope })
-    } else {
-        Err(GateError::NotApproved)
-    }
-}
-
-/// Lets a message in that one of the human's grants covers, with all the `reasons` for which they
-/// would be asked.
-///
-/// # Errors
-/// When the grant is not this human's, for another node, or does not cover it at `now`.
-pub fn admit_by_grant(
-    envelope: Envelope,
-    reasons: &[policy::Reason],
-    (signed, approver): (&SignedGrant, &ApproverId),
-    now: Timestamp,
-) -> Result<Approved<Envelope>, GateError> {
-    let grant = signed.open(approver)?;
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
-    let ours = grant.node == envelope.header().recipient && grant.direction == Direction::In;
-    // The reasons are more than findings: a clock that is ahead is one.
-    let named =
-        reasons.iter().all(|r| grant.rules.contains(&r.rule) && r.severity <= grant.severity_max);
-    if ours && named && covers(&grant, &envelope, &findings, now) {
-        Ok(Approved { item: envelope })
-    } else {
-        Err(GateError::NotApproved)
-    }
-}
-
-/// What the policy says of a message that arrived.
-#[derive(Debug)]
-pub enum Incoming {
-    /// It may go to the inbox.
-    Allowed(Approved<Envelope>),
-    /// Our human is asked.
-    Asked(Envelope, Vec<policy::Reason>),
-}
-
-/// Asks the policy about a message that arrives from a trusted peer.
-#[must_use]
-pub fn incoming(envelope: Envelope, peer_approver: &ApproverId, now: Timestamp) -> Incoming {
-    let findings = envelope.body().text().map(|text| risk::scan(text.as_str())).unwrap_or_default();
-    // What a client asserted is no human's word to us.
-    let asserted = envelope.countersignature().is_some_and(|by| by.method == Method::Client);
-    let action = Action::MessageIn {
-        countersigned: !asserted && is_released(&envelope, peer_approver, &findings),
-        clock_ahead: envelope.header().created.since(now) > limits::CLOCK_AHEAD_MAX,
-    };
-    match policy::decide(action, &findings) {
-        Verdict::Allow => Incoming::Allowed(Approved { item: envelope }),
-        Verdict::Ask(reasons) => Incoming::Asked(envelope, reasons),
-    }
-}
-
-#[cfg(test)]
-mod tests;

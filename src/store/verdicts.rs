@@ -1,0 +1,83 @@
+//! What the policy said of each message, and how many there were lately.
+
+use rusqlite::{Connection, params};
+
+use super::{
+    StoreError,
+    rows::{all, ms},
+};
+use crate::{
+    base::{PeerId, Timestamp},
+    policy::Reason,
+    risk::Severity,
+};
+
+/// What the policy said of a message when it was written down.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Verdict {
+    /// `allow`, `ask`, `deny` or `grant`.
+    pub verdict: String,
+    /// The rule that decided.
+    pub rule: String,
+    /// The policy's digest.
+    pub policy: String,
+    /// Why, where it was no yes.
+    pub reasons: Vec<VerdictReason>,
+}
+
+/// A reason of a [`Verdict`].
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VerdictReason {
+    /// Which rule.
+    pub rule: String,
+    /// How bad.
+    pub severity: Severity,
+    /// A sentence for a person.
+    pub text: String,
+}
+
+impl From<&Reason> for VerdictReason {
+    fn from(reason: &Reason) -> Self {
+        let Reason { rule, severity, text } = reason.clone();
+        Self { rule, severity, text }
+    }
+}
+
+/// Notes what the policy said of a message.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_verdict(db: &Connection, number: i64, verdict: &Verdict) -> Result<(), StoreError> {
+    let json = serde_json::to_string(verdict).unwrap_or_default();
+    let sql = "UPDATE messages SET verdict = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, json])?;
+    Ok(())
+}
+
+/// What the policy said of a message. `None` for one that is older than such notes.
+///
+/// # Errors
+/// When the database fails.
+pub fn verdict(db: &Connection, number: i64) -> Result<Option<Verdict>, StoreError> {
+    let sql = "SELECT verdict FROM messages WHERE number = ?1";
+    let json: Option<String> = db.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// When messages went which way with whom since `since`, oldest first; true went out.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn recent(
+    db: &Connection,
+    since: Timestamp,
+) -> Result<Vec<(PeerId, bool, Timestamp)>, StoreError> {
+    // Numbers grow with the time; what is older than a busy day is not looked at.
+    let sql = "SELECT peer, outgoing, stored_ms FROM
+               (SELECT * FROM messages ORDER BY number DESC LIMIT 50000)
+               WHERE stored_ms > ?1 ORDER BY number";
+    all(db, "messages", sql, [ms(since)], |row| {
+        let peer = row.id("peer", PeerId::from_slice)?;
+        Ok((peer, row.get("outgoing")?, row.time("stored_ms")?))
+    })
+}
