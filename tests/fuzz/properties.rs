@@ -6,8 +6,8 @@ use std::str;
 use countersign::{
     base::Timestamp,
     wire::{
-        Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, PairFrame,
-        cbor,
+        Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, Order,
+        PairFrame, cbor,
     },
 };
 
@@ -15,7 +15,7 @@ use countersign::{
 pub type Property = (&'static str, &'static str, fn(&[u8]));
 
 /// Every property.
-pub const ALL: [Property; 9] = [
+pub const ALL: [Property; 10] = [
     ("envelope", "envelope", envelope),
     ("countersignature", "countersignature", countersignature),
     ("frame", "frame", frame),
@@ -23,6 +23,7 @@ pub const ALL: [Property; 9] = [
     ("consent", "consent", consent),
     ("invite", "invite", invite),
     ("grant", "grant", grant),
+    ("order", "order", order),
     ("receipt", "receipt", receipt),
     ("cbor", "cbor", any_cbor),
 ];
@@ -81,6 +82,13 @@ pub fn grant(bytes: &[u8]) {
     if let Ok(read) = Grant::decode(bytes) {
         assert_eq!(read.encode(), bytes);
         assert_eq!(read.check(), Ok(()));
+    }
+}
+
+/// An order.
+pub fn order(bytes: &[u8]) {
+    if let Ok(read) = Order::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use countersign::{
     base::Timestamp,
-    wire::{Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, PairFrame, WireError},
+    wire::{Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, Order, PairFrame, WireError},
 };
 
 use super::{
