@@ -80,10 +80,8 @@ pub fn forget(db: &Connection, id: &KnownId) -> Result<(), StoreError> {
 /// # Errors
 /// When the database fails, or the key is not what we wrote.
 pub fn key(db: &Connection) -> Result<Option<Secret<[u8; 32]>>, StoreError> {
-    let wrong = || StoreError::Row {
-        table: "meta",
-        problem: format!("{KEY} is not what was written"),
-    };
+    let wrong =
+        || StoreError::Row { table: "meta", problem: format!("{KEY} is not what was written") };
     let read = |text: String| {
         let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong())?;
         bytes.try_into().map(Secret::new).map_err(|_| wrong())

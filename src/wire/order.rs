@@ -93,9 +93,7 @@ impl Order {
                 text: fields.text(6, "text", limits::POLICY_BYTES_MAX)?,
             },
             "taint_clear" => Command::TaintClear,
-            "known_forget" => {
-                Command::KnownForget { id: fields.id(7, "id", KnownId::from_slice)? }
-            }
+            "known_forget" => Command::KnownForget { id: fields.id(7, "id", KnownId::from_slice)? },
             _ => return Err(WireError::field("kind", "is not one that version 1 knows")),
         };
         fields.finish()?;

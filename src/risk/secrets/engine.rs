@@ -44,10 +44,10 @@ impl Prefilter {
             .kind(Some(AhoCorasickKind::DFA))
             .build(by_keyword.keys())
             .ok();
-        let unfiltered = |(_, rule): &(usize, &Arc<Rule>)| {
-            keywords.is_none() || rule.keywords().is_empty()
-        };
-        let always = rules.iter().enumerate().filter(unfiltered).map(|(number, _)| number).collect();
+        let unfiltered =
+            |(_, rule): &(usize, &Arc<Rule>)| keywords.is_none() || rule.keywords().is_empty();
+        let always =
+            rules.iter().enumerate().filter(unfiltered).map(|(number, _)| number).collect();
         Self { keywords, rules: by_keyword.into_values().collect(), always }
     }
 
@@ -56,7 +56,8 @@ impl Prefilter {
         let mut windows: Vec<Window> = Vec::new();
         let keywords = self.keywords.iter().flat_map(|all| all.find_overlapping_iter(bytes));
         for keyword in keywords {
-            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten() {
+            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten()
+            {
                 let start = keyword.start().saturating_sub(reach.before);
                 let end = bytes.len().min(keyword.end() + reach.after);
                 windows.push(Window { rule: *rule, span: start..end });

@@ -2,7 +2,9 @@
 
 use countersign::{
     base::Timestamp,
-    wire::{Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, Order, PairFrame, WireError},
+    wire::{
+        Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, Order, PairFrame, WireError,
+    },
 };
 
 use super::{

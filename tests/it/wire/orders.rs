@@ -109,8 +109,7 @@ fn good(v: &mut Vectors) {
 
 fn fields(v: &mut Vectors) {
     let (policy, clear) = (policy(1, TEXT), of(Command::TaintClear));
-    let named =
-        [(1, "version"), (2, "node"), (3, "kind"), (4, "time"), (5, "serial"), (6, "text")];
+    let named = [(1, "version"), (2, "node"), (3, "kind"), (4, "time"), (5, "serial"), (6, "text")];
     for (key, name) in named {
         let (id, what) = (format!("{name}-missing"), format!("no {name}"));
         bad(v, (&id, &what, "is missing"), &without(&policy, key));
