@@ -83,10 +83,6 @@ pub const GRANT_BYTES_MAX: usize = KIB;
 pub const POLICY_BYTES_MAX: usize = 64 * KIB;
 /// An order's bytes: a policy and its other fields.
 pub const ORDER_BYTES_MAX: usize = POLICY_BYTES_MAX + 256;
-/// Values that are watched for at once: the credentials of a person, many times over.
-pub const KNOWN_VALUES_MAX: usize = 1000;
-/// What a watched value is called, bytes of UTF-8.
-pub const KNOWN_LABEL_BYTES_MAX: usize = 64;
 /// Peers whose texts an agent has read lately, as one decision names them.
 pub const TAINT_SOURCES_MAX: usize = 64;
 /// A decision's signed bytes: its fields and those names.

@@ -13,7 +13,7 @@ use crate::{
     gate::Rules,
     node::api::{PolicyShown, PolicySource},
     policy::Policy,
-    risk::{Known, RuleTable, Scanner},
+    risk::{Known, KnownError, RuleTable, Scanner},
     store::policies::{self, PolicyRows},
     wire::{Command, SignedOrder},
 };
@@ -98,16 +98,20 @@ pub(super) fn load(
     rows: &PolicyRows,
     me: &PeerId,
     approver: Option<&ApproverId>,
-    known: &Known,
+    known: impl Fn() -> Result<Known, KnownError>,
 ) -> (Effective, Rules) {
     let found = effective(rows, me, approver);
-    let why = match found.rules(known.clone()) {
+    let detector = known().map_err(|error| format!("the values to watch for: {error}"));
+    let why = match detector.and_then(|known| found.rules(known)) {
         Ok(rules) => return (found, rules),
         Err(why) => why,
     };
     let closed = Effective::closed(&why, found.serial);
-    let scanner = Scanner::with(&[], known.clone());
-    let scanner = scanner.unwrap_or_else(|_| Scanner::standard().clone());
+    let scanner = known().map(|known| Scanner::with(&[], known));
+    let scanner = match scanner {
+        Ok(Ok(scanner)) => scanner,
+        Ok(Err(_)) | Err(_) => Scanner::standard().clone(),
+    };
     let rules = Rules { policy: Arc::clone(&closed.policy), scanner };
     (closed, rules)
 }
@@ -329,7 +333,7 @@ mod tests {
             return; // It is refused before.
         }
         let rows = rows(Some(order(1, text)), None, &set(text, 1, false));
-        let (found, _) = load(&rows, &node(1), Some(&human(2).id()), &Known::default());
+        let (found, _) = load(&rows, &node(1), Some(&human(2).id()), || Ok(Known::default()));
         assert_eq!(found.source, PolicySource::Closed);
     }
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     audit,
-    base::{KnownId, Secret, limits, text::is_hidden},
-    risk::Known,
+    base::{KnownId, Secret},
+    risk::{Known, KnownError, KnownValue},
     store::{
         self, StoreError,
         known::{self, KnownRow},
@@ -36,15 +36,23 @@ impl Watched {
     }
 
     /// The detector for it.
-    pub(super) fn scanner(&self) -> Known {
-        Known::default()
+    ///
+    /// # Errors
+    /// Values that are not what [`KnownValue::new`] makes.
+    pub(super) fn detector(&self) -> Result<Known, KnownError> {
+        let Some(key) = self.copy_of_key() else { return Ok(Known::default()) };
+        Known::new(key, self.rows.iter().map(|row| row.value.clone()).collect())
+    }
+
+    fn copy_of_key(&self) -> Option<Secret<[u8; 32]>> {
+        self.key.as_ref().map(|key| Secret::new(*key.expose_secret()))
     }
 
     fn info(&self) -> Vec<KnownInfo> {
         let info = |row: &KnownRow| KnownInfo {
             id: row.id.to_string(),
-            label: row.label.clone(),
-            length: row.length,
+            label: row.value.label.clone(),
+            length: row.value.length,
             added_at: row.added.rfc3339(),
         };
         self.rows.iter().map(info).collect()
@@ -99,37 +107,30 @@ impl Node {
     }
 
     fn new_values(&self, values: &[KnownNew]) -> Result<Vec<KnownRow>, ApiError> {
+        let next = "countersign known add reads a file and hashes what is in it";
         let now = clock::now();
-        let mut rows: Vec<KnownRow> = Vec::new();
+        let mut all = Watched { rows: self.known.rows.clone(), key: self.known.copy_of_key() };
+        if all.key.is_none() {
+            return Err(usage("there is no key to hash values with", next));
+        }
+        let known = all.rows.len();
         for value in values {
-            let mac =
-                HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
-            let label = &value.label;
-            let plain = (1..=limits::KNOWN_LABEL_BYTES_MAX).contains(&label.len())
-                && !label.chars().any(|c| c.is_control() || is_hidden(c));
-            let (Some(mac), true, 1..) = (mac, plain, value.length) else {
-                let next = "countersign known add reads a file and makes them";
+            let mac = HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
+            let Some(mac) = mac else {
                 return Err(usage("this is no value to watch for", next));
             };
-            let same = |row: &KnownRow| row.mac == mac && row.length == value.length;
-            if self.known.rows.iter().chain(&rows).any(same) {
+            let KnownNew { label, length, filter, .. } = value.clone();
+            let same = |row: &KnownRow| row.value.mac == mac && row.value.length == length;
+            if all.rows.iter().any(same) {
                 continue;
             }
-            rows.push(KnownRow {
-                id: KnownId::from_bytes(clock::random()),
-                label: label.clone(),
-                length: value.length,
-                filter: value.filter,
-                mac,
-                added: now,
-            });
+            let id = KnownId::from_bytes(clock::random());
+            let value = KnownValue { label, length, filter, mac };
+            all.rows.push(KnownRow { id, value, added: now });
         }
-        if self.known.rows.len().saturating_add(rows.len()) > limits::KNOWN_VALUES_MAX {
-            let message = format!("more than {} values", limits::KNOWN_VALUES_MAX);
-            let next = "forget some: countersign known list";
-            return Err(ApiError::new(ErrorKind::Busy, message, next));
-        }
-        Ok(rows)
+        // All of them together must be what can be looked for.
+        all.detector().map_err(|error| usage(error, "forget some: countersign known list"))?;
+        Ok(all.rows.split_off(known))
     }
 
     /// Watches for a value no more.
@@ -165,7 +166,8 @@ impl Node {
 
     /// The rules with what is watched for now.
     pub(super) fn watch_anew(&mut self) {
-        match self.policy.rules(self.known.scanner()) {
+        let rules = self.known.detector().map_err(|error| error.to_string());
+        match rules.and_then(|known| self.policy.rules(known)) {
             Ok(rules) => {
                 self.rules = rules;
                 self.look_again();

@@ -175,8 +175,8 @@ fn assemble(
         expires: row.expires,
         used_by: row.used_by,
     };
-    let scanner = loaded.known.scanner();
-    let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), &scanner);
+    let known = || loaded.known.detector();
+    let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
         home,
         key,

@@ -6,7 +6,10 @@ use super::{
     StoreError, migrate,
     rows::{all, ms},
 };
-use crate::base::{KnownId, Secret, Timestamp};
+use crate::{
+    base::{KnownId, Secret, Timestamp},
+    risk::KnownValue,
+};
 
 /// The key's place in `meta`.
 const KEY: &str = "known_key";
@@ -16,14 +19,8 @@ const KEY: &str = "known_key";
 pub struct KnownRow {
     /// Its id, to be typed.
     pub id: KnownId,
-    /// What the human calls it, such as the name of a variable.
-    pub label: String,
-    /// How long it is, bytes.
-    pub length: u64,
-    /// What a text must hold before it is hashed.
-    pub filter: u64,
-    /// The keyed hash.
-    pub mac: [u8; 32],
+    /// Its name, and what is kept of it.
+    pub value: KnownValue,
     /// When it was added.
     pub added: Timestamp,
 }
@@ -35,16 +32,15 @@ pub struct KnownRow {
 pub fn all_known(db: &Connection) -> Result<Vec<KnownRow>, StoreError> {
     let sql = "SELECT * FROM known_values ORDER BY rowid";
     all(db, "known_values", sql, [], |row| {
-        let filter: i64 = row.get("filter")?;
         let mac: Vec<u8> = row.get("mac")?;
-        Ok(KnownRow {
-            id: row.id("id", KnownId::from_slice)?,
+        let value = KnownValue {
             label: row.get("label")?,
             length: row.get("length")?,
-            filter: filter.cast_unsigned(),
+            filter: row.get("filter")?,
             mac: mac.try_into().map_err(|_| row.wrong("mac"))?,
-            added: row.time("added_ms")?,
-        })
+        };
+        let id = row.id("id", KnownId::from_slice)?;
+        Ok(KnownRow { id, value, added: row.time("added_ms")? })
     })
 }
 
@@ -57,10 +53,10 @@ pub fn add(db: &Connection, row: &KnownRow) -> Result<(), StoreError> {
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
-        row.label,
-        row.length,
-        row.filter.cast_signed(),
-        row.mac,
+        row.value.label,
+        row.value.length,
+        row.value.filter,
+        row.value.mac,
         ms(row.added)
     ])?;
     Ok(())

@@ -303,9 +303,9 @@ pub struct KnownNew {
     /// What the human calls it.
     pub label: String,
     /// How long it is, bytes.
-    pub length: u64,
+    pub length: u16,
     /// What a text must hold before it is hashed.
-    pub filter: u64,
+    pub filter: u16,
     /// The keyed hash, hexadecimal.
     pub mac: String,
 }

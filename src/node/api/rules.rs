@@ -122,7 +122,7 @@ pub struct KnownInfo {
     /// What the human calls it.
     pub label: String,
     /// How long it is, bytes.
-    pub length: u64,
+    pub length: u16,
     /// Since when.
     pub added_at: String,
 }
