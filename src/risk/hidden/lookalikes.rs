@@ -2,10 +2,27 @@
 
 use std::ops::Range;
 
-use unicode_script::{Script, UnicodeScript as _};
-
 use super::{Hit, Severity, hit};
 use crate::risk::characters::{is_formula_letter, is_word, lookalike};
+
+#[derive(Clone, Copy, Default)]
+struct Letter {
+    latin: bool,
+    small: bool,
+    alike: bool,
+}
+
+impl Letter {
+    fn of(c: char) -> Self {
+        let alike = lookalike(c).is_some();
+        Self { latin: is_latin(c), small: c.is_ascii_lowercase(), alike }
+    }
+}
+
+/// A letter of the Latin script, in the blocks that languages use.
+const fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic() || matches!(c, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}')
+}
 
 /// What one word is made of.
 #[derive(Default)]
@@ -25,19 +42,16 @@ struct Word {
 impl Word {
     fn of(word: &str, start: usize) -> Self {
         let mut of = Self { span: start..start + word.len(), formula: true, ..Self::default() };
-        let mut before: [Option<char>; 2] = [None, None];
+        let (mut second, mut last) = (Letter::default(), Letter::default());
         for c in word.chars().filter(|c| c.is_alphabetic()) {
-            let is_alike = |c: Option<char>| c.is_some_and(|c| lookalike(c).is_some());
-            let is_latin = |c: Option<char>| c.is_some_and(|c| c.script() == Script::Latin);
-            let [second, last] = before;
+            let letter = Letter::of(c);
             of.letters += 1;
-            of.latin += usize::from(is_latin(Some(c)));
-            of.lookalikes += usize::from(is_alike(Some(c)));
-            of.formula &= lookalike(c).is_none() || is_formula_letter(c);
-            of.touches |= (is_alike(Some(c)) && is_latin(last)) || (is_latin(Some(c)) && is_alike(last));
-            let small = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase());
-            of.inside |= is_alike(last) && small(second) && small(Some(c));
-            before = [last, Some(c)];
+            of.latin += usize::from(letter.latin);
+            of.lookalikes += usize::from(letter.alike);
+            of.formula &= !letter.alike || is_formula_letter(c);
+            of.touches |= (letter.alike && last.latin) || (letter.latin && last.alike);
+            of.inside |= second.small && last.alike && letter.small;
+            (second, last) = (last, letter);
         }
         of
     }

@@ -76,6 +76,9 @@ fn spelled(text: &str) -> Vec<Hit> {
     let (mut any, mut grave): (Option<Range<usize>>, _) = (None, None);
     for at in memchr_iter(b'\\', text.as_bytes()) {
         let Some(rest) = text.get(at + 1..) else { continue };
+        if !rest.starts_with(['x', '0', 'u', 'e', '2']) {
+            continue;
+        }
         let Some((sequence, spelling)) = SPELLINGS.iter().find_map(|(spelling, sure)| {
             let sequence = rest.strip_prefix(spelling)?;
             (*sure || is_sequence(sequence)).then_some((sequence, spelling))

@@ -57,6 +57,7 @@ fn zero_width_characters_are_found_where_nothing_needs_them() {
     check("می\u{200c}\u{200c}\u{200c}\u{200c}خواهم", &["hidden.zero_width_run high"]);
     check("one \u{200b}", &["hidden.zero_width low"]);
     check(&"x \u{200b} ".repeat(8), &["hidden.zero_width_spread high"]);
+    check(&"ภ\u{200b}".repeat(8), &["hidden.zero_width_spread high"]);
     check("p\u{ad}a\u{ad}ss\u{ad}word", &["hidden.zero_width_split high"]);
     check("a\u{200e}b", &["hidden.zero_width_split high"]);
     check("f\u{2061}g", &["hidden.zero_width_split high"]);

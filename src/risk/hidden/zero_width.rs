@@ -9,6 +9,8 @@ use crate::risk::characters::{
 const RUN_MIN: usize = 4;
 /// So many at the edges of words are no slip of an editor.
 const LOOSE_MIN: usize = 8;
+/// So many with a single letter between each are needed by no script.
+const EVERY_MIN: usize = 6;
 /// So many soft hyphens with no more than two letters between them do not mark syllables.
 const HYPHENS_MIN: usize = 3;
 
@@ -16,7 +18,15 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     let right_to_left = text.chars().any(is_right_to_left);
     let (mut long, mut split, mut loose) = (Count::default(), Count::default(), Count::default());
     let mut foreign = Count::default();
+    let (mut every, mut chain) = (None, Count::default());
     for run in runs(text, is_zero_width) {
+        if !is_one_char(text.get(chain.span.end..run.span.start)) {
+            chain = Count::default();
+        }
+        chain.add(1, &run.span);
+        if chain.count >= EVERY_MIN {
+            every = Some(chain.span.clone());
+        }
         if run.chars >= RUN_MIN {
             long.add(run.chars, &run.span);
         } else if is_needed(&run, right_to_left) {
@@ -42,9 +52,9 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
         let what = "a zero-width character inside of a word";
         hits.push(hit("hidden.zero_width", Severity::Low, foreign.span, what));
     }
-    if loose.count >= LOOSE_MIN {
+    if let Some(span) = every.or_else(|| (loose.count >= LOOSE_MIN).then(|| loose.span.clone())) {
         let what = "many zero-width characters, which can carry text that nobody sees";
-        hits.push(hit("hidden.zero_width_spread", Severity::High, loose.span, what));
+        hits.push(hit("hidden.zero_width_spread", Severity::High, span, what));
     } else if loose.count > 0 {
         let what = "a zero-width character beside a word";
         hits.push(hit("hidden.zero_width", Severity::Low, loose.span, what));
@@ -67,6 +77,11 @@ fn is_needed(run: &Run, right_to_left: bool) -> bool {
         '\u{34f}' => run.chars == 1 && run.before.is_some_and(|c| !c.is_ascii()),
         _ => false,
     }
+}
+
+fn is_one_char(text: Option<&str>) -> bool {
+    let mut chars = text.unwrap_or_default().chars();
+    chars.next().is_some() && chars.next().is_none()
 }
 
 fn soft_hyphens(text: &str) -> Option<Hit> {
