@@ -23,7 +23,7 @@ use std::{
 };
 
 pub use crate::base::Severity;
-pub use known::Known;
+pub use known::{Known, KnownError, KnownValue, Listed, Named, Skipped, values_of};
 pub use secrets::{RuleTable, RulesError, rule_ids};
 pub use views::Layer;
 

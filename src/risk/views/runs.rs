@@ -120,6 +120,9 @@ impl Scratch {
         budget: &mut Budget,
     ) -> bool {
         budget.worked(run.len());
+        if run.iter().all(|byte| Some(byte) == run.first()) {
+            return false; // A rule across the page.
+        }
         let digits = run.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
         if digits >= HEX_MIN && self.hex(run, range, source, next, budget) {
             return true;
