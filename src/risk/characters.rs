@@ -37,7 +37,8 @@ pub(super) const fn is_selector(c: char) -> bool {
 
 /// Belongs to a word or to an identifier.
 pub(super) fn is_word(c: char) -> bool {
-    c == '_' || c.is_alphanumeric()
+    // The range only spares a look into the tables.
+    matches!(c, '_' | '\u{410}'..='\u{44f}') || c.is_alphanumeric()
 }
 
 /// A letter that is written from right to left.
@@ -60,11 +61,39 @@ pub(super) fn joins(c: char) -> bool {
     let marks = script == S::Inherited && !c.is_ascii();
     marks
         || [
-            S::Arabic, S::Syriac, S::Mandaic, S::Mongolian, S::Nko, S::Phags_Pa, S::Manichaean,
-            S::Adlam, S::Hanifi_Rohingya, S::Devanagari, S::Bengali, S::Gurmukhi, S::Gujarati,
-            S::Oriya, S::Tamil, S::Telugu, S::Kannada, S::Malayalam, S::Sinhala, S::Khmer,
-            S::Myanmar, S::Tibetan, S::Balinese, S::Javanese, S::Newa, S::Grantha, S::Tirhuta,
-            S::Siddham, S::Sharada, S::Hebrew, S::Thaana, S::Meetei_Mayek, S::Chakma,
+            S::Arabic,
+            S::Syriac,
+            S::Mandaic,
+            S::Mongolian,
+            S::Nko,
+            S::Phags_Pa,
+            S::Manichaean,
+            S::Adlam,
+            S::Hanifi_Rohingya,
+            S::Devanagari,
+            S::Bengali,
+            S::Gurmukhi,
+            S::Gujarati,
+            S::Oriya,
+            S::Tamil,
+            S::Telugu,
+            S::Kannada,
+            S::Malayalam,
+            S::Sinhala,
+            S::Khmer,
+            S::Myanmar,
+            S::Tibetan,
+            S::Balinese,
+            S::Javanese,
+            S::Newa,
+            S::Grantha,
+            S::Tirhuta,
+            S::Siddham,
+            S::Sharada,
+            S::Hebrew,
+            S::Thaana,
+            S::Meetei_Mayek,
+            S::Chakma,
         ]
         .contains(&script)
 }
@@ -73,8 +102,20 @@ pub(super) fn joins(c: char) -> bool {
 pub(super) fn breaks_unseen(c: char) -> bool {
     use Script as S;
     [
-        S::Thai, S::Lao, S::Khmer, S::Myanmar, S::Tibetan, S::Javanese, S::Balinese, S::Tai_Tham,
-        S::Tai_Le, S::New_Tai_Lue, S::Han, S::Hiragana, S::Katakana, S::Hangul,
+        S::Thai,
+        S::Lao,
+        S::Khmer,
+        S::Myanmar,
+        S::Tibetan,
+        S::Javanese,
+        S::Balinese,
+        S::Tai_Tham,
+        S::Tai_Le,
+        S::New_Tai_Lue,
+        S::Han,
+        S::Hiragana,
+        S::Katakana,
+        S::Hangul,
     ]
     .contains(&c.script())
 }

@@ -18,7 +18,8 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     for line in text.split_inclusive(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
         if let Some(at) = deceives(line) {
             let at = start + at;
-            let length = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+            let length =
+                text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
             return vec![hit("hidden.bidi_controls", Severity::High, at..at + length, what)];
         }
         start += line.len();

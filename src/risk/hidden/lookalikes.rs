@@ -58,7 +58,8 @@ impl Word {
 
     /// Some letters are Latin, and all others only look as if they were.
     fn is_mixed(&self) -> bool {
-        let whole = self.latin > 0 && self.lookalikes > 0 && self.latin + self.lookalikes == self.letters;
+        let whole =
+            self.latin > 0 && self.lookalikes > 0 && self.latin + self.lookalikes == self.letters;
         whole && self.touches && (!self.formula || (self.inside && self.letters > 4))
     }
 
@@ -80,7 +81,7 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
         let word = part.trim_end_matches(|c| !is_word(c));
         if word.is_ascii() {
             latin += usize::from(word.len() > 1);
-        } else {
+        } else if foreign == 0 || word.bytes().any(|byte| byte.is_ascii_alphabetic()) {
             let word = Word::of(word, start);
             foreign += usize::from(word.is_foreign());
             if word.is_mixed() && mixed.is_none() {
@@ -93,7 +94,8 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     }
     let mut hits = Vec::new();
     if let Some(span) = mixed {
-        let what = "a word that mixes Latin letters with those of another script that look the same";
+        let what =
+            "a word that mixes Latin letters with those of another script that look the same";
         hits.push(hit("hidden.lookalikes", Severity::High, span, what));
     }
     // In a text of the other script's own language such words are ordinary.

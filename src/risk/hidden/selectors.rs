@@ -29,9 +29,11 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     }
     let (mut carrying, mut stray) = (Count::default(), Count::default());
     for run in runs(text, is_selector) {
-        if run.chars > 1 || (run.first >= '\u{e0100}' && !is_han(run.before)) {
+        let doubled = text.get(run.span.clone()) == Some("\u{fe0f}\u{fe0f}");
+        if (run.chars > 1 && !doubled) || (run.first >= '\u{e0100}' && !is_han(run.before)) {
             carrying.add(run.chars, &run.span);
-        } else if !takes_selector(&run) {
+        } else if doubled || !takes_selector(&run) {
+            // Some editors add the emoji form twice.
             stray.add(1, &run.span);
         }
     }
@@ -47,9 +49,9 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
 
 /// A flag of a region (UTS 51 section 2.6): a black flag, its code, and the end.
 fn is_flag(run: &Run, text: &str) -> bool {
-    let code: Option<String> = text.get(run.span.clone()).and_then(|tags| {
-        tags.chars().map(|c| char::from_u32(u32::from(c) - 0xe_0000)).collect()
-    });
+    let code: Option<String> = text
+        .get(run.span.clone())
+        .and_then(|tags| tags.chars().map(|c| char::from_u32(u32::from(c) - 0xe_0000)).collect());
     let Some(code) = code.as_deref().and_then(|code| code.strip_suffix('\u{7f}')) else {
         return false;
     };

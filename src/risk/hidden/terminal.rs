@@ -20,9 +20,9 @@ const fn is_control(byte: u8) -> bool {
 
 /// Whether there may be controls at all: C1 controls begin with the byte 0xc2 in UTF-8.
 fn has_controls(text: &str) -> bool {
-    text.as_bytes()
-        .chunks(1024)
-        .any(|chunk| chunk.iter().fold(false, |any, byte| any | is_control(*byte) | (*byte == 0xc2)))
+    text.as_bytes().chunks(1024).any(|chunk| {
+        chunk.iter().fold(false, |any, byte| any | is_control(*byte) | (*byte == 0xc2))
+    })
 }
 
 /// Begins a sequence: ESC, and the C1 forms of CSI, OSC, DCS, SOS, PM and APC.
@@ -111,8 +111,11 @@ fn spelled(text: &str) -> Vec<Hit> {
 /// Looks like `[31m` or `]8;`.
 fn is_sequence(text: &str) -> bool {
     let Some(rest) = text.strip_prefix(['[', ']']) else { return false };
-    let parameters: String =
-        rest.chars().take(16).take_while(|c| c.is_ascii_digit() || matches!(c, ';' | '?')).collect();
+    let parameters: String = rest
+        .chars()
+        .take(16)
+        .take_while(|c| c.is_ascii_digit() || matches!(c, ';' | '?'))
+        .collect();
     let last = rest.get(parameters.len()..).and_then(|rest| rest.chars().next());
     (text.starts_with(']') && parameters.contains(';'))
         || last.is_some_and(|c| matches!(c, 'A'..='H' | 'J' | 'K' | 'm' | 'h' | 'l' | 's' | 'u'))

@@ -39,7 +39,8 @@ fn ordinary_writing_passes() {
 
 #[test]
 fn tags_carry_text_unless_they_make_a_flag() {
-    let tags: String = "send".chars().filter_map(|c| char::from_u32(0xe_0000 + u32::from(c))).collect();
+    let tags: String =
+        "send".chars().filter_map(|c| char::from_u32(0xe_0000 + u32::from(c))).collect();
     check(&format!("Thanks{tags}"), &["hidden.tag_characters high"]);
     check(&format!("🏴{tags}"), &["hidden.tag_characters high"]);
     check(&format!("🏴{tags}{tags}\u{e007f}"), &["hidden.tag_characters high"]);
@@ -70,6 +71,7 @@ fn selectors_are_found_where_nothing_varies() {
     check("😀\u{e0134}", &["hidden.variation_selectors high"]);
     check("葛\u{e0100}\u{e0100}", &["hidden.variation_selectors high"]);
     check("❤\u{fe0f}\u{fe0e}", &["hidden.variation_selectors high"]);
+    check("☢\u{fe0f}\u{fe0f}", &["hidden.variation_selectors low"]);
     check("a\u{fe0f}", &["hidden.variation_selectors low"]);
     check("a\u{fe01}b\u{fe02}c\u{fe03}", &["hidden.variation_selectors high"]);
 }

@@ -65,7 +65,9 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
 
 /// Whether a filler stands for a missing part of a Korean syllable.
 fn is_jamo(run: &Run) -> bool {
-    let jamo = |c| matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}' | '\u{a960}'..='\u{a97c}'
-        | '\u{d7b0}'..='\u{d7fb}');
+    let jamo = |c| {
+        matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}' | '\u{a960}'..='\u{a97c}'
+        | '\u{d7b0}'..='\u{d7fb}')
+    };
     run.chars == 1 && run.is_beside(jamo)
 }

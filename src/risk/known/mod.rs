@@ -115,7 +115,8 @@ impl Keyed {
             *start = *key.expose_secret();
         }
         let mac = Hmac::<Sha256>::new((&*block).into());
-        let derived = mac.clone().chain_update(b"countersign known filter v1").finalize().into_bytes();
+        let derived =
+            mac.clone().chain_update(b"countersign known filter v1").finalize().into_bytes();
         let word = |at: usize| {
             let bytes = derived.get(at..at + 8).unwrap_or_default();
             // Odd, so that it loses nothing in a product.
@@ -167,7 +168,9 @@ impl Group {
     }
 
     fn may_have(&self, filter: u16) -> bool {
-        self.filters.get(usize::from(filter >> 6)).is_some_and(|word| word >> (filter & 63) & 1 == 1)
+        self.filters
+            .get(usize::from(filter >> 6))
+            .is_some_and(|word| word >> (filter & 63) & 1 == 1)
     }
 }
 
@@ -241,14 +244,19 @@ impl Search {
         let mut found_until = 0;
         let pairs = text.iter().zip(text.iter().skip(group.length)).map(Some).chain([None]);
         for (at, pair) in pairs.enumerate() {
-            if group.may_have(self.keyed.filter(hash)) && at >= found_until && !others.contains(&hash) {
+            if group.may_have(self.keyed.filter(hash))
+                && at >= found_until
+                && !others.contains(&hash)
+            {
                 let range = at..at + group.length;
                 if self.hashes == HASHES_MAX {
                     self.hits.push(incomplete());
                     return;
                 }
                 self.hashes += 1;
-                if let Some(label) = text.get(range.clone()).and_then(|text| group.labels.get(&self.keyed.mac(text))) {
+                if let Some(label) =
+                    text.get(range.clone()).and_then(|text| group.labels.get(&self.keyed.mac(text)))
+                {
                     found_until = range.end;
                     self.hits.push(found(range, label));
                 } else {

@@ -92,8 +92,23 @@ fn label_of(name: &str) -> String {
 }
 
 fn reason(value: &str) -> Option<Skipped> {
-    let words = ["true", "false", "yes", "no", "on", "off", "null", "none", "nil", "undefined",
-        "enabled", "disabled", "localhost", "development", "production"];
+    let words = [
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "enabled",
+        "disabled",
+        "localhost",
+        "development",
+        "production",
+    ];
     if words.iter().any(|word| value.eq_ignore_ascii_case(word)) {
         return Some(Skipped::Word);
     }
@@ -101,7 +116,9 @@ fn reason(value: &str) -> Option<Skipped> {
         return Some(Skipped::Reference);
     }
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    let is_number = value.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'_'));
+    let is_number = value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'_'));
     if digits > 0 && is_number && digits < DIGITS_MIN {
         return Some(Skipped::Number);
     }
@@ -134,7 +151,9 @@ fn is_plain_address(value: &str) -> bool {
 fn is_path(value: &str) -> bool {
     let starts = ["/", "./", "../", "~/", "\\\\"].iter().any(|start| value.starts_with(start));
     let drive = matches!(value.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
-    let named = |c: char| c.is_alphanumeric() || matches!(c, '/' | '\\' | '.' | '-' | '_' | ' ' | '~' | ':');
+    let named = |c: char| {
+        c.is_alphanumeric() || matches!(c, '/' | '\\' | '.' | '-' | '_' | ' ' | '~' | ':')
+    };
     // Base64 may begin with a slash, too: a path has short names.
     let short = value.split(['/', '\\']).all(|name| name.len() < 32);
     (starts || drive) && short && value.chars().all(named) && !value.contains("//")
@@ -173,7 +192,10 @@ fn leaves(json: &serde_json::Value, path: &mut String, depth: usize, listed: &mu
 }
 
 fn is_netrc(text: &str) -> bool {
-    let mut words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
+    let mut words = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .flat_map(str::split_whitespace);
     match words.next() {
         Some("machine") => words.next().is_some_and(|host| !host.starts_with('=')),
         Some("default") => words.next() == Some("login"),
@@ -225,7 +247,10 @@ fn assignments(text: &str, listed: &mut Listed) {
         // A value in quotation marks may go over lines.
         if let Some((value, length)) = quoted(rest) {
             let end = text.len() - rest.len() + length;
-            at = text.get(end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |newline| end + newline + 1);
+            at = text
+                .get(end..)
+                .and_then(|rest| rest.find('\n'))
+                .map_or(text.len(), |newline| end + newline + 1);
             listed.add(&label, value);
         } else {
             listed.add(&label, uncommented(value.trim_end()).to_owned());

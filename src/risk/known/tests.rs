@@ -17,17 +17,26 @@ fn known(values: &[(&str, &str)]) -> Known {
 
 #[test]
 fn a_value_is_found_wherever_it_stands() {
-    let known = known(&[("DB_PASSWORD", "correct horse"), ("PIN", "grüße-12"), ("OTHER", "12345678")]);
+    let known =
+        known(&[("DB_PASSWORD", "correct horse"), ("PIN", "grüße-12"), ("OTHER", "12345678")]);
     let text = "it is correct horse, twice correct horse; grüße-12\n12345678";
-    let found: Vec<_> =
-        known.scan(text).into_iter().map(|hit| (hit.text.into_owned(), text[hit.span].to_owned())).collect();
-    let of = |label: &str, value: &str| (format!("a value that you registered as {label}"), value.to_owned());
-    assert_eq!(found, [
-        of("OTHER", "12345678"),
-        of("PIN", "grüße-12"),
-        of("DB_PASSWORD", "correct horse"),
-        of("DB_PASSWORD", "correct horse"),
-    ]);
+    let found: Vec<_> = known
+        .scan(text)
+        .into_iter()
+        .map(|hit| (hit.text.into_owned(), text[hit.span].to_owned()))
+        .collect();
+    let of = |label: &str, value: &str| {
+        (format!("a value that you registered as {label}"), value.to_owned())
+    };
+    assert_eq!(
+        found,
+        [
+            of("OTHER", "12345678"),
+            of("PIN", "grüße-12"),
+            of("DB_PASSWORD", "correct horse"),
+            of("DB_PASSWORD", "correct horse"),
+        ]
+    );
     assert_eq!(known.scan("correct hors, Correct horse, 1234567"), []);
 }
 
@@ -69,7 +78,8 @@ fn what_is_kept_depends_on_the_key_and_on_every_byte() {
 
 #[test]
 fn bounds_are_told() {
-    let new = |label: &str, value: &str| KnownValue::new(&key(), label, value).map(drop).unwrap_err();
+    let new =
+        |label: &str, value: &str| KnownValue::new(&key(), label, value).map(drop).unwrap_err();
     assert_eq!(new("x", "1234567"), KnownError::Length(7));
     assert_eq!(new("x", &"1".repeat(513)), KnownError::Length(513));
     assert_eq!(new("x", &"1".repeat(70_000)), KnownError::Length(70_000));
@@ -116,8 +126,14 @@ fn a_text_that_repeats_itself_costs_few_hashes() {
 
 fn listed(text: &str) -> (Vec<String>, Vec<String>) {
     let listed = values_of(text);
-    let values = listed.values.iter().map(|named| format!("{}={}", named.label, named.value.expose_secret()));
-    (values.collect(), listed.skipped.iter().map(|(label, why)| format!("{label}: {why}")).collect())
+    let values = listed
+        .values
+        .iter()
+        .map(|named| format!("{}={}", named.label, named.value.expose_secret()));
+    (
+        values.collect(),
+        listed.skipped.iter().map(|(label, why)| format!("{label}: {why}")).collect(),
+    )
 }
 
 #[track_caller]

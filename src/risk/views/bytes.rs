@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
 
-use super::{Budget, Layer, source::{Next, Origin}};
+use super::{
+    Budget, Layer,
+    source::{Next, Origin},
+};
 
 /// Bytes that are no text are a file only from this size on: it leaves out hashes and signatures.
 const BLOB_BYTES_MIN: usize = 96;
@@ -67,12 +70,23 @@ fn mixed(bytes: &[u8], origin: &Origin, next: &mut Next, budget: &mut Budget) {
     }
 }
 
-/// Runs of printable ASCII.
+/// Runs of printable ASCII. Looks at a run's possible end first.
 fn strings(bytes: &[u8]) -> impl Iterator<Item = &str> {
-    bytes
-        .split(|byte| !(*byte == b'\t' || *byte == b'\n' || *byte == b'\r' || (0x20..0x7f).contains(byte)))
-        .filter(|run| run.len() >= STRING_CHARS_MIN)
-        .filter_map(|run| std::str::from_utf8(run).ok())
+    let is_other = |byte: &u8| *byte >= 0x7f || is_control(*byte);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let window = bytes.get(at..at + STRING_CHARS_MIN)?;
+            if let Some(other) = window.iter().rposition(is_other) {
+                at += other + 1;
+                continue;
+            }
+            let rest = bytes.get(at..)?;
+            let run = rest.get(..rest.iter().position(is_other).unwrap_or(rest.len()))?;
+            at += run.len();
+            return std::str::from_utf8(run).ok();
+        }
+    })
 }
 
 /// Text in UTF-16, little-endian, as `PowerShell` takes it.

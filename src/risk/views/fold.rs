@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
-use super::{Budget, Layer, Replaced, Windows, source::{Next, Source}};
+use super::{
+    Budget, Layer, Replaced, Windows,
+    source::{Next, Source},
+};
 use crate::risk::characters::{is_invisible, is_selector, is_tag, is_word, lookalike};
 
 /// The stretches of a text in which folding changes something, if any.
@@ -52,17 +55,19 @@ pub(super) fn whole(source: Source<'static>, budget: &mut Budget) -> Source<'sta
 /// What folding changes, word for word. Words in ASCII are not looked at.
 fn changes(text: &str, budget: &mut Budget) -> Vec<(Range<usize>, String)> {
     budget.worked(text.len());
-    let latin = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let others = text.bytes().filter(|byte| !byte.is_ascii()).count();
-    // A letter of most other scripts has two bytes.
-    let mostly_latin = latin > 2 * others;
+    let mut mostly_latin = None;
     let mut changes = Vec::new();
     let mut at = 0;
     while let Some(word) = foreign_word(text, at) {
         at = word.end;
         let Some(written) = text.get(word.clone()) else { continue };
-        if !is_plain(written, mostly_latin) {
-            let folded = fold(written, mostly_latin);
+        if is_plain(written) {
+            continue;
+        }
+        let latin = written.bytes().any(|byte| byte.is_ascii_alphanumeric())
+            || *mostly_latin.get_or_insert_with(|| is_mostly_latin(text));
+        if latin || has_more_than_lookalikes(written) {
+            let folded = fold(written, latin);
             if folded != written {
                 changes.push((word, folded));
             }
@@ -71,33 +76,53 @@ fn changes(text: &str, budget: &mut Budget) -> Vec<(Range<usize>, String)> {
     changes
 }
 
+fn is_mostly_latin(text: &str) -> bool {
+    let latin = text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let others = text.bytes().filter(|byte| !byte.is_ascii()).count();
+    // A letter of most other scripts has two bytes.
+    latin > 2 * others
+}
+
 /// The next word that is not all ASCII.
 fn foreign_word(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let rest = bytes.get(from..)?;
-    let at = from + rest.iter().position(|byte| !byte.is_ascii())?;
+    let skipped = bytes.get(from..)?.chunks(64).take_while(|chunk| chunk.is_ascii()).count() * 64;
+    let rest = bytes.get(from + skipped..)?;
+    let at = from + skipped + rest.iter().position(|byte| !byte.is_ascii())?;
     let before = bytes.get(from..at)?.iter().rev().take_while(|byte| !byte.is_ascii_whitespace());
     let after = bytes.get(at..)?.iter().take_while(|byte| !byte.is_ascii_whitespace());
     Some(at - before.count()..at + after.count())
 }
 
-fn is_plain(word: &str, mostly_latin: bool) -> bool {
-    let letters = mostly_latin || word.bytes().any(|byte| byte.is_ascii_alphanumeric());
-    let is_folded = |c: char| is_invisible(c) || (letters && lookalike(c).is_some());
-    word.chars().all(|c| c.is_ascii() || !is_folded(c))
-        && is_nfkc_quick(word.chars()) == IsNormalized::Yes
+/// Whether folding would not change it.
+fn is_plain(word: &str) -> bool {
+    let is_folded = |c: char| !c.is_ascii() && (is_invisible(c) || lookalike(c).is_some());
+    !word.chars().any(is_folded) && is_composed(word)
 }
 
-fn fold(word: &str, mostly_latin: bool) -> String {
+fn has_more_than_lookalikes(word: &str) -> bool {
+    word.chars().any(is_invisible) || !is_composed(word)
+}
+
+/// Whether it is in NFKC, but for the punctuation of Chinese and Japanese among its own.
+fn is_composed(word: &str) -> bool {
+    let alone = !word.bytes().any(|byte| byte.is_ascii_alphanumeric());
+    let is_mark = |c: &char| {
+        matches!(c, '\u{3000}' | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff3e}'
+            | '\u{ff5b}'..='\u{ff65}')
+    };
+    is_nfkc_quick(word.chars().filter(|c| !(alone && is_mark(c)))) == IsNormalized::Yes
+}
+
+fn fold(word: &str, latin: bool) -> String {
     let plain: String = shown(word).nfkc().collect();
-    if !plain.chars().any(|c| lookalike(c).is_some()) {
+    if !latin || !plain.chars().any(|c| lookalike(c).is_some()) {
         return plain;
     }
     let mut folded = String::with_capacity(plain.len());
     for part in plain.split_inclusive(|c| !is_word(c)) {
-        let letters = || part.chars().filter(|c| c.is_alphabetic());
-        let alike = letters().all(|c| c.is_ascii() || lookalike(c).is_some());
-        if alike && (mostly_latin || part.bytes().any(|byte| byte.is_ascii_alphanumeric())) {
+        let mut letters = part.chars().filter(|c| c.is_alphabetic());
+        if letters.all(|c| c.is_ascii() || lookalike(c).is_some()) {
             folded.extend(part.chars().map(|c| lookalike(c).unwrap_or(c)));
         } else {
             folded.push_str(part);

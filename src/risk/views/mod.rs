@@ -255,7 +255,13 @@ impl<'s> Replaced<'s> {
     }
 
     /// What stands before `range` as it is, and `with` in its place.
-    fn replace(&mut self, next: &mut Next, range: &Range<usize>, with: (&str, Layer), budget: &mut Budget) {
+    fn replace(
+        &mut self,
+        next: &mut Next,
+        range: &Range<usize>,
+        with: (&str, Layer),
+        budget: &mut Budget,
+    ) {
         next.copy(self.source, self.at..range.start, budget);
         let (text, layer) = with;
         let origin = self.source.origin(range).under(layer);

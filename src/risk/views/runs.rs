@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Budget, Layer, bytes, source::{Next, Source}};
+use super::{
+    Budget, Layer, bytes,
+    source::{Next, Source},
+};
 
 /// The least run: base64 of eight bytes, without padding.
 const RUN_MIN: usize = 11;
@@ -45,22 +48,23 @@ pub(super) fn expand(source: &Source<'_>, next: &mut Next, budget: &mut Budget) 
     let mut at = 0;
     let mut scratch = Scratch::default();
     while let Some(run) = next_run(text, at) {
-        let lines = lines(text, run.clone());
-        let whole = run.start..lines.last().map_or(run.end, |line| line.end);
+        let more = further_lines(text, &run);
+        let whole = run.start..more.last().map_or(run.end, |line| line.end);
         at = whole.end;
         if !source.is_new(&whole) {
             continue;
         }
-        if lines.len() > 1 {
+        let lines = || std::iter::once(&run).chain(&more);
+        if !more.is_empty() {
             let joined: Vec<u8> =
-                lines.iter().filter_map(|line| text.get(line.clone())).flatten().copied().collect();
+                lines().filter_map(|line| text.get(line.clone())).flatten().copied().collect();
             if scratch.decode(&joined, &whole, source, next, budget) {
                 continue;
             }
         }
-        for line in lines {
+        for line in lines() {
             if let Some(run) = text.get(line.clone()) {
-                scratch.decode(run, &line, source, next, budget);
+                scratch.decode(run, line, source, next, budget);
             }
         }
     }
@@ -83,22 +87,25 @@ fn next_run(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// The run and, if it fills its line, the lines that continue it.
-fn lines(text: &[u8], run: Range<usize>) -> Vec<Range<usize>> {
-    let mut end = run.end;
-    let mut lines = vec![run];
-    while lines.last().is_some_and(|line| line.len() >= LINE_MIN) {
-        let rest = text.get(end..).unwrap_or_default();
-        let Some(rest) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) else { break };
-        let indent = rest.iter().take(32).take_while(|byte| matches!(byte, b' ' | b'\t' | b'>')).count();
+/// The lines that continue a run, if it ends its line.
+fn further_lines(text: &[u8], run: &Range<usize>) -> Vec<Range<usize>> {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    let mut last = run.clone();
+    while last.len() >= LINE_MIN {
+        let rest = text.get(last.end..).unwrap_or_default();
+        let Some(rest) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) else {
+            break;
+        };
+        let indent =
+            rest.iter().take(32).take_while(|byte| matches!(byte, b' ' | b'\t' | b'>')).count();
         let start = text.len() - rest.len() + indent;
         let length = rest.iter().skip(indent).take_while(|byte| is_base64(**byte)).count();
         let after = text.get(start + length).copied();
         if length < 2 || !matches!(after, None | Some(b'\n' | b'\r' | b'=' | b'"' | b'\'' | b'`')) {
             break;
         }
-        end = start + length;
-        lines.push(start..end);
+        last = start..start + length;
+        lines.push(last.clone());
     }
     lines
 }
@@ -143,7 +150,8 @@ impl Scratch {
         budget: &mut Budget,
     ) -> bool {
         let mut text = false;
-        for digits in run.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= HEX_MIN) {
+        for digits in run.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= HEX_MIN)
+        {
             let odd = usize::from(digits.len() % 2 == 1);
             // `0x` before it ends in a digit; of an odd number either end may be a stranger.
             for skip in 0..=odd {
@@ -178,7 +186,8 @@ impl Scratch {
             }
         }
         if whole.is_none() && run.len() >= PROBE + 3 {
-            whole = (1..4).find(|skip| run.get(*skip..*skip + PROBE).is_some_and(|run| self.is_text(run)));
+            whole = (1..4)
+                .find(|skip| run.get(*skip..*skip + PROBE).is_some_and(|run| self.is_text(run)));
         }
         if let Some(skip) = whole {
             self.fill(run.get(skip..).unwrap_or_default());
@@ -189,7 +198,7 @@ impl Scratch {
         let mut text = false;
         if run.len() <= PARTS_MAX {
             for part in run.split(|byte| !byte.is_ascii_alphanumeric()) {
-                if part.len() >= RUN_MIN && part.len() < run.len() && self.begins(part) && self.is_text(part) {
+                if part.len() >= RUN_MIN && part.len() < run.len() && self.is_text(part) {
                     let origin = source.origin(range).under(Layer::Base64);
                     bytes::hold(&self.bytes, &origin, next, budget);
                     text = true;
@@ -210,8 +219,10 @@ impl Scratch {
     }
 
     fn is_text(&mut self, run: &[u8]) -> bool {
-        self.fill(run);
-        bytes::may_be_text(&self.bytes)
+        self.begins(run) && {
+            self.fill(run);
+            bytes::may_be_text(&self.bytes)
+        }
     }
 
     /// Decodes; what is left over of bits at the end is dropped.
@@ -219,7 +230,8 @@ impl Scratch {
         self.bytes.clear();
         let (quads, rest) = run.as_chunks::<4>();
         for [a, b, c, d] in quads {
-            let bits = [*a, *b, *c, *d].iter().fold(0, |bits, byte| bits << 6 | u32::from(value(*byte)));
+            let bits =
+                [*a, *b, *c, *d].iter().fold(0, |bits, byte| bits << 6 | u32::from(value(*byte)));
             let [_, bytes @ ..] = bits.to_be_bytes();
             self.bytes.extend(bytes);
         }

@@ -108,7 +108,8 @@ impl<'t> Source<'t> {
     }
 
     fn parts(&self, range: &Range<usize>) -> &[Segment] {
-        let first = self.segments.partition_point(|part| part.start <= range.start).saturating_sub(1);
+        let first =
+            self.segments.partition_point(|part| part.start <= range.start).saturating_sub(1);
         let end = self.segments.partition_point(|part| part.start < range.end);
         self.segments.get(first..end.max(first + 1)).unwrap_or_default()
     }

@@ -32,8 +32,12 @@ fn pairs_and_letters(source: &Source<'_>, next: &mut Next, budget: &mut Budget) 
     while let Some(sample) = text.get(at..).and_then(<[u8]>::first_chunk::<3>) {
         let end = match sample {
             [a, b, c] if is_pair(*a, *b) && is_between(*c) => pairs(source, at, done, next, budget),
-            [c, a, b] if is_pair(*a, *b) && is_between(*c) => pairs(source, at + 1, done, next, budget),
-            [b, c, a] if is_pair(*a, *b) && is_between(*c) => pairs(source, at + 2, done, next, budget),
+            [c, a, b] if is_pair(*a, *b) && is_between(*c) => {
+                pairs(source, at + 1, done, next, budget)
+            }
+            [b, c, a] if is_pair(*a, *b) && is_between(*c) => {
+                pairs(source, at + 2, done, next, budget)
+            }
             _ => None,
         };
         let [a, b, c] = *sample;
@@ -70,9 +74,7 @@ fn pairs(
     budget: &mut Budget,
 ) -> Option<usize> {
     let text = source.text().as_bytes();
-    let is_step = |chunk: Option<&[u8]>| {
-        matches!(chunk, Some([a, b, c]) if is_pair(*a, *b) && is_between(*c))
-    };
+    let is_step = |chunk: Option<&[u8]>| matches!(chunk, Some([a, b, c]) if is_pair(*a, *b) && is_between(*c));
     let mut start = anchor;
     while start >= floor + 3 && is_step(text.get(start - 3..start)) {
         start -= 3;
@@ -91,8 +93,11 @@ fn pairs(
     }
     if source.is_new(&range) {
         let listed = text.get(range.clone()).unwrap_or_default();
-        let list: Vec<u8> =
-            listed.chunks(3).filter_map(<[u8]>::first_chunk::<2>).map(|pair| pair_of(*pair)).collect();
+        let list: Vec<u8> = listed
+            .chunks(3)
+            .filter_map(<[u8]>::first_chunk::<2>)
+            .map(|pair| pair_of(*pair))
+            .collect();
         bytes::hold(&list, &source.origin(&range).under(Layer::Hex), next, budget);
     }
     Some(end)
@@ -163,7 +168,10 @@ fn prefixed(source: &Source<'_>, next: &mut Next, budget: &mut Budget) {
             list.push(pair_of([*a, *b]));
             end = from + 4;
             let rest = text.get(end..).unwrap_or_default();
-            let gap = rest.iter().take(16).take_while(|byte| matches!(byte, b',' | b' ' | b'\n' | b'\t' | b'\r'));
+            let gap = rest
+                .iter()
+                .take(16)
+                .take_while(|byte| matches!(byte, b',' | b' ' | b'\n' | b'\t' | b'\r'));
             from = end + gap.count();
         }
         budget.worked(end - at);

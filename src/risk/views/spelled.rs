@@ -53,7 +53,9 @@ pub(super) fn expand(source: &Source<'_>, next: &mut Next, budget: &mut Budget) 
         if at < done {
             continue;
         }
-        let Some(spelled) = spelled(text.as_bytes().get(at..).unwrap_or_default()) else { continue };
+        let Some(spelled) = spelled(text.as_bytes().get(at..).unwrap_or_default()) else {
+            continue;
+        };
         done = at + spelled.length;
         windows.cover(text, &(at..done));
         match stretches.last_mut() {
@@ -151,7 +153,14 @@ fn number(text: &[u8], radix: u32) -> Option<(char, usize)> {
 
 /// What follows an ampersand.
 fn entity(rest: &[u8]) -> Option<Spelled> {
-    let named = [("amp;", '&'), ("lt;", '<'), ("gt;", '>'), ("quot;", '"'), ("apos;", '\''), ("nbsp;", ' ')];
+    let named = [
+        ("amp;", '&'),
+        ("lt;", '<'),
+        ("gt;", '>'),
+        ("quot;", '"'),
+        ("apos;", '\''),
+        ("nbsp;", ' '),
+    ];
     if let [b'#', rest @ ..] = rest {
         let (skip, radix) = if matches!(rest, [b'x' | b'X', ..]) { (1, 16) } else { (0, 10) };
         let rest = rest.get(skip..)?;
