@@ -105,8 +105,7 @@ async fn change(
         Ok(set) => set,
         Err(error) if !needs_signature(&error) => return Err(error),
         Err(_) => {
-            let command =
-                Command::Policy { serial: now.serial + 1, text: ordered.to_owned() };
+            let command = Command::Policy { serial: now.serial + 1, text: ordered.to_owned() };
             let explanation = |style| explanation(&now, policy, style);
             let order = order::sign(ctx, explanation, command)?;
             ctx.human(request(Some(order))).await?
@@ -133,9 +132,11 @@ fn explanation(now: &PolicyShown, policy: &Policy, style: Style) -> String {
     let mut parts = vec![style.bold("You are about to sign a POLICY.")];
     parts.push(match &now.warning {
         Some(warning) => style.warn(&escape::line(warning)),
-        None => "It may let pass what you are asked about now. The whole of it, with + before what \
+        None => {
+            "It may let pass what you are asked about now. The whole of it, with + before what \
                  is new:"
-            .to_owned(),
+                .to_owned()
+        }
     });
     parts.push(compared(&now.text, policy.text(), style));
     let complaints: Vec<String> = policy

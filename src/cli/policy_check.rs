@@ -104,11 +104,8 @@ async fn check_file(ctx: &Ctx, file: &Path, args: &CheckArgs) -> anyhow::Result<
         let names: Vec<&str> = peers.peers.iter().map(|peer| peer.name.as_str()).collect();
         complaints.extend(policy.unknown_peers(&names));
     }
-    let example = if wants_example(args) {
-        Some(example(&policy, args, peers.as_ref())?)
-    } else {
-        None
-    };
+    let example =
+        if wants_example(args) { Some(example(&policy, args, peers.as_ref())?) } else { None };
     let complaints: Vec<Told> = complaints.into_iter().map(told).collect();
     let checked = Checked { ok: complaints.is_empty(), complaints, example };
     ctx.out.data(&checked, |style| text_of(&checked, style))?;

@@ -115,7 +115,8 @@ impl Node {
         }
         let known = all.rows.len();
         for value in values {
-            let mac = HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
+            let mac =
+                HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
             let Some(mac) = mac else {
                 return Err(usage("this is no value to watch for", next));
             };

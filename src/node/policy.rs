@@ -77,7 +77,8 @@ impl Node {
             Some(order) => self.signed(text, policy, order)?,
             None => (self.tightened(policy)?, None),
         };
-        let known = self.known.detector().map_err(|error| usage(error, "countersign known list"))?;
+        let known =
+            self.known.detector().map_err(|error| usage(error, "countersign known list"))?;
         let rules = effective.rules(known).map_err(|error| usage(error, repair))?;
         Ok(Change { effective, rules, signed })
     }

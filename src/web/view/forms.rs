@@ -23,11 +23,20 @@ pub(super) fn button(frame: &Frame<'_>, action: &str, class: &str, label: &Marku
 
 /// The approval passphrase. `id` makes the field's id one of its kind on the page.
 pub(super) fn passphrase(id: &str, why: &str) -> Markup {
+    passphrase_field(id, why, true)
+}
+
+/// The same, where it is not always needed.
+pub(super) fn passphrase_if(id: &str, why: &str) -> Markup {
+    passphrase_field(id, why, false)
+}
+
+fn passphrase_field(id: &str, why: &str, required: bool) -> Markup {
     let (field, hint) = (format!("passphrase-{id}"), format!("passphrase-{id}-hint"));
     html! {
         div .field {
             label for=(field) { "Approval passphrase" }
-            input id=(field) name="passphrase" type="password" required
+            input id=(field) name="passphrase" type="password" required[required]
                 autocomplete="current-password" autocapitalize="none" spellcheck="false"
                 aria-describedby=(hint);
             p .hint id=(hint) { (why) }
