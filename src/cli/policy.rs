@@ -11,9 +11,12 @@ use super::{
 };
 use crate::{
     base::limits,
-    node::api::{
-        ApiError, ErrorKind, Explained, HumanRequest, Judgement, PolicyShown, PolicySource,
-        SignedHex,
+    node::{
+        api::{
+            ApiError, ErrorKind, Explained, HumanRequest, Judgement, PolicyShown, PolicySource,
+            SignedHex,
+        },
+        review,
     },
     policy::{Policy, Weight},
     wire::Command,
@@ -74,10 +77,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<String> {
 /// Lets a file's policy count.
 pub(super) async fn set(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
     let text = read(file)?;
-    let policy = Policy::parse(&text).map_err(|error| {
-        let message = format!("{}: {error}", file.display());
-        ApiError::new(ErrorKind::Usage, message, "repair it; nothing was changed")
-    })?;
+    let policy = review::policy(&text)?;
     for complaint in policy.findings_of_check() {
         print::talk(&escape::line(&complaint.to_string()));
     }

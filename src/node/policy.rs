@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, ErrorKind, PolicySource, Reply, SignedHex},
     clock,
-    effective::{self, Effective},
-    orders,
+    effective::Effective,
+    orders, review,
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
@@ -72,7 +72,10 @@ impl Node {
             return Err(ApiError::new(ErrorKind::Busy, message, "try again in a moment"));
         }
         let repair = "countersign policy check FILE says what to repair";
-        let policy = effective::read(text).map_err(|error| usage(error, repair))?;
+        let policy = match text {
+            "" => Policy::standard().clone(),
+            text => review::policy(text)?,
+        };
         let (effective, signed) = match order {
             Some(order) => self.signed(text, policy, order)?,
             None => (self.tightened(policy)?, None),

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     base::KnownId,
-    node::api::{ApiError, ErrorKind, HumanRequest, PolicyShown, PolicySource, SignedHex},
+    node::{
+        api::{ApiError, ErrorKind, HumanRequest, PolicyShown, PolicySource, SignedHex},
+        review,
+    },
     policy::Policy,
     wire::{Command, Order},
 };
@@ -56,13 +59,13 @@ async fn draft(visit: &Visit, text: String, trouble: Option<String>) -> Response
         Err(error) => return visit.trouble(Section::Settings, &error).await,
     };
     let mut complaints: Vec<String> = trouble.into_iter().collect();
-    let parsed = Policy::parse(&text);
+    let parsed = review::policy(&text);
     let tightens = parsed.as_ref().is_ok_and(|policy| tightens(policy, &settings.policy));
     match parsed {
         Ok(policy) => {
             complaints.extend(policy.findings_of_check().iter().map(ToString::to_string));
         }
-        Err(error) if complaints.is_empty() => complaints.push(error.to_string()),
+        Err(error) if complaints.is_empty() => complaints.push(error.message),
         Err(_) => {}
     }
     settings.draft = Some(PolicyDraft { text, complaints, tightens });
@@ -77,12 +80,9 @@ fn tightens(policy: &Policy, now: &PolicyShown) -> bool {
 /// `POST /settings/policy`: lets a policy count.
 pub(super) async fn set(submitted: Submitted) -> Response {
     let text = submitted.form.lines("policy");
-    let outcome = match Policy::parse(&text) {
+    let outcome = match review::policy(&text) {
         Ok(policy) => change(&submitted, &policy, Some(&text)).await,
-        Err(error) => {
-            let next = "repair it; nothing was changed";
-            Err(ApiError::new(ErrorKind::Usage, error.to_string(), next))
-        }
+        Err(error) => Err(error),
     };
     match outcome {
         Ok(()) => submitted.visit.then("/settings", Ok(COUNTS.to_owned())),

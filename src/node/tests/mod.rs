@@ -8,6 +8,7 @@ mod mallory;
 mod outsiders;
 mod page;
 mod reading;
+mod rules;
 mod searching;
 mod talk;
 

@@ -4,13 +4,17 @@ use data_encoding::HEXLOWER;
 
 use super::support::{Desk, PASSPHRASE, human_key, node_key};
 use crate::{
-    identity::PublicKey as _,
     node::api::{HumanRequest, SignedHex},
+    policy::Policy,
     wire::{Command, Order, SignedOrder},
 };
 
-/// Asks about everything.
-const TIGHT: &str = "version = 1\n";
+/// The standard, and a denial.
+fn tight() -> String {
+    let standard = Policy::standard_text();
+    format!("{standard}\n[[deny]]\nname = \"no-secrets\"\nfindings = [\"secret.*\"]\n")
+}
+
 /// Lets everything pass.
 const LOOSE: &str = "version = 1\n[[allow]]\nname = \"all\"\n";
 
@@ -58,10 +62,10 @@ async fn a_looser_policy_takes_the_passphrase_and_is_signed_as_it_was_typed() {
 async fn a_stricter_policy_takes_no_passphrase() {
     let desk = Desk::new();
     let browser = desk.open().await;
-    let told = browser.told("/settings/policy", &[("policy", TIGHT)]).await;
+    let told = browser.told("/settings/policy", &[("policy", tight().as_str())]).await;
     assert!(told.contains("counts from now on"), "{told}");
     let (text, order) = set(&desk).unwrap();
-    assert_eq!(text, TIGHT);
+    assert_eq!(text, tight());
     assert!(order.is_none(), "nothing was signed");
 }
 
@@ -71,8 +75,9 @@ async fn a_policy_is_checked_without_being_set() {
     let browser = desk.open().await;
     for (text, says) in [
         ("version = 1\nnonsense = 2\n", "line 2"),
-        (TIGHT, "it needs no passphrase"),
+        (tight().as_str(), "it needs no passphrase"),
         (LOOSE, "so it needs the passphrase"),
+        ("version = 1 # \u{202e}", "line 1: \\u{202e} is not seen"),
         ("</textarea><script>bad()</script>", "line 1"),
     ] {
         let page = browser.post("/settings/policy/check", &[("policy", text)]).await.text;
@@ -86,7 +91,7 @@ async fn a_policy_is_checked_without_being_set() {
 async fn a_return_to_the_standard_is_signed_where_it_is_looser() {
     let desk = Desk::new();
     let browser = desk.open().await;
-    desk.world.lock().unwrap().policy = Some(TIGHT.to_owned());
+    desk.world.lock().unwrap().policy = Some(tight());
     let told = browser.told("/settings/policy/reset", &[]).await;
     assert!(told.contains("always takes your approval passphrase"), "{told}");
     browser.told("/settings/policy/reset", &[("passphrase", PASSPHRASE)]).await;

@@ -2,15 +2,15 @@
 
 use super::{
     super::{
-        Card, EvidenceView, Frame, Lock, MessageView, Notice, PeersView, PolicyDraft, SearchView, Section, SettingsView,
-        TalkView, conversation, conversations, error, evidence, message, no_session, open, peer,
-        peers, search, settings, setup, waiting, waiting_item,
+        Card, EvidenceView, Frame, Lock, MessageView, Notice, PeersView, PolicyDraft, SearchView,
+        Section, SettingsView, TalkView, conversation, conversations, error, evidence, message,
+        no_session, open, peer, peers, search, settings, setup, waiting, waiting_item,
     },
     cast::Cast,
     replies::{
         MINUTE, NOW, after, checked, grant, message_item, one, other_peer, peer_id, peer_item,
-        peer_list, pending, settings_view, shown_peer, steps, talk, the_peer, thread_id, threads, timeline,
-        whoami,
+        peer_list, pending, settings_view, shown_peer, steps, talk, the_peer, thread_id, threads,
+        timeline, whoami,
     },
 };
 use crate::{

@@ -2,10 +2,7 @@
 
 use data_encoding::HEXLOWER;
 
-use super::{
-    super::SettingsView,
-    cast::Cast,
-};
+use super::{super::SettingsView, cast::Cast};
 use crate::{
     base::{
         ApproverId, ClaimedName, InviteId, MessageId, MessageText, PeerId, Secret, Severity,
@@ -16,8 +13,9 @@ use crate::{
     node::{
         api::{
             ApproverInfo, AuditRecord, ConsentInfo, ConsentSide, Countersigned, DecisionInfo,
-            FindingInfo, GrantInfo, Grants, KnownInfo, KnownValues, Message, NetworkInfo, Peer, PeerRef, PeerShown, PendingItem,
-            PendingPeer, PendingShown, PolicyShown, PolicySource, Read, Step, TaintState, Talk, TalkMessage, Thread, Threads, Timeline, Whoami,
+            FindingInfo, GrantInfo, Grants, KnownInfo, KnownValues, Message, NetworkInfo, Peer,
+            PeerRef, PeerShown, PendingItem, PendingPeer, PendingShown, PolicyShown, PolicySource,
+            Read, Step, TaintState, Talk, TalkMessage, Thread, Threads, Timeline, Whoami,
         },
         review::Checked,
     },
@@ -380,7 +378,7 @@ pub(super) fn settings_view(cast: &Cast, grants: Grants) -> SettingsView {
         grants,
         policy: PolicyShown {
             source: if cast.any { PolicySource::Closed } else { PolicySource::Standard },
-            text: cast.text.clone(),
+            text: cast.typed.clone(),
             digest: "ab".repeat(32),
             serial: 3,
             set_at: cast.any.then(|| at(1)),
