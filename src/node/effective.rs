@@ -282,8 +282,9 @@ mod tests {
         let reset = found(&rows(Some(order(2, "")), None, &Event::PolicyReset { serial: 2 }));
         assert_eq!((reset.source, reset.serial), (PolicySource::Standard, 2));
         assert_eq!(reset.policy.text(), Policy::standard_text());
-        let own = found(&rows(None, Some(TIGHT), &set(TIGHT, 0, true)));
-        assert_eq!((own.source, own.policy.text()), (PolicySource::Tightened, TIGHT));
+        let denying = format!("{}\n[[deny]]\nname = \"none\"\n", Policy::standard_text());
+        let own = found(&rows(None, Some(&denying), &set(&denying, 0, true)));
+        assert_eq!((own.source, own.policy.text()), (PolicySource::Tightened, denying.as_str()));
     }
 
     #[test]

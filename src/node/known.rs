@@ -148,6 +148,7 @@ impl Node {
             let next = "countersign known list names them";
             return reply(answer, Err(ApiError::new(ErrorKind::NotFound, message, next)));
         }
+        self.followed = at;
         let now = clock::now();
         let op = move |db: &Connection| {
             known::forget(db, &id)?;

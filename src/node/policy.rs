@@ -40,6 +40,9 @@ impl Node {
         self.changing_policy = true;
         let now = clock::now();
         let Change { effective, rules, signed } = change;
+        if let Some((_, at)) = &signed {
+            self.followed = *at;
+        }
         let effective = Effective { set_at: Some(now), ..effective };
         let event = event(&effective, text);
         let text = effective.policy.text().to_owned();
