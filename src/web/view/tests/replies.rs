@@ -91,8 +91,13 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         expires_at: after(60 * 23),
         note: (!message).then(|| cast.note.clone()),
         not_ready: None,
-        after: Vec::new(),
+        after: if item.what() == What::MessageOut { vec![read_before(cast)] } else { Vec::new() },
     }
+}
+
+/// Whose text was read before.
+fn read_before(cast: &Cast) -> PeerRef {
+    PeerRef { id: node(9).id().to_string(), name: cast.name.clone() }
 }
 
 pub(super) fn checked(cast: &Cast, item: &Item, id: &str) -> Checked {
