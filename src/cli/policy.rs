@@ -161,9 +161,12 @@ fn compared(old: &str, new: &str, style: Style) -> String {
     let (before, after) = (bare(old), bare(new));
     let mut shown: Vec<String> = new
         .lines()
-        .map(|line| match before.contains(line.trim()) {
-            true => format!("    {}", escape::line(line)),
-            false => style.warn(&format!("  + {}", escape::line(line))),
+        .map(|line| {
+            if before.contains(line.trim()) {
+                format!("    {}", escape::line(line))
+            } else {
+                style.warn(&format!("  + {}", escape::line(line)))
+            }
         })
         .collect();
     let gone: Vec<_> = old

@@ -4,7 +4,7 @@ use crate::{
     gate::{Item, Outcome, Pending},
     identity::{ApproverKey, IdentityKey},
     node::{
-        api::{ApiError, ErrorKind, FindingInfo, PendingItem, PendingPeer, PendingShown, PeerRef},
+        api::{ApiError, ErrorKind, FindingInfo, PeerRef, PendingItem, PendingPeer, PendingShown},
         review::{grant_like, grant_text, ready},
     },
     wire::{Direction, Draft, GrantKind, Header, Kind, Method},

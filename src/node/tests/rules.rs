@@ -66,7 +66,7 @@ async fn a_looser_policy_counts_with_this_humans_fresh_order_for_it_and_its_turn
     let command = |serial: u64| Command::Policy { serial, text: LOOSE.to_owned() };
     let order = |node, at, serial| Order { node, at, command: command(serial) };
     let now = clock::now();
-    let life = Duration::from_secs(11 * 60);
+    let life = Duration::from_mins(11);
     for (order, why) in [
         (order(PeerId::from_bytes([9; 32]), now, 1), "another node"),
         (order(node, now.minus(life), 1), "not within the last 10 minutes"),
