@@ -100,3 +100,6 @@ impl Taint {
         self.live(now).map(|(peer, _)| *peer).filter(counts).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
