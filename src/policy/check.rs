@@ -141,8 +141,7 @@ impl Policy {
         if ids.iter().any(|id| glob.matches(id)) {
             return true;
         }
-        let further = self.further.iter().filter_map(|rule| rule.get("id")?.as_str());
-        if further.into_iter().any(|id| glob.matches(id) || glob.matches(&format!("secret.{id}"))) {
+        if self.further.iter().filter_map(further_id).any(|id| glob.matches(&id)) {
             return true;
         }
         // Families whose rules are not listed, the whole of one or a rule of it.
@@ -201,6 +200,12 @@ impl Policy {
         }
         complaints
     }
+}
+
+/// What a finding of a further secret rule is called.
+fn further_id(rule: &super::Further) -> Option<String> {
+    let id = rule.get("id")?.as_str()?;
+    Some(format!("secret.{}", id.strip_prefix("secret.").unwrap_or(id).replace('-', "_")))
 }
 
 fn flow_label(index: usize) -> String {

@@ -63,7 +63,7 @@ fn findings_that_nothing_finds_are_found() {
     for known in ["*", "s*", "secret.*", "secret.github_token", "hidden.*", "hid*", "known.value"] {
         check(&format!("[[ask]]\nfindings = [\"{known}\"]"), &[]);
     }
-    check("[[ask]]\nfindings = [\"secret.own\"]\n[[rules]]\nid = \"own\"", &[]);
+    check("[[ask]]\nfindings = [\"secret.my_own\"]\n[[rules]]\nid = \"my-own\"", &[]);
 }
 
 #[test]
