@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::{
     Policy, Strength,
-    rule::{Condition, List, Rule},
+    rule::{Condition, Filter, List, Rule},
     terms::{Glob, Way},
 };
-use crate::risk;
+use crate::risk::{self, Severity};
 
 /// How much a complaint matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +57,7 @@ impl Policy {
             complaints.extend(own);
             if !dead {
                 complaints.extend(covered(rule, &earlier));
+                complaints.extend(unguarded(rule, &earlier));
                 earlier.push(rule);
             }
         }
@@ -237,6 +238,39 @@ fn covered(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
     // The reasons of all rules of a list are told, so a sentence of the human's own still counts.
     let told = rule.because.is_some() && out.list == rule.list && into.list == rule.list;
     Some(if told { rule.warning(text) } else { rule.error(text) })
+}
+
+/// A warning of an allow rule that lets secrets pass because nobody thought of them.
+fn unguarded(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
+    let bounds = |condition: &Condition| {
+        matches!(condition, Condition::NoWorse(most) if *most < Severity::Critical)
+            || matches!(condition, Condition::OnlyFound(_) | Condition::Countersigned(_))
+    };
+    if rule.list != List::Allow || rule.conditions.iter().any(bounds) {
+        return None;
+    }
+    let any_of = Glob::try_from("secret.*".to_owned()).ok().map(|glob| vec![glob]);
+    let secret = Filter { any_of, none_of: Vec::new(), at_least: Severity::Critical };
+    let passes = |way: &Way| {
+        let mut case = rule.going(*way);
+        // What its sender's human released is theirs to give.
+        if *way == Way::In {
+            case.conditions.push(Condition::NotCountersigned(Strength::Grant));
+        }
+        case.conditions.push(Condition::Found(secret.clone()));
+        !earlier.iter().any(|other| other.list != List::Allow && case.is_within(other))
+    };
+    let ways = [Way::Out, Way::In].into_iter().filter(|way| {
+        let other = if *way == Way::Out { Way::In } else { Way::Out };
+        !rule.conditions.contains(&Condition::Direction(other))
+    });
+    ways.into_iter().find(passes).map(|way| {
+        let does = if way == Way::Out { "leave" } else { "arrive" };
+        rule.warning(format!(
+            "it lets secrets {does} that no rule before it asks about; give it severity_up_to, or \
+             write an ask rule"
+        ))
+    })
 }
 
 impl Rule {

@@ -1,5 +1,7 @@
 //! What the document may say, and what is answered where it says something else.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn error(text: &str) -> String {
@@ -256,5 +258,28 @@ fn the_reference_names_every_field() {
             reference.contains(&format!("`{field}`")) || reference.contains(&format!("[{field}]")),
             "{field}"
         );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Whatever is done to a document, it is read or its error names one of its lines.
+    #[test]
+    fn a_damaged_document_is_answered(
+        at in 0..1500_usize,
+        out in 0..40_usize,
+        put in "(\\PC{0,8}|[\\[\\]\"'=\n.#]{1,4})",
+    ) {
+        let mut text: Vec<char> = Policy::standard_text().chars().collect();
+        let at = at.min(text.len());
+        let end = (at + out).min(text.len());
+        text.splice(at..end, put.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(error) = Policy::parse(&text) {
+            let PolicyError::Line { line, text: said } = error else { panic!("{error}") };
+            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{line}: {said}");
+            prop_assert!(!said.is_empty() && !said.contains(crate::base::text::is_hidden), "{said:?}");
+        }
     }
 }
