@@ -240,7 +240,7 @@ fn covered(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
     Some(if told { rule.warning(text) } else { rule.error(text) })
 }
 
-/// A warning of an allow rule that lets secrets pass because nobody thought of them.
+/// A warning of an allow rule that is the first to say anything of secrets, and lets them pass.
 fn unguarded(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
     let bounds = |condition: &Condition| {
         matches!(condition, Condition::NoWorse(most) if *most < Severity::Critical)
@@ -258,7 +258,7 @@ fn unguarded(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
             case.conditions.push(Condition::NotCountersigned(Strength::Grant));
         }
         case.conditions.push(Condition::Found(secret.clone()));
-        !earlier.iter().any(|other| other.list != List::Allow && case.is_within(other))
+        !earlier.iter().any(|other| case.is_within(other))
     };
     let ways = [Way::Out, Way::In].into_iter().filter(|way| {
         let other = if *way == Way::Out { Way::In } else { Way::Out };

@@ -19,8 +19,12 @@ enum Edit {
     Group(&'static str),
 }
 
+/// Dave is named by his id.
+const DAVE_TOO: &str =
+    "[\"bob\", \"0404040404040404040404040404040404040404040404040404040404040404\"]";
+
 /// Values and the ones beside them.
-const NEIGHBOURS: [(&str, &str); 13] = [
+const NEIGHBOURS: [(&str, &str); 14] = [
     ("= 1000", "= 1001"),
     ("\"low\"", "\"high\""),
     ("grant", "passphrase"),
@@ -32,7 +36,8 @@ const NEIGHBOURS: [(&str, &str); 13] = [
     ("[\"secret.*\"]", "[]"),
     ("secret.aws*", "secret.*"),
     ("[\"text\"]", "[\"text\", \"request\"]"),
-    ("[\"bob\"]", "[\"bob\", \"carol\", \"dave\"]"),
+    ("[\"bob\"]", "[\"bob\", \"carol\"]"),
+    ("[\"bob\"]", DAVE_TOO),
     ("findings_except = [\"secret.*\"]", ""),
 ];
 
