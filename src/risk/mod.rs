@@ -23,7 +23,10 @@ use std::{
 };
 
 pub use crate::base::Severity;
-pub use known::{Known, KnownError, KnownValue, Listed, Named, Skipped, values_of};
+pub use known::{
+    Known, KnownError, KnownValue, LABEL_BYTES_MAX, LENGTHS_MAX, Listed, Named, Skipped,
+    VALUE_BYTES_MAX, VALUE_BYTES_MIN, VALUES_MAX, values_of,
+};
 pub use secrets::{RuleTable, RulesError, rule_ids};
 pub use views::Layer;
 
