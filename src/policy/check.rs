@@ -43,7 +43,7 @@ impl fmt::Display for Complaint {
 
 /// What a finding's rule may begin with, whose rules the scanner does not list one by one.
 const FAMILIES: [&str; 8] =
-    ["command", "file", "hidden", "instructions", "known", "personal", "scan", "secret"];
+    ["command", "file", "hidden", "instruction", "known", "personal", "scan", "secret"];
 
 impl Policy {
     /// Rules that can never decide, in the order of the lists.
