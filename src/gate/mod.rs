@@ -9,12 +9,12 @@ mod pass;
 pub mod taint;
 
 use crate::{
-    base::Timestamp, identity::IdentityError, wire::WireError,
+    base::Timestamp, identity::IdentityError, policy::Strength, wire::WireError,
 };
 
 pub use decision::{Answer, Decision, Item, Outcome, Pending, SignedConsent, Statement, What};
 pub use pass::{
-    Bench, Incoming, Refused, Rules, Ruling, PEER_REQUIRES, admit_by_grant, findings, incoming, outgoing, release_by_grant,
+    Bench, Incoming, Refused, Rules, Ruling, PEER_REQUIRES, REQUIRE, admit_by_grant, findings, incoming, or_better, outgoing, release_by_grant,
     released_by, strength,
 };
 
@@ -63,6 +63,9 @@ pub enum GateError {
     /// A new peer was decided by a session that the passphrase had opened for messages.
     #[error("a new peer takes the passphrase itself, typed for this one decision")]
     Afresh,
+    /// The receiver takes the message with a better countersignature only.
+    #[error("its receiver takes it only with your countersignature ({})", or_better(*.0))]
+    TooWeak(Strength),
     /// The envelope is from another node, or for another peer.
     #[error("the envelope is not ours to send")]
     NotOurs,

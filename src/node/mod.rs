@@ -25,6 +25,7 @@ mod pair_times;
 mod pair_write;
 mod pairs;
 mod questions;
+mod require;
 mod resend;
 pub mod review;
 mod run;

@@ -1,6 +1,9 @@
 //! Starting a node: keys, store, trust verified again, net.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -14,6 +17,7 @@ use super::{
     judge::Recent,
     page::PageCodes,
     pairs::new_entry,
+    require::known,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -45,6 +49,7 @@ struct Loaded {
     shown: Vec<(PeerId, Timestamp)>,
     recent: Vec<(PeerId, bool, Timestamp)>,
     port: u16,
+    requires: Vec<(PeerId, Vec<String>)>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -58,6 +63,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         shown: shown::all_shown(db)?,
         recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
         port,
+        requires: peers::all_requires(db)?,
     })
 }
 
@@ -122,7 +128,7 @@ fn net_config(
 }
 
 /// Remembers the port, so that peers find us there after a restart, and notes the start.
-async fn remember_start(node: Node) -> Result<Node, NodeError> {
+async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
@@ -132,6 +138,8 @@ async fn remember_start(node: Node) -> Result<Node, NodeError> {
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
+    // Before anybody hears a hello of ours.
+    node.announce();
     for (id, entry) in &node.peers {
         if entry.state == PeerState::Trusted && entry.consent.is_some() {
             node.net.trust(*id, entry.addresses.clone());
@@ -150,7 +158,13 @@ fn assemble(
 ) -> Node {
     let id = key.id();
     let peers = loaded.peers.into_iter().map(|row| (row.id, entry(row, &id, approver.as_ref())));
-    let pending: std::collections::BTreeMap<PendingId, PendingRow> =
+    let mut peers: BTreeMap<PeerId, PeerEntry> = peers.collect();
+    for (peer, features) in loaded.requires {
+        if let Some(entry) = peers.get_mut(&peer) {
+            entry.requires = known(&features);
+        }
+    }
+    let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
     let pairings = loaded.pairings.into_iter().map(|pairing| {
         let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
@@ -175,7 +189,7 @@ fn assemble(
         store,
         net,
         handle,
-        peers: peers.collect(),
+        peers,
         pairings: pairings.collect(),
         connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
@@ -232,6 +246,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         created: row.created,
         seen: row.seen,
         warning: warning.or(changed),
+        requires: Vec::new(),
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),
