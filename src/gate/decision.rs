@@ -402,4 +402,3 @@ impl Pending<Envelope> {
         Ok(Outcome::Approved(Approved { item }))
     }
 }
-

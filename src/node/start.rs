@@ -76,6 +76,22 @@ pub async fn start(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<NodeHandle, NodeError> {
+    prepare(home, tasks, cancel).await?.go_on(tasks, cancel).await
+}
+
+/// A node that does not run yet: nobody is trusted, and nothing was said.
+pub(super) struct Prepared {
+    pub(super) node: Node,
+    questions: mpsc::Receiver<Question>,
+    net_events: mpsc::Receiver<NetEvent>,
+}
+
+/// Reads the home, and opens the store and the net.
+pub(super) async fn prepare(
+    home: &Home,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<Prepared, NodeError> {
     if !home.identity_file().exists() {
         return Err(NodeError::NotSetUp(home.path().to_owned()));
     }
@@ -93,11 +109,23 @@ pub async fn start(
     let net = Net::start(net_config, tasks, cancel, events).await?;
     let (handle, questions) = NodeHandle::channel();
     let key = Arc::new(key);
-    let parts = (store, net, handle.clone());
+    let parts = (store, net, handle);
     let node = assemble((home.clone(), key, approver), config, mode, parts, loaded);
-    let node = remember_start(node).await?;
-    tasks.spawn(go_on(node, questions, net_events, cancel.clone()));
-    Ok(handle)
+    Ok(Prepared { node, questions, net_events })
+}
+
+impl Prepared {
+    /// Trusts whom the home trusts, and runs.
+    pub(super) async fn go_on(
+        self,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) -> Result<NodeHandle, NodeError> {
+        let node = remember_start(self.node).await?;
+        let handle = node.handle.clone();
+        tasks.spawn(go_on(node, self.questions, self.net_events, cancel.clone()));
+        Ok(handle)
+    }
 }
 
 async fn go_on(

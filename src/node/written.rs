@@ -146,4 +146,3 @@ pub(super) fn write_outgoing(
     }
     Ok(written)
 }
-
