@@ -4,13 +4,31 @@
 //! A [`Policy`] is a document of rules that the human signed, or [`Policy::standard`] where they
 //! signed none. Its rules are tried in the order deny, ask, allow; the first that matches decides.
 //! A new peer is asked about whatever the rules say, unless they deny it.
+//!
+//! It signs nothing, stores nothing and does not know what a message says beyond its findings.
 
-use std::time::Duration;
+mod check;
+mod compare;
+mod explain;
+mod parse;
+mod require;
+mod rule;
+mod terms;
+mod words;
+
+use std::{sync::OnceLock, time::Duration};
 
 use crate::{
-    base::{Digest, PeerId, limits},
-    risk::{Finding, Matters, Severity},
+    base::PeerId,
+    risk::{Finding, Severity},
 };
+use rule::{Filter, Rule};
+use terms::Peers;
+
+pub use check::{Complaint, Weight};
+pub use explain::{Explanation, Tried};
+pub use parse::{GROUPS_MAX, POLICY_BYTES_MAX, PolicyError, RULES_MAX};
+pub use require::{FEATURE_BYTES_MAX, Missing, REQUIREMENTS_MAX, Requirement};
 
 /// What is about to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +69,29 @@ pub enum Strength {
     Passphrase,
     /// The human used a passkey for this one.
     Passkey,
+}
+
+impl Strength {
+    const ALL: [Self; 5] =
+        [Self::Client, Self::Grant, Self::Session, Self::Passphrase, Self::Passkey];
+
+    /// The name on every surface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Grant => "grant",
+            Self::Session => "session",
+            Self::Passphrase => "passphrase",
+            Self::Passkey => "passkey",
+        }
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strength| strength.as_str() == name)
+    }
 }
 
 /// The other side.
@@ -117,84 +158,180 @@ pub struct Decided {
     pub rule: String,
 }
 
-/// Rules that count.
+/// How careful we are after a peer's text was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taint {
+    /// How long: 1 to 168.
+    pub hours: u32,
+    /// How long a plain answer to that same peer may be meanwhile: 0 to 65536.
+    pub reply_bytes: u64,
+}
+
+impl Default for Taint {
+    fn default() -> Self {
+        Self { hours: 12, reply_bytes: 16384 }
+    }
+}
+
+/// Peers whose texts may be followed by messages to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {}
+struct Flow {
+    line: usize,
+    from: Peers,
+    to: Peers,
+}
+
+/// Rules that count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    text: String,
+    deny: Vec<Rule>,
+    ask: Vec<Rule>,
+    allow: Vec<Rule>,
+    require: Vec<(Rule, Strength)>,
+    flows: Vec<Flow>,
+    taint: Taint,
+    further: Vec<toml::Table>,
+}
 
 /// The least severity that the human is asked about by [`Policy::standard`].
 pub const ASK_FROM: Severity = Severity::High;
 
 /// The rule that asks whether to let a blocked peer in again.
 pub const BLOCKED: &str = "peer.blocked";
+/// The rule that asks about a new peer, whatever the policy says.
+pub const PEER_NEW: &str = "peer.new";
+/// The reason of a message whose sender's clock is ahead.
+pub const CLOCK_AHEAD: &str = "clock.ahead";
+/// The reason where no rule of the policy matches.
+pub const DEFAULT: &str = "policy.default";
+
+const STANDARD: &str = include_str!("standard.toml");
 
 impl Policy {
-    /// What holds where no policy was signed.
+    /// What holds where no policy was signed: [`Policy::standard_text`].
     #[must_use]
-    pub const fn standard() -> &'static Self {
-        &Self {}
+    pub fn standard() -> &'static Self {
+        static PARSED: OnceLock<Policy> = OnceLock::new();
+        // A text that could not be read would be no rules at all, and so ask about everything.
+        PARSED.get_or_init(|| Self::parse(STANDARD).unwrap_or_else(|_| Self::without_rules()))
+    }
+
+    /// The document that holds where no policy was signed, with its comments.
+    #[must_use]
+    pub const fn standard_text() -> &'static str {
+        STANDARD
+    }
+
+    /// Reads a document; `POLICY.md` beside this file is its reference.
+    ///
+    /// # Errors
+    /// Names the line, what is wrong there and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        parse::policy(text)
     }
 
     /// The digest of its text.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of("countersign/policy/v1", &[])
+    pub fn digest(&self) -> crate::base::Digest {
+        crate::base::Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
     }
 
-    /// How far the taint rule goes: how long a text counts, and what may go back, bytes.
+    /// The document as it was read.
     #[must_use]
-    pub fn taint(&self) -> (Duration, u64) {
-        (limits::TAINT_LIFE_DEFAULT, limits::TAINT_REPLY_BYTES_DEFAULT)
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
-    /// Whether what was read of one peer may be followed by what is sent to another.
+    /// How careful we are after a peer's text was read.
     #[must_use]
-    pub fn flow_allows(&self, _from: &Peer<'_>, _to: &Peer<'_>) -> bool {
-        false
+    pub const fn taint(&self) -> Taint {
+        self.taint
     }
 
-    /// Decides.
+    /// Further secret rules, each a table in the shape of gitleaks' configuration. The scanner
+    /// reads them.
+    #[must_use]
+    pub fn further_rules(&self) -> &[toml::Table] {
+        &self.further
+    }
+
+    /// Whether texts from `from` may be followed by messages to `to` without a question.
+    #[must_use]
+    pub fn flow_allows(&self, from: &Peer<'_>, to: &Peer<'_>) -> bool {
+        self.flows.iter().any(|flow| flow.from.contains(from) && flow.to.contains(to))
+    }
+
+    const fn without_rules() -> Self {
+        let taint = Taint { hours: 12, reply_bytes: 16384 };
+        Self {
+            text: String::new(),
+            deny: Vec::new(),
+            ask: Vec::new(),
+            allow: Vec::new(),
+            require: Vec::new(),
+            flows: Vec::new(),
+            taint,
+            further: Vec::new(),
+        }
+    }
+
+    /// Decides. The first rule that matches does; the reasons are of all rules of its list that
+    /// match, so that whoever answers one question has seen them all.
     #[must_use]
     pub fn decide(&self, subject: &Subject<'_>) -> Decided {
-        let peer = |rule: &str, text: &str| {
-            let (rule, text) = (rule.to_owned(), text.to_owned());
-            Verdict::Ask(vec![Reason { rule, severity: Severity::High, text }])
-        };
-        let verdict = match subject.action {
-            Action::PeerOut => peer("peer.new", "your agent asks to be connected with a new peer"),
-            Action::PeerIn => peer("peer.new", "a new peer asks to be connected with your agent"),
-            Action::MessageOut => {
-                ask(reasons(subject.findings, |finding| finding.matters != Matters::Coming))
-            }
-            Action::MessageIn => {
-                // A secret that the sender's own human released is theirs to give. What a client
-                // asserted is no human's word to us.
-                let released = subject.countersigned.is_some_and(|by| by > Strength::Client);
-                let counts = |finding: &Finding| {
-                    let secret = finding.rule.starts_with("secret.");
-                    finding.matters != Matters::Leaving && !(released && secret)
-                };
-                let mut reasons = reasons(subject.findings, counts);
-                if subject.clock_ahead {
-                    reasons.push(Reason {
-                        rule: "clock.ahead".to_owned(),
-                        severity: Severity::Medium,
-                        text: "the sender's clock is more than 10 minutes ahead of ours".to_owned(),
-                    });
-                }
-                ask(reasons)
-            }
-        };
-        Decided { verdict, rule: "default".to_owned() }
+        let denying: Vec<&Rule> = self.deny.iter().filter(|rule| rule.matches(subject)).collect();
+        if let Some(first) = denying.first() {
+            let verdict = Verdict::Deny(reasons(&denying, subject));
+            return Decided { verdict, rule: first.label() };
+        }
+        let asking: Vec<&Rule> = self.ask.iter().filter(|rule| rule.matches(subject)).collect();
+        let first = asking.first().map(|rule| rule.label());
+        let mut reasons = reasons(&asking, subject);
+        if let Some(new) = Reason::of_peer(subject.action) {
+            reasons.insert(0, new);
+            let rule = first.unwrap_or_else(|| PEER_NEW.to_owned());
+            return Decided { verdict: Verdict::Ask(reasons), rule };
+        }
+        if let Some(rule) = first {
+            return Decided { verdict: Verdict::Ask(reasons), rule };
+        }
+        if let Some(rule) = self.allow.iter().find(|rule| rule.matches(subject)) {
+            return Decided { verdict: Verdict::Allow, rule: rule.label() };
+        }
+        let text = "no rule of your policy lets this pass".to_owned();
+        let own = Reason { rule: DEFAULT.to_owned(), severity: Severity::Medium, text };
+        let mut reasons = found(subject, |_| true);
+        reasons.insert(0, own);
+        Decided { verdict: Verdict::Ask(reasons), rule: "default".to_owned() }
     }
 }
 
-fn ask(reasons: Vec<Reason>) -> Verdict {
-    if reasons.is_empty() { Verdict::Allow } else { Verdict::Ask(reasons) }
+/// Why `rules`, which match, matched: the findings in their order, then the rest.
+fn reasons(rules: &[&Rule], subject: &Subject<'_>) -> Vec<Reason> {
+    let filters: Vec<&Filter> = rules.iter().filter_map(|rule| rule.filter()).collect();
+    let mut reasons = found(subject, |finding| filters.iter().any(|filter| filter.takes(finding)));
+    if rules.iter().any(|rule| rule.is_of_clock()) {
+        reasons.push(Reason {
+            rule: CLOCK_AHEAD.to_owned(),
+            severity: Severity::Medium,
+            text: "the sender's clock is more than 10 minutes ahead of ours".to_owned(),
+        });
+    }
+    for rule in rules.iter().filter(|rule| rule.tells_itself()) {
+        reasons.push(Reason {
+            rule: format!("policy.{}", rule.name),
+            severity: Severity::Medium,
+            text: rule.sentence(subject.action.is_peer()),
+        });
+    }
+    reasons
 }
 
-fn reasons(findings: &[Finding], counts: impl Fn(&Finding) -> bool) -> Vec<Reason> {
+/// A reason for each rule of the scanner that found something which matters and `counts`.
+fn found(subject: &Subject<'_>, counts: impl Fn(&Finding) -> bool) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = Vec::new();
-    for finding in findings.iter().filter(|f| f.severity >= ASK_FROM && counts(f)) {
+    for finding in subject.mattering().filter(|finding| counts(finding)) {
         if reasons.iter().all(|reason| reason.rule != finding.rule) {
             reasons.push(Reason::of(finding));
         }
@@ -203,6 +340,17 @@ fn reasons(findings: &[Finding], counts: impl Fn(&Finding) -> bool) -> Vec<Reaso
 }
 
 impl Reason {
+    /// Why the human is asked about a new peer.
+    fn of_peer(action: Action) -> Option<Self> {
+        let text = match action {
+            Action::PeerOut => "your agent asks to be connected with a new peer",
+            Action::PeerIn => "a new peer asks to be connected with your agent",
+            Action::MessageOut | Action::MessageIn => return None,
+        };
+        let (rule, text) = (PEER_NEW.to_owned(), text.to_owned());
+        Some(Self { rule, severity: Severity::High, text })
+    }
+
     /// The reason that a finding is.
     #[must_use]
     pub fn of(finding: &Finding) -> Self {
@@ -219,3 +367,6 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
