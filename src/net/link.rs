@@ -60,11 +60,7 @@ pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: boo
 }
 
 /// Says hello and hears it. The dialer opens the one stream there is.
-async fn meet(
-    shared: &Shared,
-    connection: &Connection,
-    dialed: bool,
-) -> Option<Met> {
+async fn meet(shared: &Shared, connection: &Connection, dialed: bool) -> Option<Met> {
     let mine = shared.hello(&remote(connection))?;
     let told = mine.features.clone();
     let (mut send, recv): (SendStream, RecvStream) =

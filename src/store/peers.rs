@@ -203,11 +203,7 @@ pub fn all_requires(db: &Connection) -> Result<Vec<(PeerId, Vec<String>)>, Store
 ///
 /// # Errors
 /// When the database fails.
-pub fn set_requires(
-    db: &Connection,
-    peer: &PeerId,
-    requires: &[String],
-) -> Result<(), StoreError> {
+pub fn set_requires(db: &Connection, peer: &PeerId, requires: &[String]) -> Result<(), StoreError> {
     let sql = "UPDATE peers SET requires = ?2 WHERE id = ?1";
     let requires = serde_json::to_string(requires).unwrap_or_default();
     db.prepare_cached(sql)?.execute(params![peer.as_bytes(), requires])?;

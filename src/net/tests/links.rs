@@ -78,6 +78,36 @@ async fn a_flood_arrives_whole_and_in_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_peer_is_told_its_own_features_and_at_once_when_they_change() {
+    let (mut alice, mut bob) = (Party::start(1).await, Party::start(2).await);
+    let mut carol = Party::start(3).await;
+    let features = |of: &[&str]| of.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    alice.net.set_features(bob.id(), features(&["need.grant.all"]));
+    for party in [&bob, &carol] {
+        party.net.trust(alice.id(), Vec::new());
+        alice.trust(party);
+    }
+    let (first, told) = bob.hello(alice.id()).await;
+    assert_eq!(told, ["need.grant.all"]);
+    assert!(carol.hello(alice.id()).await.1.is_empty());
+    // What is said already is no news, and the link stays.
+    alice.net.set_features(bob.id(), features(&["need.grant.all"]));
+    alice.net.set_features(carol.id(), Vec::new());
+    alice.net.set_features(bob.id(), features(&["card", "need.session.all"]));
+    bob.down(first).await;
+    assert_eq!(bob.hello(alice.id()).await.1, ["card", "need.session.all"]);
+    while alice.up(bob.id()).await <= first {}
+    assert!(carol.heard_nothing(), "the other link stays");
+    // They end with the trust.
+    alice.net.distrust(&bob.id(), code::NOT_TRUSTED);
+    alice.trust(&bob);
+    while !bob.hello(alice.id()).await.1.is_empty() {}
+    for party in [alice, bob, carol] {
+        party.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_dial_at_once_end_up_with_one_link() {
     for round in 0..10 {
         let (mut alice, mut bob) = (Party::start(1).await, Party::start(2).await);
