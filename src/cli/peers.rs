@@ -90,7 +90,7 @@ fn peers_text(peers: &Peers, style: Style) -> String {
             (format!("you require of {name}"), &peer.we_require),
         ] {
             for sentence in sentences {
-                text += &format!("\n{whose}: {}", escape::line(sentence));
+                text.extend(["\n", &whose, ": ", &escape::line(sentence)]);
             }
         }
     }

@@ -100,7 +100,7 @@ fn a_deny_comes_before_and_a_question_after() {
 fn a_yes_that_is_too_weak_for_the_receiver_releases_nothing() {
     let item = Item::Message(What::MessageOut, secret());
     let decide = |least, method, answer| {
-        let said = Statement { method, answer, ..statement(&item) };
+        let said = Statement { answer, method, ..statement(&item) };
         let decision = Decision::sign(&item, &said, &human(9)).unwrap();
         let waits = Pending::message(ID, What::MessageOut, secret(), LATER).needs(least);
         waits.decide(&decision, &human(9).id(), NOW).map(|outcome| match outcome {
