@@ -320,6 +320,30 @@ pub fn admit_by_grant(
     }
 }
 
+/// How the policy comes to what it says of a message today, whatever became of it: for people, and
+/// no proof of anything. `theirs` is the approver of the peer, of a message that came in.
+#[must_use]
+pub fn explain(
+    envelope: &Envelope,
+    direction: Direction,
+    theirs: Option<&ApproverId>,
+    bench: &Bench<'_>,
+) -> policy::Explanation {
+    let findings = findings(envelope, &bench.rules.scanner);
+    let action = match direction {
+        Direction::Out => Action::MessageOut,
+        Direction::In => Action::MessageIn,
+    };
+    let released = direction == Direction::In
+        && theirs.is_some_and(|approver| is_released(envelope, approver, &findings));
+    let by = envelope.countersignature().filter(|_| released);
+    let subject = Subject {
+        countersigned: by.map(|by| strength(by.method)),
+        ..bench.subject(action, envelope, &findings)
+    };
+    bench.rules.policy.explain(&subject)
+}
+
 /// What the policy says of a message that arrived.
 #[derive(Debug)]
 pub enum Incoming {

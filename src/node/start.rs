@@ -12,9 +12,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeError, NodeHandle, clock,
     config::{Config, Home, NetworkMode},
+    effective,
     grants::verified,
     handle::Question,
     judge::Recent,
+    known::Watched,
+    orders,
     page::PageCodes,
     pairs::new_entry,
     require::known,
@@ -25,7 +28,7 @@ use crate::{
     audit,
     base::{ApproverId, PeerId, PendingId, Secret, Timestamp, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
-    gate::{Answer, Item, Rules, What, taint::Taint},
+    gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
@@ -34,6 +37,7 @@ use crate::{
         keys, migrate, pairings,
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
+        policies::{self, PolicyRows},
         shown, verdicts,
     },
     trust::{Consent, PeerState},
@@ -48,6 +52,9 @@ struct Loaded {
     grants: Vec<GrantRow>,
     shown: Vec<(PeerId, Timestamp)>,
     recent: Vec<(PeerId, bool, Timestamp)>,
+    policies: PolicyRows,
+    followed: Timestamp,
+    known: Watched,
     port: u16,
     requires: Vec<(PeerId, Vec<String>)>,
 }
@@ -62,6 +69,9 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         grants: grants::open_grants(db)?,
         shown: shown::all_shown(db)?,
         recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
+        policies: policies::rows(db)?,
+        followed: orders::followed(db)?,
+        known: Watched::load(db)?,
         port,
         requires: peers::all_requires(db)?,
     })
@@ -207,6 +217,8 @@ fn assemble(
         expires: row.expires,
         used_by: row.used_by,
     };
+    let known = || loaded.known.detector();
+    let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
         home,
         key,
@@ -223,7 +235,11 @@ fn assemble(
         invites: loaded.invites.into_iter().map(invite).collect(),
         pending,
         grants: verified(loaded.grants, &id, approver.as_ref()),
-        rules: Rules::standard(),
+        rules,
+        policy,
+        changing_policy: false,
+        followed: loaded.followed,
+        known: loaded.known,
         taint: Taint::of(loaded.shown),
         recent: Recent::of(loaded.recent),
         page_codes: PageCodes::default(),

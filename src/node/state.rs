@@ -15,9 +15,11 @@ use tokio::sync::oneshot;
 use super::{
     api::{ApiError, ErrorKind, Reply},
     config::{Home, NetworkMode},
+    effective::Effective,
     grants::GrantEntry,
     handle::NodeHandle,
     judge::Recent,
+    known::Watched,
     page::PageCodes,
 };
 use crate::{
@@ -127,6 +129,13 @@ pub(super) struct Node {
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
     pub(super) rules: Rules,
+    /// The policy of these rules, and where it comes from.
+    pub(super) policy: Effective,
+    /// A policy is being written down.
+    pub(super) changing_policy: bool,
+    /// When the last order that was followed was signed.
+    pub(super) followed: Timestamp,
+    pub(super) known: Watched,
     pub(super) taint: Taint,
     pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,

@@ -19,7 +19,7 @@ mod words;
 use std::{sync::OnceLock, time::Duration};
 
 use crate::{
-    base::PeerId,
+    base::{Digest, PeerId},
     risk::{Finding, Severity},
 };
 use rule::{Filter, Rule};
@@ -233,8 +233,8 @@ impl Policy {
 
     /// The digest of its text.
     #[must_use]
-    pub fn digest(&self) -> crate::base::Digest {
-        crate::base::Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
+    pub fn digest(&self) -> Digest {
+        Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
     }
 
     /// The document as it was read.

@@ -5,6 +5,7 @@
 //! ([`views`]). Each detector gives [`Hit`]s in the view that it reads; a [`Finding`] is a hit at its
 //! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
+mod characters;
 mod commands;
 mod files;
 mod hidden;
@@ -22,7 +23,7 @@ use std::{
 };
 
 pub use crate::base::Severity;
-pub use known::Known;
+pub use known::{Known, KnownError, KnownValue, Listed, Named, Skipped, values_of};
 pub use secrets::{RuleTable, RulesError, rule_ids};
 pub use views::Layer;
 

@@ -7,6 +7,7 @@ use super::page::{
     Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
     PeerShown, Talk, Threads, Timeline,
 };
+use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
 use crate::{
     gate::What,
     policy::{Reason, Strength},
@@ -50,6 +51,11 @@ pub enum Reply {
     Drafted(Drafted),
     Timeline(Timeline),
     Question(Question),
+    PolicyShown(PolicyShown),
+    Explained(Explained),
+    Taint(TaintState),
+    KnownKey(KnownKey),
+    Known(KnownValues),
 }
 
 /// Who this node is.
