@@ -39,6 +39,17 @@ pub enum Event {
     Arrived { message: String, peer: String, state: String, digest: String },
     /// A message reached another state.
     Moved { message: String, state: String },
+    /// Another policy counts from now on: one that the human signed, or one that only tightens what
+    /// they signed last, under that one's serial.
+    PolicySet { digest: String, serial: u64, tightened: bool },
+    /// The human signed that the standard policy counts from now on.
+    PolicyReset { serial: u64 },
+    /// The human signed that what was read counts no more.
+    TaintCleared { peers: u64 },
+    /// Values are watched for from now on.
+    KnownAdded { values: u64 },
+    /// The human signed that a value is watched for no more.
+    KnownForgotten { known: String },
     /// Something was refused that nobody may do.
     Refused { what: String, peer: Option<String> },
 }

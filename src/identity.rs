@@ -30,11 +30,14 @@ pub enum Domain {
     Checkpoint,
     /// A grant, by an approver.
     Grant,
+    /// An order to the node, by an approver.
+    Order,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 4] = [Self::Consent, Self::Decision, Self::Checkpoint, Self::Grant];
+    pub const ALL: [Self; 5] =
+        [Self::Consent, Self::Decision, Self::Checkpoint, Self::Grant, Self::Order];
 
     /// The label.
     #[must_use]
@@ -44,6 +47,7 @@ impl Domain {
             Self::Decision => "countersign/decision/v1",
             Self::Checkpoint => "countersign/checkpoint/v1",
             Self::Grant => "countersign/grant/v1",
+            Self::Order => "countersign/order/v1",
         }
     }
 

@@ -207,6 +207,10 @@ typed_id!(
     /// One grant: 40 random bits, eight letters and digits to type.
     GrantId, "a grant id"
 );
+typed_id!(
+    /// One value that is watched for: 40 random bits, eight letters and digits to type.
+    KnownId, "a known value's id"
+);
 
 #[cfg(test)]
 mod tests {

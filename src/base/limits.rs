@@ -79,6 +79,10 @@ pub const GRANT_MESSAGES_MAX: u64 = 1000;
 pub const GRANT_RULES_MAX: usize = 16;
 /// A grant's bytes.
 pub const GRANT_BYTES_MAX: usize = KIB;
+/// A policy's text, bytes of UTF-8: what a person still reads.
+pub const POLICY_BYTES_MAX: usize = 64 * KIB;
+/// An order's bytes: a policy and its other fields.
+pub const ORDER_BYTES_MAX: usize = POLICY_BYTES_MAX + 256;
 /// Peers whose texts an agent has read lately, as one decision names them.
 pub const TAINT_SOURCES_MAX: usize = 64;
 /// A decision's signed bytes: its fields and those names.

@@ -9,7 +9,9 @@ pub mod severity;
 pub mod text;
 pub mod time;
 
-pub use ids::{ApproverId, Digest, GrantId, InviteId, MessageId, PeerId, PendingId, ThreadId};
+pub use ids::{
+    ApproverId, Digest, GrantId, InviteId, KnownId, MessageId, PeerId, PendingId, ThreadId,
+};
 pub use secret::Secret;
 pub use severity::Severity;
 pub use text::{ClaimedName, MessageText, Note, PeerName, TextError};

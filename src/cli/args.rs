@@ -1,8 +1,10 @@
 //! The arguments. Their names and the exit codes are a contract: added, never renamed.
 
+use std::path::PathBuf;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::base::{GrantId, PendingId};
+use crate::base::{GrantId, KnownId, PendingId};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -206,6 +208,16 @@ pub enum Command {
     /// The rules for what needs your approval
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show whose texts your agent has read, which makes you be asked about what it does next; or end that
+    #[command(after_help = "Examples:\n  countersign taint\n  countersign taint clear")]
+    Taint {
+        /// What to change
+        #[command(subcommand)]
+        change: Option<TaintCommand>,
+    },
+    /// Your own secrets that are to be found in messages, by keyed hashes
+    #[command(subcommand)]
+    Known(KnownCommand),
     /// Check this home, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,
@@ -294,12 +306,33 @@ pub enum AuditCommand {
 /// Of `policy`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Say what would happen if this text were sent; sends nothing
-    #[command(after_help = "Examples:\n  countersign policy check 'hello'\n  \
-        countersign policy check < letter.txt")]
-    Check {
-        /// The text; - reads stdin
-        text: Option<String>,
+    /// Show the policy that counts
+    #[command(after_help = "Examples:\n  countersign policy show\n  \
+        countersign policy show --standard > policy.toml")]
+    Show {
+        /// The one that counts where you set none
+        #[arg(long)]
+        standard: bool,
+    },
+    /// Say what is wrong with a policy, or what would happen to a text; changes and sends nothing
+    #[command(after_help = "Examples:\n  countersign policy check policy.toml\n  \
+        countersign policy check policy.toml --peer bob --finding secret.aws_access_key\n  \
+        countersign policy check 'hello'\n  countersign policy check < letter.txt")]
+    Check(CheckArgs),
+    /// Let a policy count from now on; asks for the passphrase where it is looser
+    #[command(after_help = "Example:\n  countersign policy set policy.toml")]
+    Set {
+        /// The policy
+        file: PathBuf,
+    },
+    /// Let the standard policy count again; asks for the passphrase where it is looser
+    #[command(after_help = "Example:\n  countersign policy reset")]
+    Reset,
+    /// Say why a message passed, waited or was refused, and what would happen to it today
+    #[command(after_help = "Example:\n  countersign policy explain 0f3c...")]
+    Explain {
+        /// The message's id
+        message: String,
     },
     /// Show whether the program that your agent runs in may answer for you; or change it
     #[command(after_help = "Examples:\n  countersign policy inline\n  \
@@ -308,6 +341,71 @@ pub enum PolicyCommand {
         /// What to change
         #[command(subcommand)]
         change: Option<InlineCommand>,
+    },
+}
+
+/// Of `policy check`.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct CheckArgs {
+    /// A policy, by a name that ends with .toml; or a text, judged by the policy that counts; - reads
+    /// that from stdin
+    #[arg(value_name = "FILE.toml|TEXT")]
+    pub what: Option<String>,
+    /// Say what the policy does with something that goes this way
+    #[arg(long, value_enum, value_name = "WAY")]
+    pub direction: Option<Way>,
+    /// With this peer
+    #[arg(long, value_name = "NAME")]
+    pub peer: Option<String>,
+    /// Of this kind: text, request, reply, or peer for a new peer
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Of so many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+    /// In which this is found, as bad as can be; may be given more than once
+    #[arg(long, value_name = "RULE")]
+    pub finding: Vec<String>,
+    /// With the text of this file
+    #[arg(long, value_name = "FILE")]
+    pub text_file: Option<PathBuf>,
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// From your agent.
+    Out,
+    /// To your agent.
+    In,
+}
+
+/// Of `taint`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TaintCommand {
+    /// Let it begin anew: what it has read counts no more; asks for the passphrase
+    #[command(after_help = "Example:\n  countersign taint clear")]
+    Clear,
+}
+
+/// Of `known`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KnownCommand {
+    /// Watch for the values of a file, such as .env; keeps hashes, prints and sends no value
+    #[command(after_help = "Examples:\n  countersign known add .env\n  \
+        countersign known add - < secrets.txt")]
+    Add {
+        /// The file; - reads lines of NAME=VALUE from stdin
+        file: PathBuf,
+    },
+    /// List what is watched for, by name
+    #[command(after_help = "Example:\n  countersign known list")]
+    List,
+    /// Watch for a value no more; asks for the passphrase
+    #[command(after_help = "Example:\n  countersign known forget p4t7c2qa")]
+    Forget {
+        /// The value's id
+        id: KnownId,
     },
 }
 

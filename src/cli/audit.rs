@@ -1,12 +1,11 @@
-//! `audit` and `policy`: the evidence, and the rules.
+//! `audit`: the evidence.
 
 use super::{
     Ctx, Exit,
-    ctx::text_or_stdin,
-    escape, item,
+    escape,
     print::{self, Style, table},
 };
-use crate::node::api::{AuditPage, AuditVerified, HumanRequest, PolicyAnswer};
+use crate::node::api::{AuditPage, AuditVerified, HumanRequest};
 
 /// Shows records.
 pub(super) async fn show(ctx: &Ctx, after: u64, limit: u32) -> anyhow::Result<Exit> {
@@ -48,22 +47,4 @@ pub(super) async fn verify(ctx: &Ctx) -> anyhow::Result<Exit> {
         }
     })?;
     Ok(if verified.ok { Exit::Done } else { Exit::Failed })
-}
-
-/// Says what the policy would.
-pub(super) async fn policy_check(ctx: &Ctx, text: Option<String>) -> anyhow::Result<Exit> {
-    let text = text_or_stdin(text)?;
-    let answer: PolicyAnswer = ctx.human(HumanRequest::PolicyCheck { text }).await?;
-    ctx.out.data(&answer, |style| {
-        let mut lines = vec![match answer.verdict.as_str() {
-            "allow" => format!("{}: it would be sent without asking", style.good("allow")),
-            other => format!("{}: you would be asked", style.warn(&escape::line(other))),
-        }];
-        lines.extend(answer.reasons.iter().map(|reason| {
-            let severity = item::severity(reason.severity, style);
-            format!("  {severity}  {} ({})", escape::line(&reason.text), escape::line(&reason.rule))
-        }));
-        lines.join("\n")
-    })?;
-    Ok(Exit::Done)
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     base::{ApproverId, PeerId},
     gate::{Item, What},
-    node::review::Checked,
+    node::{api::FindingInfo, review::Checked},
     risk::Severity,
     wire::{
         Body, ConsentRecord, Envelope, Party,
@@ -30,6 +30,9 @@ pub(super) fn render(checked: &Checked, style: Style) -> String {
         Item::Peer(_, record) => pairing(record, checked.me(), style),
         Item::Message(_, envelope) => message(envelope, style),
     });
+    if !checked.shown().after.is_empty() {
+        parts.push(read_before(checked, style));
+    }
     parts.push(asked(checked, style));
     let rule = style.dim(&"─".repeat(style.width().map_or(RULE, |width| width.min(RULE))));
     format!("{rule}\n{}\n{rule}", parts.join("\n\n"))
@@ -42,6 +45,16 @@ const fn title(what: What) -> &'static str {
         What::MessageOut => "OUTGOING: your agent wants to send this message",
         What::MessageIn => "INCOMING: this message wants to reach your agent",
     }
+}
+
+/// Whose texts our agent had read before: a yes names them.
+fn read_before(checked: &Checked, style: Style) -> String {
+    let head = "READ BEFORE: your agent had read texts of these peers when it wrote this, and may \
+                have been\ntold there what to write. Is anything of theirs in it? Your yes names them:";
+    let lines = checked.shown().after.iter().map(|peer| {
+        format!("  {}  {}", style.bold(&escape::line(&peer.name)), escape::line(&peer.id))
+    });
+    [vec![style.warn(head)], lines.collect()].concat().join("\n")
 }
 
 fn who(checked: &Checked, style: Style) -> String {
@@ -168,6 +181,12 @@ fn asked(checked: &Checked, style: Style) -> String {
     }
     lines.push(fields(&rows.map(|(name, text)| (name, escape::line(&text))), style));
     lines.join("\n")
+}
+
+/// A reason in a list, with its rule.
+pub(super) fn reason(reason: &FindingInfo, style: Style) -> String {
+    let severity = severity(reason.severity, style);
+    format!("  {severity}  {} ({})", escape::line(&reason.text), escape::line(&reason.rule))
 }
 
 /// How bad, in its colour.

@@ -16,12 +16,17 @@ mod escape;
 mod grants;
 mod init;
 mod item;
+mod known;
 mod measure;
 mod messages;
 mod node;
+mod order;
 mod page;
 mod peers;
+mod policy;
+mod policy_check;
 mod print;
+mod taint;
 mod terminal;
 mod watch;
 
@@ -36,7 +41,7 @@ use crate::{
         config::Home,
     },
 };
-use args::{AuditCommand, GrantsCommand, PolicyCommand};
+use args::{AuditCommand, GrantsCommand, KnownCommand, PolicyCommand, TaintCommand};
 use ctx::Ctx;
 use print::Printer;
 
@@ -140,10 +145,25 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
             audit::show(&ctx, after, limit).await
         }
         Command::Audit(AuditCommand::Verify) => audit::verify(&ctx).await,
-        Command::Policy(PolicyCommand::Check { text }) => audit::policy_check(&ctx, text).await,
-        Command::Policy(PolicyCommand::Inline { change }) => grants::inline(&ctx, change).await,
+        Command::Policy(change) => policy(&ctx, change).await,
+        Command::Taint { change: None } => taint::show(&ctx).await,
+        Command::Taint { change: Some(TaintCommand::Clear) } => taint::clear(&ctx).await,
+        Command::Known(KnownCommand::Add { file }) => known::add(&ctx, &file).await,
+        Command::Known(KnownCommand::List) => known::list(&ctx).await,
+        Command::Known(KnownCommand::Forget { id }) => known::forget(&ctx, id).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
+    }
+}
+
+async fn policy(ctx: &Ctx, command: PolicyCommand) -> anyhow::Result<Exit> {
+    match command {
+        PolicyCommand::Show { standard } => policy::show(ctx, standard).await,
+        PolicyCommand::Check(args) => policy_check::check(ctx, args).await,
+        PolicyCommand::Set { file } => policy::set(ctx, &file).await,
+        PolicyCommand::Reset => policy::reset(ctx).await,
+        PolicyCommand::Explain { message } => policy::explain(ctx, message).await,
+        PolicyCommand::Inline { change } => grants::inline(ctx, change).await,
     }
 }
 

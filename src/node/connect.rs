@@ -174,6 +174,7 @@ impl Node {
             created: known.map_or_else(clock::now, |entry| entry.created),
             seen: known.and_then(|entry| entry.seen),
             warning: None,
+            requires: known.map(|entry| entry.requires.clone()).unwrap_or_default(),
             refuses_us: false,
             link: None,
             outbox: Outbox::new(),

@@ -66,6 +66,18 @@ impl Node {
             }
             HumanRequest::AuditShow { after, limit } => self.audit_show(after, limit, answer),
             HumanRequest::AuditVerify => self.audit_verify(answer),
+            HumanRequest::Policy => reply(answer, Ok(self.policy_show())),
+            HumanRequest::PolicySet { text, order } => {
+                self.policy_set(&text, order.as_ref(), answer);
+            }
+            HumanRequest::PolicyReset { order } => self.policy_set("", order.as_ref(), answer),
+            HumanRequest::Explain { message } => self.explain(&message, answer),
+            HumanRequest::TaintShow => reply(answer, Ok(self.taint_show())),
+            HumanRequest::TaintClear { order } => self.taint_clear(&order, answer),
+            HumanRequest::KnownKey => self.known_key(answer),
+            HumanRequest::KnownAdd { values } => self.known_add(&values, answer),
+            HumanRequest::KnownList => reply(answer, Ok(self.known_list())),
+            HumanRequest::KnownForget { order } => self.known_forget(&order, answer),
             HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
     }
@@ -118,7 +130,8 @@ impl Node {
             .approver
             .is_none()
             .then(|| "approvals are not set up; run: countersign init".to_owned());
-        let own = approver.into_iter().chain(self.handle.page_warning());
+        let policy = self.policy.warning.clone();
+        let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
         own.chain(self.peers.values().filter_map(of_peer)).collect()
     }
 

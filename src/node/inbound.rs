@@ -9,7 +9,7 @@ use super::{
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
     state::{Came, Intake, Judged, Node},
-    views::PEER_FULL,
+    views::{PEER_FULL, prefix},
     written::held_row,
 };
 use crate::{
@@ -389,7 +389,10 @@ fn refuse(
         let event = audit::Event::refused(what, Some(judge.peer));
         store::audit::append(db, judge.now, &event)?;
     }
-    Ok((ReceiptState::Refused, Some(REFUSED_BY_POLICY.to_owned())))
+    let why = ruling.reasons.first().filter(|_| ruling.rule == gate::REQUIRE);
+    let why = why.map_or(REFUSED_BY_POLICY, |reason| &reason.text);
+    let why = prefix(why, limits::REASON_BYTES_MAX).to_owned();
+    Ok((ReceiptState::Refused, Some(why)))
 }
 
 /// The first grant of our human's that covers a message and has room.

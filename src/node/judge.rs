@@ -150,9 +150,9 @@ impl Node {
 
     /// How far the taint rule goes.
     pub(super) fn taint_bounds(&self) -> Bounds {
-        let taint = self.rules.policy.taint();
-        let life = Duration::from_secs(u64::from(taint.hours) * 60 * 60);
-        Bounds { life, reply_bytes_max: taint.reply_bytes }
+        let policy::Taint { hours, reply_bytes } = self.rules.policy.taint();
+        let life = Duration::from_hours(u64::from(hours));
+        Bounds { life, reply_bytes_max: reply_bytes }
     }
 
     /// Whose texts, which our agent has read, make the human be asked about an act.

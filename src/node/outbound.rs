@@ -9,6 +9,7 @@ use super::{
     api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest},
     clock,
     judge::{keep_shown, outgoing_again, verdict},
+    recheck::held_back,
     resend,
     state::{Answer, Node, reply, store_failed, usage},
     written::{Ready, Sending, Written, held_row, new_sent, write_outgoing},
@@ -227,7 +228,8 @@ impl Node {
             let next = "your human runs `countersign taint clear`";
             return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
         }
-        let further = self.taint_reason(&sources, &to).into_iter().collect();
+        let further = self.taint_reason(&sources, &to).into_iter();
+        let further = further.chain(self.required_reason(&envelope)).collect();
         let ruling = match self.judge_out(envelope.clone(), further) {
             Ok((approved, ruling)) => {
                 let verdict = verdict("allow", &ruling, &self.rules);
@@ -290,19 +292,26 @@ impl Node {
             let rows = outbox::after(db, &peer, after, limit)?;
             let seen = rows.last().map_or(after, |row| row.number);
             let more = rows.len() == limit;
+            let mut held = Vec::new();
             let items = rows.into_iter().filter_map(|row| {
                 let envelope = Envelope::decode(&row.envelope).ok()?;
-                let for_peer = envelope.header().recipient == peer;
-                let approved = outgoing_again(envelope, (&me, approver.as_ref()), &facts, &rules);
-                if approved.is_err() || !for_peer {
-                    tracing::warn!(number = row.number, "a queued message has no approval; kept");
+                if envelope.header().recipient != peer {
+                    tracing::warn!(number = row.number, "a queued message is another peer's; kept");
+                    return None;
                 }
-                Some(Queued { number: row.number, envelope: approved.ok().filter(|_| for_peer)? })
+                let id = envelope.header().id;
+                let again = outgoing_again(envelope, (&me, approver.as_ref()), &facts, &rules);
+                let kept = |refused: &Refused| held.push((id, held_back(refused)));
+                let envelope = again.inspect_err(kept).ok()?;
+                Some(Queued { number: row.number, envelope })
             });
-            Ok(Input::Loaded { ask, items: items.collect(), seen, more })
+            let items = items.collect();
+            Ok((Input::Loaded { ask, items, seen, more }, held))
         };
         self.read(op, move |node, loaded| {
-            node.feed(&peer, loaded.unwrap_or(Input::LoadFailed(ask)));
+            let (input, held) = loaded.unwrap_or((Input::LoadFailed(ask), Vec::new()));
+            node.note_held(peer, held);
+            node.feed(&peer, input);
         });
     }
 

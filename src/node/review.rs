@@ -15,7 +15,7 @@ use crate::{
     gate::{Answer, Decision, GateError, Item, Statement, What},
     identity::ApproverKey,
     risk,
-    wire::{ConsentRecord, Envelope, Method, SignedGrant},
+    wire::{ConsentRecord, Envelope, Method, SignedGrant, SignedOrder},
 };
 
 /// An item whose bytes were checked against what the node says of them.
@@ -132,6 +132,15 @@ pub fn request(id: PendingId, decision: &Decision, grant: Option<&SignedGrant>) 
 
 impl From<&SignedGrant> for SignedHex {
     fn from(signed: &SignedGrant) -> Self {
+        Self {
+            statement: HEXLOWER.encode(&signed.statement),
+            signature: HEXLOWER.encode(&signed.signature),
+        }
+    }
+}
+
+impl From<&SignedOrder> for SignedHex {
+    fn from(signed: &SignedOrder) -> Self {
         Self {
             statement: HEXLOWER.encode(&signed.statement),
             signature: HEXLOWER.encode(&signed.signature),

@@ -1,6 +1,9 @@
 //! Starting a node: keys, store, trust verified again, net.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -9,11 +12,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NodeError, NodeHandle, clock,
     config::{Config, Home, NetworkMode},
+    effective,
     grants::verified,
     handle::Question,
     judge::Recent,
+    known::Watched,
+    orders,
     page::PageCodes,
     pairs::new_entry,
+    require::known,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -21,7 +28,7 @@ use crate::{
     audit,
     base::{ApproverId, PeerId, PendingId, Secret, Timestamp, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
-    gate::{Answer, Item, Rules, What, taint::Taint},
+    gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
     net::{Net, NetConfig, NetEvent, Reach},
     store::{
@@ -30,6 +37,7 @@ use crate::{
         keys, migrate, pairings,
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
+        policies::{self, PolicyRows},
         shown, verdicts,
     },
     trust::{Consent, PeerState},
@@ -44,7 +52,11 @@ struct Loaded {
     grants: Vec<GrantRow>,
     shown: Vec<(PeerId, Timestamp)>,
     recent: Vec<(PeerId, bool, Timestamp)>,
+    policies: PolicyRows,
+    followed: Timestamp,
+    known: Watched,
     port: u16,
+    requires: Vec<(PeerId, Vec<String>)>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -57,7 +69,11 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         grants: grants::open_grants(db)?,
         shown: shown::all_shown(db)?,
         recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
+        policies: policies::rows(db)?,
+        followed: orders::followed(db)?,
+        known: Watched::load(db)?,
         port,
+        requires: peers::all_requires(db)?,
     })
 }
 
@@ -70,6 +86,22 @@ pub async fn start(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<NodeHandle, NodeError> {
+    prepare(home, tasks, cancel).await?.go_on(tasks, cancel).await
+}
+
+/// A node that does not run yet: nobody is trusted, and nothing was said.
+pub(super) struct Prepared {
+    pub(super) node: Node,
+    questions: mpsc::Receiver<Question>,
+    net_events: mpsc::Receiver<NetEvent>,
+}
+
+/// Reads the home, and opens the store and the net.
+pub(super) async fn prepare(
+    home: &Home,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<Prepared, NodeError> {
     if !home.identity_file().exists() {
         return Err(NodeError::NotSetUp(home.path().to_owned()));
     }
@@ -87,11 +119,23 @@ pub async fn start(
     let net = Net::start(net_config, tasks, cancel, events).await?;
     let (handle, questions) = NodeHandle::channel();
     let key = Arc::new(key);
-    let parts = (store, net, handle.clone());
+    let parts = (store, net, handle);
     let node = assemble((home.clone(), key, approver), config, mode, parts, loaded);
-    let node = remember_start(node).await?;
-    tasks.spawn(go_on(node, questions, net_events, cancel.clone()));
-    Ok(handle)
+    Ok(Prepared { node, questions, net_events })
+}
+
+impl Prepared {
+    /// Trusts whom the home trusts, and runs.
+    pub(super) async fn go_on(
+        self,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) -> Result<NodeHandle, NodeError> {
+        let node = remember_start(self.node).await?;
+        let handle = node.handle.clone();
+        tasks.spawn(go_on(node, self.questions, self.net_events, cancel.clone()));
+        Ok(handle)
+    }
 }
 
 async fn go_on(
@@ -122,7 +166,7 @@ fn net_config(
 }
 
 /// Remembers the port, so that peers find us there after a restart, and notes the start.
-async fn remember_start(node: Node) -> Result<Node, NodeError> {
+async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
@@ -132,6 +176,8 @@ async fn remember_start(node: Node) -> Result<Node, NodeError> {
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
+    // Before anybody hears a hello of ours.
+    node.announce();
     for (id, entry) in &node.peers {
         if entry.state == PeerState::Trusted && entry.consent.is_some() {
             node.net.trust(*id, entry.addresses.clone());
@@ -150,7 +196,13 @@ fn assemble(
 ) -> Node {
     let id = key.id();
     let peers = loaded.peers.into_iter().map(|row| (row.id, entry(row, &id, approver.as_ref())));
-    let pending: std::collections::BTreeMap<PendingId, PendingRow> =
+    let mut peers: BTreeMap<PeerId, PeerEntry> = peers.collect();
+    for (peer, features) in loaded.requires {
+        if let Some(entry) = peers.get_mut(&peer) {
+            entry.requires = known(&features);
+        }
+    }
+    let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
     let pairings = loaded.pairings.into_iter().map(|pairing| {
         let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
@@ -165,6 +217,8 @@ fn assemble(
         expires: row.expires,
         used_by: row.used_by,
     };
+    let known = || loaded.known.detector();
+    let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
         home,
         key,
@@ -175,13 +229,17 @@ fn assemble(
         store,
         net,
         handle,
-        peers: peers.collect(),
+        peers,
         pairings: pairings.collect(),
         connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
         pending,
         grants: verified(loaded.grants, &id, approver.as_ref()),
-        rules: Rules::standard(),
+        rules,
+        policy,
+        changing_policy: false,
+        followed: loaded.followed,
+        known: loaded.known,
         taint: Taint::of(loaded.shown),
         recent: Recent::of(loaded.recent),
         page_codes: PageCodes::default(),
@@ -232,6 +290,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         created: row.created,
         seen: row.seen,
         warning: warning.or(changed),
+        requires: Vec::new(),
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),

@@ -15,9 +15,11 @@ use tokio::sync::oneshot;
 use super::{
     api::{ApiError, ErrorKind, Reply},
     config::{Home, NetworkMode},
+    effective::Effective,
     grants::GrantEntry,
     handle::NodeHandle,
     judge::Recent,
+    known::Watched,
     page::PageCodes,
 };
 use crate::{
@@ -33,7 +35,7 @@ use crate::{
     gate::{Rules, taint::Taint},
     identity::IdentityKey,
     net::{LinkId, Net},
-    policy,
+    policy::{self, Requirement},
     store::{Store, StoreError, pending::PendingRow},
     trust::{Consent, PeerState},
     wire::Envelope,
@@ -55,6 +57,8 @@ pub(super) struct PeerEntry {
     pub(super) created: Timestamp,
     pub(super) seen: Option<Timestamp>,
     pub(super) warning: Option<String>,
+    /// Which messages of ours its node takes only countersigned.
+    pub(super) requires: Vec<Requirement>,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
     pub(super) link: Option<LinkId>,
@@ -125,6 +129,13 @@ pub(super) struct Node {
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
     pub(super) rules: Rules,
+    /// The policy of these rules, and where it comes from.
+    pub(super) policy: Effective,
+    /// A policy is being written down.
+    pub(super) changing_policy: bool,
+    /// When the last order that was followed was signed.
+    pub(super) followed: Timestamp,
+    pub(super) known: Watched,
     pub(super) taint: Taint,
     pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,

@@ -126,6 +126,7 @@ impl Node {
     pub(super) fn peer_view(&self, id: &PeerId, entry: &PeerEntry) -> Peer {
         let path = entry.link.and_then(|_| self.net.path(id));
         let word = path.map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
+        let (requires, we_require) = self.requirements(id, entry);
         // A stranger's words reach the human who decides, and no agent before that.
         let asked = matches!(entry.state, PeerState::Requested | PeerState::Incoming);
         Peer {
@@ -138,6 +139,8 @@ impl Node {
             rtt_ms: path.map(|path| path.rtt_ms),
             last_seen: entry.seen.map(Timestamp::rfc3339),
             grants: self.grants_of(id),
+            requires,
+            we_require,
             warning: entry.warning.clone(),
         }
     }
@@ -180,6 +183,7 @@ impl Node {
                 .iter()
                 .map(|peer| PeerRef { id: peer.to_string(), name: self.name_of(peer) })
                 .collect(),
+            strength: self.least(row),
         }
     }
 }

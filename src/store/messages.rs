@@ -202,6 +202,16 @@ pub fn set_note(db: &Connection, number: i64, note: &str) -> Result<bool, StoreE
     Ok(db.prepare_cached(sql)?.execute(params![number, note])? == 1)
 }
 
+/// What kept a queued message of ours waiting does not, any more. `false` when it did not.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_note(db: &Connection, number: i64, note: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE messages SET note = NULL
+               WHERE number = ?1 AND substr(note, 1, length(?2)) = ?2";
+    Ok(db.prepare_cached(sql)?.execute(params![number, note])? == 1)
+}
+
 /// The message was shown to the agent. `false` when it had been before.
 ///
 /// # Errors

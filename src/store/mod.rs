@@ -3,12 +3,14 @@
 pub mod audit;
 pub mod grants;
 pub mod keys;
+pub mod known;
 pub mod messages;
 pub mod migrate;
 pub mod outbox;
 pub mod pairings;
 pub mod peers;
 pub mod pending;
+pub mod policies;
 mod rows;
 pub mod search;
 pub mod shown;

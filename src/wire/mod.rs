@@ -8,6 +8,7 @@ pub mod frame;
 pub mod grant;
 pub mod invite;
 pub mod message;
+pub mod order;
 pub mod pair;
 
 pub use consent::{ConsentRecord, Party};
@@ -17,6 +18,7 @@ pub use frame::{Frame, Hello};
 pub use grant::{Covered, Direction, Grant, GrantKind, SignedGrant};
 pub use invite::{Invite, InviteError};
 pub use message::{Body, Kind, Receipt, ReceiptState};
+pub use order::{Command, Order, SignedOrder};
 pub use pair::PairFrame;
 
 use crate::identity::IdentityError;

@@ -7,8 +7,8 @@ use countersign::{
     base::Timestamp,
     risk,
     wire::{
-        Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, PairFrame,
-        cbor,
+        Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, Order,
+        PairFrame, cbor,
     },
 };
 
@@ -39,7 +39,7 @@ pub fn scan(bytes: &[u8]) {
 pub type Property = (&'static str, &'static str, fn(&[u8]));
 
 /// Every property.
-pub const ALL: [Property; 9] = [
+pub const ALL: [Property; 10] = [
     ("envelope", "envelope", envelope),
     ("countersignature", "countersignature", countersignature),
     ("frame", "frame", frame),
@@ -47,6 +47,7 @@ pub const ALL: [Property; 9] = [
     ("consent", "consent", consent),
     ("invite", "invite", invite),
     ("grant", "grant", grant),
+    ("order", "order", order),
     ("receipt", "receipt", receipt),
     ("cbor", "cbor", any_cbor),
 ];
@@ -105,6 +106,13 @@ pub fn grant(bytes: &[u8]) {
     if let Ok(read) = Grant::decode(bytes) {
         assert_eq!(read.encode(), bytes);
         assert_eq!(read.check(), Ok(()));
+    }
+}
+
+/// An order.
+pub fn order(bytes: &[u8]) {
+    if let Ok(read) = Order::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) mod fuzz;
 mod granted;
 mod grants;
 mod invites;
+mod orders;
 mod pairs;
 mod properties;
 mod receipts;

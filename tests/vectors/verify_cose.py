@@ -25,6 +25,7 @@ from cwt import COSE, COSEKey
 ENVELOPE_AAD = b"countersign/envelope/v1"
 COUNTERSIGNATURE_AAD = b"countersign/countersignature/v1"
 GRANT_LABEL = b"countersign/grant/v1"
+ORDER_LABEL = b"countersign/order/v1"
 HEADER, HOW, EDDSA = -70001, -70002, -8
 NOT_THEIRS = "no countersignature by this approver"
 BAD_SIGNATURE = "the signature does not verify"
@@ -147,6 +148,48 @@ def grant(vector):
         assert (read[11], read[12]) == (said["from"], said["until"])
 
 
+def read_order(data):
+    """An order as a map (SPEC.md section 16), or None where a rule of the section is broken."""
+    if len(data) > 65792:
+        return None
+    try:
+        order = cbor2.loads(data)
+        if cbor2.dumps(order, canonical=True) != data:
+            return None
+    except (cbor2.CBORError, ValueError, TypeError):
+        return None
+    of_kind = {"policy": {5, 6}, "taint_clear": set(), "known_forget": {7}}
+    if type(order) is not dict or type(order.get(3)) is not str or order[3] not in of_kind:
+        return None
+    fields = (
+        set(order) == {1, 2, 3, 4} | of_kind[order[3]],
+        type(order.get(1)) is int and order[1] == 1,
+        is_bytes(order.get(2), 32),
+        is_uint(order.get(4)),
+        5 not in order or (is_uint(order[5]) and order[5] > 0),
+        6 not in order or is_text(order[6], 65536),
+        7 not in order or is_bytes(order[7], 5),
+    )
+    return order if all(fields) else None
+
+
+def order(vector):
+    """Good orders say what the vector says. Bad ones are badly signed, or signed and no orders."""
+    data, given = unpacked(vector["bytes"]), vector["given"]
+    approver, signed = bytes.fromhex(given["approver"]), bytes.fromhex(given["signature"])
+    well_signed = verified(approver, signed, framed(ORDER_LABEL, data))
+    assert well_signed == (vector["ok"] or vector["error"] != BAD_SIGNATURE)
+    read = read_order(data)
+    assert (well_signed and read is not None) == vector["ok"]
+    if vector["ok"]:
+        said, command = vector["decoded"], vector["decoded"]["command"]
+        assert (read[2].hex(), read[4], read[3]) == (said["node"], said["at"], command["kind"])
+        assert read.get(5) == command.get("serial")
+        assert read.get(6, "").encode() == unpacked(command.get("text", ""))
+        typed = base64.b32encode(read.get(7, b"")).decode().lower()
+        assert typed == command.get("id", "")
+
+
 def signer(parameters, approver, header, sender):
     """Whose key the countersignature must be by, or None where it does not count (section 5)."""
     method, at, *granted = parameters[HOW]
@@ -232,6 +275,7 @@ def main(folder):
         (envelope, of("envelope", lambda vector: vector["ok"])),
         (countersignature, of("countersignature", theirs_or_not)),
         (grant, of("grant", lambda vector: True)),
+        (order, of("order", lambda vector: True)),
         (signature, of("signature", lambda vector: vector["ok"])),
         (digest, of("digest", lambda vector: vector["ok"])),
     ]

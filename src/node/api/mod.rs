@@ -7,9 +7,11 @@
 mod page;
 mod reply;
 mod request;
+mod rules;
 mod trouble;
 
 pub use page::*;
 pub use reply::*;
 pub use request::*;
+pub use rules::*;
 pub use trouble::*;

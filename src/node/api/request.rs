@@ -245,11 +245,69 @@ pub enum HumanRequest {
     },
     /// Check the chain.
     AuditVerify,
+    /// The policy that counts.
+    Policy,
+    /// Another policy is to count.
+    PolicySet {
+        /// Its text.
+        text: String,
+        /// The order for it. Without one it counts only where it lets nothing pass that is asked
+        /// about now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<SignedHex>,
+    },
+    /// The standard policy is to count, with an order as for any other.
+    PolicyReset {
+        /// The order for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<SignedHex>,
+    },
+    /// What the policy said of a message, and what it would say today.
+    Explain {
+        /// Which.
+        message: String,
+    },
+    /// Whose texts were shown to an agent, and until when that counts.
+    TaintShow,
+    /// What was shown counts no more.
+    TaintClear {
+        /// The order for it.
+        order: SignedHex,
+    },
+    /// The key of the hashes of values that are watched for: they are hashed by whoever asks, so
+    /// that no value is sent anywhere.
+    KnownKey,
+    /// Watch for values. Needs no signature: it loosens nothing.
+    KnownAdd {
+        /// Their hashes.
+        values: Vec<KnownNew>,
+    },
+    /// What is watched for.
+    KnownList,
+    /// Watch for a value no more.
+    KnownForget {
+        /// The order for it.
+        order: SignedHex,
+    },
     /// What the policy would say of a text.
     PolicyCheck {
         /// The text.
         text: String,
     },
+}
+
+/// A value that is to be watched for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownNew {
+    /// What the human calls it.
+    pub label: String,
+    /// How long it is, bytes.
+    pub length: u16,
+    /// What a text must hold before it is hashed.
+    pub filter: u16,
+    /// The keyed hash, hexadecimal.
+    pub mac: String,
 }
 
 /// Signed bytes, hexadecimal.

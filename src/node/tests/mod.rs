@@ -8,6 +8,7 @@ mod mallory;
 mod outsiders;
 mod page;
 mod reading;
+mod require;
 mod searching;
 mod talk;
 
@@ -24,12 +25,13 @@ use super::{
     },
     clock,
     config::{Config, Home, NetworkConfig, NetworkMode, PageConfig},
-    start,
+    start::prepare,
 };
 use crate::{
     base::{ClaimedName, Secret},
     gate::{Answer, Decision, Item, Statement},
     identity::{ApproverKey, SealNonces, SealedApprover},
+    policy::Policy,
     store::keys,
     wire::Method,
 };
@@ -66,8 +68,17 @@ pub(super) async fn side(name: &str) -> Side {
 }
 
 pub(super) async fn run(home: Home, human: ApproverKey) -> Side {
+    run_with(home, human, None).await
+}
+
+/// Runs a node, under another policy than its home holds.
+pub(super) async fn run_with(home: Home, human: ApproverKey, policy: Option<&str>) -> Side {
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-    let node = start(&home, &tasks, &cancel).await.unwrap();
+    let mut prepared = prepare(&home, &tasks, &cancel).await.unwrap();
+    if let Some(text) = policy {
+        prepared.node.rules.policy = Policy::parse(text).unwrap().into();
+    }
+    let node = prepared.go_on(&tasks, &cancel).await.unwrap();
     Side { home, human, node, tasks, cancel, folder: None }
 }
 
@@ -91,6 +102,15 @@ impl Side {
         answer: Answer,
         key: &ApproverKey,
     ) -> HumanRequest {
+        self.decision_by(id, (answer, Method::Passphrase), key).await
+    }
+
+    pub(super) async fn decision_by(
+        &self,
+        id: &str,
+        (answer, method): (Answer, Method),
+        key: &ApproverKey,
+    ) -> HumanRequest {
         let shown = self.human(HumanRequest::Show { id: id.to_owned() }).await;
         let bytes = HEXLOWER.decode(shown["bytes"].as_str().unwrap().as_bytes()).unwrap();
         let item = Item::decode(&bytes).unwrap();
@@ -98,7 +118,7 @@ impl Side {
             id: id.parse().unwrap(),
             digest: item.digest(),
             answer,
-            method: Method::Passphrase,
+            method,
             at: clock::now(),
             verified: true,
             after: Vec::new(),
@@ -158,6 +178,11 @@ impl Side {
     pub(super) async fn restart(self) -> Self {
         let (home, human, folder) = self.stop().await;
         Self { folder, ..run(home, human).await }
+    }
+
+    pub(super) async fn restart_with(self, policy: &str) -> Self {
+        let (home, human, folder) = self.stop().await;
+        Self { folder, ..run_with(home, human, Some(policy)).await }
     }
 }
 

@@ -28,3 +28,5 @@ ALTER TABLE messages ADD COLUMN verdict TEXT;
 ALTER TABLE pending ADD COLUMN after BLOB;
 -- What a peer's node said that it requires, as JSON.
 ALTER TABLE peers ADD COLUMN requires TEXT;
+-- The newest record that names a policy is looked for at each start.
+CREATE INDEX audit_policy ON audit (number) WHERE substr(event, 1, 17) = '{"event":"policy_';

@@ -23,16 +23,25 @@ pub(super) fn button(frame: &Frame<'_>, action: &str, class: &str, label: &Marku
 
 /// The approval passphrase. `id` makes the field's id one of its kind on the page.
 pub(super) fn passphrase(id: &str, why: &str) -> Markup {
+    field(id, why, true)
+}
+
+fn field(id: &str, why: &str, required: bool) -> Markup {
     let (field, hint) = (format!("passphrase-{id}"), format!("passphrase-{id}-hint"));
     html! {
         div .field {
             label for=(field) { "Approval passphrase" }
-            input id=(field) name="passphrase" type="password" required
+            input id=(field) name="passphrase" type="password" required[required]
                 autocomplete="current-password" autocapitalize="none" spellcheck="false"
                 aria-describedby=(hint);
             p .hint id=(hint) { (why) }
         }
     }
+}
+
+/// The same where it may be left empty.
+pub(super) fn passphrase_if_needed(id: &str, why: &str) -> Markup {
+    field(id, why, false)
 }
 
 /// What a passphrase does beyond the message that it is typed for.

@@ -2,7 +2,9 @@
 
 use countersign::{
     base::Timestamp,
-    wire::{Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, PairFrame, WireError},
+    wire::{
+        Body, ConsentRecord, Envelope, Frame, Grant, Invite, Kind, Order, PairFrame, WireError,
+    },
 };
 
 use super::{
@@ -71,11 +73,12 @@ fn a_damaged_frame_or_record_is_refused_or_says_what_it_encodes() {
 #[test]
 fn a_cut_frame_or_record_is_refused() {
     type Read = fn(&[u8]) -> Result<(), WireError>;
-    let readers: [(&str, Read); 5] = [
+    let readers: [(&str, Read); 6] = [
         ("frame", |bytes| Frame::decode(bytes).map(drop)),
         ("pair", |bytes| PairFrame::decode(bytes).map(drop)),
         ("consent", |bytes| ConsentRecord::decode(bytes).map(drop)),
         ("grant", |bytes| Grant::decode(bytes).map(drop)),
+        ("order", |bytes| Order::decode(bytes).map(drop)),
         ("receipt", |bytes| Body::decode(&Kind::Receipt, bytes).map(drop)),
     ];
     for (file, read) in readers {

@@ -68,6 +68,7 @@ pub(crate) fn make(v: &mut Vectors) {
         ("decision", Domain::Decision),
         ("checkpoint", Domain::Checkpoint),
         ("grant", Domain::Grant),
+        ("order", Domain::Order),
     ] {
         let signature = alice.sign(domain, MESSAGE);
         add(id, "a good signature", domain, &key, &signature, None);
@@ -98,6 +99,13 @@ pub(crate) fn make(v: &mut Vectors) {
             Domain::Grant,
             key,
             alice.sign(Domain::Decision, MESSAGE).to_vec(),
+        ),
+        (
+            "grant-as-order",
+            "made for grants, shown as an order",
+            Domain::Order,
+            key,
+            alice.sign(Domain::Grant, MESSAGE).to_vec(),
         ),
         ("other-key", "Alice's, shown as Bob's", Domain::Checkpoint, bob, good.to_vec()),
         ("no-label", "over the message alone", Domain::Checkpoint, key, bare.to_vec()),

@@ -52,7 +52,7 @@ struct Source {
     decoder: Decoder,
 }
 
-const SOURCES: [Source; 11] = [
+const SOURCES: [Source; 12] = [
     Source {
         file: "cbor",
         about: "SPEC.md section 1: deterministic CBOR, at most 4096 bytes",
@@ -118,6 +118,12 @@ const SOURCES: [Source; 11] = [
         about: "SPEC.md section 15: grants, signed by given.approver with given.signature",
         make: super::grants::make,
         decoder: super::grants::decode,
+    },
+    Source {
+        file: "order",
+        about: "SPEC.md section 16: orders, signed by given.approver with given.signature",
+        make: super::orders::make,
+        decoder: super::orders::decode,
     },
 ];
 

@@ -1,0 +1,113 @@
+//! Which rules look where: one pass over a text for all keywords of all rules, and for each rule
+//! the places around its own. So the time is linear in the text's length, whatever the text is.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::rule::{Found, Rule};
+
+/// How far a window grows at each end, so that it does not cut a word.
+const WORD_MAX: usize = 64;
+
+/// Where one rule looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) rule: usize,
+    pub(super) span: Range<usize>,
+}
+
+/// The keywords of all rules.
+#[derive(Debug)]
+pub(super) struct Prefilter {
+    /// `None` only if the keywords did not fit into memory; then every rule reads everything.
+    keywords: Option<AhoCorasick>,
+    /// For each keyword the rules that have it, each with its reach.
+    rules: Vec<Vec<(usize, super::rule::Reach)>>,
+    /// The rules without a keyword.
+    always: Vec<usize>,
+}
+
+impl Prefilter {
+    pub(super) fn new(rules: &[Arc<Rule>]) -> Self {
+        let mut by_keyword: BTreeMap<String, Vec<(usize, super::rule::Reach)>> = BTreeMap::new();
+        for (number, rule) in rules.iter().enumerate() {
+            for keyword in rule.keywords() {
+                by_keyword
+                    .entry(keyword.to_ascii_lowercase())
+                    .or_default()
+                    .push((number, rule.reach()));
+            }
+        }
+        let keywords = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(by_keyword.keys())
+            .ok();
+        let unfiltered =
+            |(_, rule): &(usize, &Arc<Rule>)| keywords.is_none() || rule.keywords().is_empty();
+        let always =
+            rules.iter().enumerate().filter(unfiltered).map(|(number, _)| number).collect();
+        Self { keywords, rules: by_keyword.into_values().collect(), always }
+    }
+
+    /// Where to look, by rule and then by place; the windows of one rule do not touch.
+    pub(super) fn windows(&self, bytes: &[u8]) -> Vec<Window> {
+        let mut windows: Vec<Window> = Vec::new();
+        let keywords = self.keywords.iter().flat_map(|all| all.find_overlapping_iter(bytes));
+        for keyword in keywords {
+            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten()
+            {
+                let start = keyword.start().saturating_sub(reach.before);
+                let end = bytes.len().min(keyword.end() + reach.after);
+                windows.push(Window { rule: *rule, span: start..end });
+            }
+        }
+        windows.sort_unstable_by_key(|window| (window.rule, window.span.start));
+        let mut merged: Vec<Window> = Vec::with_capacity(windows.len());
+        for Window { rule, span } in windows {
+            let span = grown(bytes, &span);
+            match merged.last_mut() {
+                Some(last) if last.rule == rule && span.start <= last.span.end => {
+                    last.span.end = last.span.end.max(span.end);
+                }
+                _ => merged.push(Window { rule, span }),
+            }
+        }
+        merged.extend(self.always.iter().map(|rule| Window { rule: *rule, span: 0..bytes.len() }));
+        merged
+    }
+}
+
+fn grown(bytes: &[u8], span: &Range<usize>) -> Range<usize> {
+    let word = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let before = bytes.get(..span.start).unwrap_or_default();
+    let after = bytes.get(span.end..).unwrap_or_default();
+    let left = before.iter().rev().take(WORD_MAX).take_while(word).count();
+    let right = after.iter().take(WORD_MAX).take_while(word).count();
+    span.start - left..span.end + right
+}
+
+/// Of our own rules' finds that overlap, the one with the highest severity, and then the longest.
+/// What a user's rule finds is always kept.
+pub(super) fn worst(mut found: Vec<Found<'_>>) -> Vec<Found<'_>> {
+    found.sort_by_key(|one| {
+        let length = one.span.end - one.span.start;
+        (one.rule.ours(), std::cmp::Reverse((one.rule.severity(), length)), one.span.start)
+    });
+    // What was taken, start to end: these do not overlap.
+    let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+    found.retain(|one| {
+        if !one.rule.ours() {
+            return true;
+        }
+        let before = taken.range(..one.span.end).next_back();
+        let free = before.is_none_or(|(_, end)| *end <= one.span.start);
+        if free {
+            taken.insert(one.span.start, one.span.end);
+        }
+        free
+    });
+    found.sort_by_key(|one| one.span.start);
+    found
+}
