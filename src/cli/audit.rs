@@ -1,8 +1,7 @@
 //! `audit`: the evidence.
 
 use super::{
-    Ctx, Exit,
-    escape,
+    Ctx, Exit, escape,
     print::{self, Style, table},
 };
 use crate::node::api::{AuditPage, AuditVerified, HumanRequest};

@@ -41,7 +41,8 @@ pub(super) async fn add(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
     let listed = values_of(text.expose_secret());
     drop(text);
     if listed.values.is_empty() {
-        let message = format!("there is nothing to watch for among {} values", listed.skipped.len());
+        let message =
+            format!("there is nothing to watch for among {} values", listed.skipped.len());
         let next = "give a file of NAME=VALUE lines; values have 8 to 512 bytes";
         return Err(ApiError::new(ErrorKind::Usage, message, next).into());
     }

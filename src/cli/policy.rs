@@ -11,9 +11,12 @@ use super::{
 };
 use crate::{
     base::limits,
-    node::api::{
-        ApiError, ErrorKind, Explained, HumanRequest, Judgement, PolicyShown, PolicySource,
-        SignedHex,
+    node::{
+        api::{
+            ApiError, ErrorKind, Explained, HumanRequest, Judgement, PolicyShown, PolicySource,
+            SignedHex,
+        },
+        review,
     },
     policy::{Policy, Weight},
     wire::Command,
@@ -74,10 +77,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<String> {
 /// Lets a file's policy count.
 pub(super) async fn set(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
     let text = read(file)?;
-    let policy = Policy::parse(&text).map_err(|error| {
-        let message = format!("{}: {error}", file.display());
-        ApiError::new(ErrorKind::Usage, message, "repair it; nothing was changed")
-    })?;
+    let policy = review::policy(&text)?;
     for complaint in policy.findings_of_check() {
         print::talk(&escape::line(&complaint.to_string()));
     }
@@ -105,8 +105,7 @@ async fn change(
         Ok(set) => set,
         Err(error) if !needs_signature(&error) => return Err(error),
         Err(_) => {
-            let command =
-                Command::Policy { serial: now.serial + 1, text: ordered.to_owned() };
+            let command = Command::Policy { serial: now.serial + 1, text: ordered.to_owned() };
             let explanation = |style| explanation(&now, policy, style);
             let order = order::sign(ctx, explanation, command)?;
             ctx.human(request(Some(order))).await?
@@ -133,9 +132,11 @@ fn explanation(now: &PolicyShown, policy: &Policy, style: Style) -> String {
     let mut parts = vec![style.bold("You are about to sign a POLICY.")];
     parts.push(match &now.warning {
         Some(warning) => style.warn(&escape::line(warning)),
-        None => "It may let pass what you are asked about now. The whole of it, with + before what \
+        None => {
+            "It may let pass what you are asked about now. The whole of it, with + before what \
                  is new:"
-            .to_owned(),
+                .to_owned()
+        }
     });
     parts.push(compared(&now.text, policy.text(), style));
     let complaints: Vec<String> = policy

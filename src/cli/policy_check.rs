@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     base::PeerId,
-    node::api::{
-        AgentRequest, ApiError, ErrorKind, FindingInfo, HumanRequest, Peers, PolicyAnswer,
+    node::{
+        api::{AgentRequest, ApiError, ErrorKind, FindingInfo, HumanRequest, Peers, PolicyAnswer},
+        review,
     },
     policy::{Action, Complaint, Explanation, Peer, Policy, Subject, Verdict, Weight},
     risk::{Finding, Known, Matters, RuleTable, Scanner, Severity},
@@ -93,10 +94,8 @@ fn wants_example(args: &CheckArgs) -> bool {
 
 async fn check_file(ctx: &Ctx, file: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
     let text = policy::read(file)?;
-    let policy = Policy::parse(&text).map_err(|error| {
-        let message = format!("{}: {error}", file.display());
-        ApiError::new(ErrorKind::Failed, message, "repair it; POLICY.md says what may be written")
-    })?;
+    let policy =
+        review::policy(&text).map_err(|error| ApiError { kind: ErrorKind::Failed, ..error })?;
     let mut complaints = policy.findings_of_check();
     // Without a home there is nobody to know.
     let peers = ctx.agent::<Peers>(AgentRequest::Peers { state: None }).await.ok();
@@ -104,11 +103,8 @@ async fn check_file(ctx: &Ctx, file: &Path, args: &CheckArgs) -> anyhow::Result<
         let names: Vec<&str> = peers.peers.iter().map(|peer| peer.name.as_str()).collect();
         complaints.extend(policy.unknown_peers(&names));
     }
-    let example = if wants_example(args) {
-        Some(example(&policy, args, peers.as_ref())?)
-    } else {
-        None
-    };
+    let example =
+        if wants_example(args) { Some(example(&policy, args, peers.as_ref())?) } else { None };
     let complaints: Vec<Told> = complaints.into_iter().map(told).collect();
     let checked = Checked { ok: complaints.is_empty(), complaints, example };
     ctx.out.data(&checked, |style| text_of(&checked, style))?;

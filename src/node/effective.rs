@@ -192,7 +192,7 @@ fn signed(serial: u64, base: Policy, source: PolicySource, set_at: Option<Timest
 }
 
 /// An empty text is the standard.
-pub(super) fn read(text: &str) -> Result<Policy, String> {
+fn read(text: &str) -> Result<Policy, String> {
     if text.is_empty() {
         return Ok(Policy::standard().clone());
     }
@@ -224,12 +224,12 @@ mod tests {
     use crate::{
         audit::Head,
         base::Secret,
-        identity::{ApproverKey, IdentityKey, PublicKey as _},
+        identity::{ApproverKey, IdentityKey},
         wire::Order,
     };
 
     const LOOSE: &str = "version = 1\n[[allow]]\nname = \"all\"\n";
-    const TIGHT: &str = "version = 1\n";
+    const TIGHT: &str = "version = 1\n# nothing passes\n";
     const AT: Timestamp = Timestamp::from_ms(1_000);
 
     fn human(n: u8) -> ApproverKey {
@@ -282,8 +282,9 @@ mod tests {
         let reset = found(&rows(Some(order(2, "")), None, &Event::PolicyReset { serial: 2 }));
         assert_eq!((reset.source, reset.serial), (PolicySource::Standard, 2));
         assert_eq!(reset.policy.text(), Policy::standard_text());
-        let own = found(&rows(None, Some(TIGHT), &set(TIGHT, 0, true)));
-        assert_eq!((own.source, own.policy.text()), (PolicySource::Tightened, TIGHT));
+        let denying = format!("{}\n[[deny]]\nname = \"none\"\n", Policy::standard_text());
+        let own = found(&rows(None, Some(&denying), &set(&denying, 0, true)));
+        assert_eq!((own.source, own.policy.text()), (PolicySource::Tightened, denying.as_str()));
     }
 
     #[test]

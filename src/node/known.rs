@@ -115,7 +115,8 @@ impl Node {
         }
         let known = all.rows.len();
         for value in values {
-            let mac = HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
+            let mac =
+                HEXLOWER.decode(value.mac.as_bytes()).ok().and_then(|mac| mac.try_into().ok());
             let Some(mac) = mac else {
                 return Err(usage("this is no value to watch for", next));
             };
@@ -147,6 +148,7 @@ impl Node {
             let next = "countersign known list names them";
             return reply(answer, Err(ApiError::new(ErrorKind::NotFound, message, next)));
         }
+        self.followed = at;
         let now = clock::now();
         let op = move |db: &Connection| {
             known::forget(db, &id)?;

@@ -31,7 +31,8 @@ pub(super) fn set_followed(db: &Connection, at: Timestamp) -> Result<(), StoreEr
 }
 
 impl Node {
-    /// Verifies an order, and counts it as followed: it is not taken a second time.
+    /// Verifies an order. Whoever follows it says so in [`Node::followed`], so that it is not taken
+    /// a second time.
     pub(super) fn take_order(
         &mut self,
         signed: &SignedHex,
@@ -40,9 +41,7 @@ impl Node {
         if let Err(error) = &taken {
             self.note_refusal(error);
         }
-        let (signed, command, at) = taken?;
-        self.followed = at;
-        Ok((signed, command, at))
+        taken
     }
 
     fn read_order(
@@ -90,6 +89,7 @@ impl Node {
             }
             Err(error) => return reply(answer, Err(error)),
         };
+        self.followed = at;
         let now = clock::now();
         // What is shown from here on is written after this, and counts.
         let before = std::mem::take(&mut self.taint);

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, ErrorKind, PolicySource, Reply, SignedHex},
     clock,
-    effective::{self, Effective},
-    orders,
+    effective::Effective,
+    orders, review,
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
@@ -40,6 +40,9 @@ impl Node {
         self.changing_policy = true;
         let now = clock::now();
         let Change { effective, rules, signed } = change;
+        if let Some((_, at)) = &signed {
+            self.followed = *at;
+        }
         let effective = Effective { set_at: Some(now), ..effective };
         let event = event(&effective, text);
         let text = effective.policy.text().to_owned();
@@ -73,12 +76,16 @@ impl Node {
             return Err(ApiError::new(ErrorKind::Busy, message, "try again in a moment"));
         }
         let repair = "countersign policy check FILE says what to repair";
-        let policy = effective::read(text).map_err(|error| usage(error, repair))?;
+        let policy = match text {
+            "" => Policy::standard().clone(),
+            text => review::policy(text)?,
+        };
         let (effective, signed) = match order {
             Some(order) => self.signed(text, policy, order)?,
             None => (self.tightened(policy)?, None),
         };
-        let known = self.known.detector().map_err(|error| usage(error, "countersign known list"))?;
+        let known =
+            self.known.detector().map_err(|error| usage(error, "countersign known list"))?;
         let rules = effective.rules(known).map_err(|error| usage(error, repair))?;
         Ok(Change { effective, rules, signed })
     }

@@ -11,9 +11,10 @@ use super::api::{
     ApiError, ErrorKind, FindingInfo, HumanRequest, PendingItem, PendingShown, SignedHex,
 };
 use crate::{
-    base::{ApproverId, PeerId, PendingId, Timestamp},
+    base::{ApproverId, PeerId, PendingId, Timestamp, text::is_hidden},
     gate::{Answer, Decision, GateError, Item, Statement, What},
     identity::ApproverKey,
+    policy::Policy,
     risk,
     wire::{ConsentRecord, Envelope, Method, SignedGrant, SignedOrder},
 };
@@ -128,6 +129,24 @@ pub fn request(id: PendingId, decision: &Decision, grant: Option<&SignedGrant>) 
         block: false,
         grant: grant.map(SignedHex::from),
     }
+}
+
+/// A policy that a human may sign, which is read as it is meant: what nobody sees has no place in it.
+///
+/// # Errors
+/// A text that is no policy, or holds characters that are not seen, with their line.
+pub fn policy(text: &str) -> Result<Policy, ApiError> {
+    let wrong = |problem: String| {
+        let next = "repair it; nothing was changed. countersign policy check says more";
+        ApiError::new(ErrorKind::Usage, problem, next)
+    };
+    for (line, number) in text.lines().zip(1..) {
+        if let Some(hidden) = line.chars().find(|c| is_hidden(*c) && *c != '\t') {
+            let hidden = hidden.escape_unicode();
+            return Err(wrong(format!("line {number}: {hidden} is not seen where it stands")));
+        }
+    }
+    Policy::parse(text).map_err(|error| wrong(error.to_string()))
 }
 
 impl From<&SignedGrant> for SignedHex {

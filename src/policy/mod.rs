@@ -234,12 +234,6 @@ impl Policy {
         parse::policy(text)
     }
 
-    /// The digest of its text.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
-    }
-
     /// The document as it was read.
     #[must_use]
     pub fn text(&self) -> &str {

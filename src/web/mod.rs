@@ -21,6 +21,7 @@ mod evidence;
 mod form;
 mod page;
 mod peers;
+mod rules;
 mod session;
 mod settings;
 mod setup;
@@ -157,7 +158,12 @@ fn decisions() -> Router<Page> {
         .route("/peers/{peer}/revoke", post(peers::revoke))
         .route("/peers/{peer}/block", post(peers::block))
         .route("/grants/{id}/end", post(peers::end_grant))
-        .route("/settings", get(settings::page))
+        .route("/settings", get(rules::page))
+        .route("/settings/policy", post(rules::set))
+        .route("/settings/policy/check", post(rules::check))
+        .route("/settings/policy/reset", post(rules::reset))
+        .route("/settings/taint", post(rules::begin_anew))
+        .route("/settings/known/{id}/forget", post(rules::forget))
         .route("/settings/inline", post(settings::inline))
 }
 

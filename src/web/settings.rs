@@ -1,16 +1,10 @@
-//! Settings: every grant, and the rule that an MCP client's answer counts.
+//! Settings: the rule that an MCP client's answer counts. What else stands there is in `rules`.
 
 use std::time::Duration;
 
 use axum::response::Response;
 
-use super::{
-    page::answer,
-    sign::Need,
-    view::{self, Frame, Section},
-    visit::{Submitted, Visit},
-    waiting::grant_bounds,
-};
+use super::{sign::Need, visit::Submitted, waiting::grant_bounds};
 use crate::{
     base::{GrantId, Severity, limits::TEXT_BYTES_MAX},
     node::{
@@ -19,18 +13,6 @@ use crate::{
     },
     wire::{Direction, Grant, GrantKind},
 };
-
-/// `GET /settings`.
-pub(super) async fn page(visit: Visit) -> Response {
-    let asked = async { answer!(visit.page.human(HumanRequest::Grants), Grants) };
-    match asked.await {
-        Ok(grants) => {
-            let show = |frame: &Frame<'_>| view::settings(frame, &grants);
-            visit.show(Section::Settings, "Settings", show).await
-        }
-        Err(error) => visit.trouble(Section::Settings, &error).await,
-    }
-}
 
 /// `POST /settings/inline`: signs that an MCP client's answer counts for what our agent sends.
 pub(super) async fn inline(submitted: Submitted) -> Response {

@@ -22,6 +22,7 @@ mod page_attacks;
 mod page_link;
 mod require;
 mod scan;
+mod policy;
 mod support;
 mod two_nodes;
 mod watch;

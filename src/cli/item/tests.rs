@@ -4,7 +4,7 @@ use crate::{
     gate::{Item, Outcome, Pending},
     identity::{ApproverKey, IdentityKey},
     node::{
-        api::{ApiError, ErrorKind, FindingInfo, PendingItem, PendingPeer, PendingShown},
+        api::{ApiError, ErrorKind, FindingInfo, PeerRef, PendingItem, PendingPeer, PendingShown},
         review::{grant_like, grant_text, ready},
     },
     wire::{Direction, Draft, GrantKind, Header, Kind, Method},
@@ -99,6 +99,19 @@ fn a_message_is_shown_whole_escaped_and_behind_a_margin() {
     let text = render(&checked, Style::plain());
     assert!(!text.contains("with your yes"));
     assert!(text.contains("40000 bytes in 20001 lines") && text.matches("│ x").count() == 20_000);
+}
+
+#[test]
+fn whose_texts_were_read_before_is_shown_in_a_block_of_its_own() {
+    let item = message_item("here it is");
+    let before = shown(&item, &node(3).id());
+    let text = render(&check(before.clone()).unwrap(), Style::plain());
+    assert!(!text.contains("READ BEFORE"));
+    let read = PeerRef { id: node(5).id().to_string(), name: "mallory\u{1b}[2J".into() };
+    let item = PendingItem { after: vec![read], ..before.item };
+    let text = render(&check(PendingShown { item, ..before }).unwrap(), Style::plain());
+    let named = format!("Your yes names them:\n  mallory\\u{{1b}}[2J  {}", node(5).id());
+    assert!(text.contains("READ BEFORE") && text.contains(&named), "{text}");
 }
 
 #[test]

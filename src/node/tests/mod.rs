@@ -9,6 +9,7 @@ mod outsiders;
 mod page;
 mod reading;
 mod require;
+mod rules;
 mod searching;
 mod talk;
 

@@ -5,6 +5,7 @@
 
 mod decisions;
 mod hints;
+mod rules;
 mod sessions;
 mod setup;
 mod support;

@@ -36,12 +36,17 @@ const PAGES: [&str; 16] = [
     "/waiting?code=x",
 ];
 
-const FORMS: [&str; 15] = [
+const FORMS: [&str; 20] = [
     "/unlock",
     "/lock",
     "/sign-out",
     "/setup",
     "/settings/inline",
+    "/settings/policy",
+    "/settings/policy/check",
+    "/settings/policy/reset",
+    "/settings/taint",
+    "/settings/known/abcdefgh/forget",
     "/waiting/abcdefgh/approve",
     "/waiting/abcdefgh/grant",
     "/waiting/abcdefgh/deny",

@@ -25,6 +25,7 @@ use crate::{
         config::{Config, Home, NetworkConfig, PageConfig},
         handle::Question,
     },
+    policy::Policy,
     policy::Strength,
     risk::Severity,
     store::keys,
@@ -63,6 +64,8 @@ pub(super) struct World {
     pub(super) twist: Option<String>,
     /// The least countersignature with which the receiver takes what is sent.
     pub(super) least: Option<Strength>,
+    /// The policy that counts, where it is not the standard.
+    pub(super) policy: Option<String>,
 }
 
 /// A home with a page whose node is made up.
@@ -297,6 +300,28 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
             Ok(Reply::Done(Done { done: true }))
         }
         HumanRequest::Grants => Ok(Reply::Grants(Grants { grants: Vec::new() })),
+        HumanRequest::Policy
+        | HumanRequest::PolicySet { .. }
+        | HumanRequest::PolicyReset { .. } => {
+            let (text, source) = match &world.policy {
+                Some(text) => (text.clone(), PolicySource::Signed),
+                None => (Policy::standard_text().to_owned(), PolicySource::Standard),
+            };
+            let digest = "ab".repeat(32);
+            let (set_at, warning) = (None, None);
+            Ok(Reply::PolicyShown(PolicyShown { source, text, digest, serial: 4, set_at, warning }))
+        }
+        HumanRequest::TaintShow => {
+            let peer = PeerRef { id: node_key(3).id().to_string(), name: "bob".into() };
+            let read = vec![Read { peer, until: clock::now().rfc3339() }];
+            Ok(Reply::Taint(TaintState { read }))
+        }
+        HumanRequest::TaintClear { .. } => Ok(Reply::Done(Done { done: true })),
+        HumanRequest::KnownList | HumanRequest::KnownForget { .. } => {
+            let (id, label) = ("knownval".to_owned(), "DB_PASSWORD".to_owned());
+            let value = KnownInfo { id, label, length: 20, added_at: clock::now().rfc3339() };
+            Ok(Reply::Known(KnownValues { values: vec![value], added: 0 }))
+        }
         HumanRequest::Draft { text, reply_to, thread, .. } => {
             let text = world.twist.clone().unwrap_or(text);
             Ok(Reply::Drafted(Drafted {

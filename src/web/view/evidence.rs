@@ -20,10 +20,15 @@ pub struct EvidenceView<'a> {
 }
 
 /// The events that can be chosen, by their names in the records.
-const EVENTS: [(&str, &str); 13] = [
+const EVENTS: [(&str, &str); 18] = [
     ("decided", "decisions"),
     ("granted", "grants"),
     ("grant_ended", "ends of grants"),
+    ("policy_set", "policies"),
+    ("policy_reset", "returns to the standard policy"),
+    ("taint_cleared", "new beginnings of the agent"),
+    ("known_added", "values to watch for"),
+    ("known_forgotten", "values no longer watched for"),
     ("passed", "messages that passed by a grant"),
     ("trust_moved", "moves of trust"),
     ("peer_asked", "requests to connect"),
@@ -142,6 +147,25 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
                 ", until " (time::exact(field(event, "until"))) "."
             },
             "grant_ended" => { "The grant " code { (of("grant")) } " ended before its time." },
+            "policy_set" if event.get("tightened").is_some_and(|is| is == true) => {
+                "A policy was set that only asks more: " code { (of("digest")) } "."
+            },
+            "policy_set" => {
+                "You signed a policy: number " (number(event, "serial")) ", " code { (of("digest")) } "."
+            },
+            "policy_reset" => {
+                "You signed that the standard policy counts: number " (number(event, "serial")) "."
+            },
+            "taint_cleared" => {
+                "You signed that what your agent had read of "
+                (words::count(number(event, "peers"), "peer")) " counts no more."
+            },
+            "known_added" => {
+                (words::count(number(event, "values"), "value")) " to watch for came to the list."
+            },
+            "known_forgotten" => {
+                "You signed that the value " code { (of("known")) } " is not watched for any more."
+            },
             "passed" => {
                 "A message passed by the grant " code { (of("grant")) } ", without asking you. "
                 (link(event))
@@ -163,6 +187,10 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
             other => { (text::line(&other.replace('_', " "))) "." },
         }
     }
+}
+
+fn number(event: &Value, name: &str) -> u64 {
+    event.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
 fn state(event: &Value) -> Markup {

@@ -34,6 +34,7 @@ pub(super) fn card(frame: &Frame<'_>, card: &Card<'_>) -> Markup {
             @match card {
                 Card::Ready(checked) => {
                     (asked(&checked.reasons(), item))
+                    (read_before(item))
                     (content(checked))
                 }
                 Card::NotReady(item) => {
@@ -45,6 +46,7 @@ pub(super) fn card(frame: &Frame<'_>, card: &Card<'_>) -> Markup {
                 }
                 Card::Long(item) => {
                     (asked(&item.reasons, item))
+                    (read_before(item))
                     p .wait {
                         "It is long: "
                         a href=(format!("/waiting/{}", item.id)) { "look at it alone" }
@@ -121,6 +123,26 @@ fn asked(reasons: &[FindingInfo], item: &PendingItem) -> Markup {
             section .note {
                 h3 { (whose) }
                 p .quoted { (text::line(note)) }
+            }
+        }
+    }
+}
+
+/// Whose texts our agent had read before: a yes names them.
+fn read_before(item: &PendingItem) -> Markup {
+    html! {
+        @if !item.after.is_empty() {
+            section .wait.read-before {
+                h3 { "Your agent had read texts of these peers when it wrote this" }
+                ul {
+                    @for peer in &item.after {
+                        li {
+                            strong .petname { (text::line(&peer.name)) } " "
+                            code { (text::line(&peer.id)) }
+                        }
+                    }
+                }
+                p { "It may have been told there what to write. Is anything of theirs in it? Your yes names them." }
             }
         }
     }

@@ -17,6 +17,7 @@ mod item;
 mod message;
 mod peer;
 mod peers;
+mod rules;
 mod search;
 mod settings;
 mod text;
@@ -32,7 +33,7 @@ pub use message::{MessageView, message};
 pub use peer::peer;
 pub use peers::{PeersView, peers};
 pub use search::{SearchView, search};
-pub use settings::settings;
+pub use settings::{PolicyDraft, SettingsView, settings};
 pub use waiting::{Card, waiting, waiting_item};
 
 #[cfg(test)]

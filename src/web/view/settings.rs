@@ -2,20 +2,49 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, Lock, forms, frame, grants, text, time};
+use super::{Frame, Lock, forms, frame, grants, rules, text, time};
 use crate::{
     base::Severity,
-    node::api::{GrantInfo, Grants, Whoami},
+    node::api::{GrantInfo, Grants, KnownValues, PolicyShown, TaintState, Whoami},
     wire::GrantKind,
 };
 
-/// `/settings`, with every grant that holds.
+/// What the settings show.
+#[derive(Clone, Debug)]
+pub struct SettingsView {
+    /// Every grant that holds.
+    pub grants: Grants,
+    /// The policy that counts.
+    pub policy: PolicyShown,
+    /// What the agent has read.
+    pub taint: TaintState,
+    /// What is watched for.
+    pub known: KnownValues,
+    /// A policy that was typed and does not count yet.
+    pub draft: Option<PolicyDraft>,
+}
+
+/// A policy that was typed.
+#[derive(Clone, Debug)]
+pub struct PolicyDraft {
+    /// As it was typed.
+    pub text: String,
+    /// What is wrong with it.
+    pub complaints: Vec<String>,
+    /// It needs no passphrase.
+    pub tightens: bool,
+}
+
+/// `/settings`.
 #[must_use]
-pub fn settings(frame: &Frame<'_>, all: &Grants) -> Markup {
+pub fn settings(frame: &Frame<'_>, settings: &SettingsView) -> Markup {
     let content = html! {
         h1 { "Settings" }
         section #lock-settings .card { h2 { "This page" } (this_page(frame)) }
-        section .card { h2 { "Approvals inside the MCP client" } (inline(frame, all)) }
+        section .card { h2 { "Approvals inside the MCP client" } (inline(frame, &settings.grants)) }
+        section #policy-card .card { h2 { "Policy" } (rules::policy(frame, settings)) }
+        section #taint-card .card { h2 { "What your agent has read" } (rules::taint(frame, &settings.taint)) }
+        section #known-card .card { h2 { "Values that are watched for" } (rules::known(frame, &settings.known)) }
         section .card {
             h2 { "Desktop notifications" }
             p {

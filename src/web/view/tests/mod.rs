@@ -243,6 +243,14 @@ fn an_item_that_is_not_ready_or_not_what_it_seems_can_be_denied_alone() {
 }
 
 #[test]
+fn whose_texts_were_read_before_is_shown_with_what_they_lead_to() {
+    let shown = pages::decisions(&Cast::plain(), true);
+    let says = "had read texts of these peers";
+    assert!(shown.message.contains(says) && shown.message.contains("Your yes names them"));
+    assert!(!shown.pairing.contains(says));
+}
+
+#[test]
 fn a_payload_is_shown_whole() {
     let cast = Cast::long();
     let html = pages::decisions(&cast, true).message;

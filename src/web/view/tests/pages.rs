@@ -2,15 +2,15 @@
 
 use super::{
     super::{
-        Card, EvidenceView, Frame, Lock, MessageView, Notice, PeersView, SearchView, Section,
-        TalkView, conversation, conversations, error, evidence, message, no_session, open, peer,
-        peers, search, settings, setup, waiting, waiting_item,
+        Card, EvidenceView, Frame, Lock, MessageView, Notice, PeersView, PolicyDraft, SearchView,
+        Section, SettingsView, TalkView, conversation, conversations, error, evidence, message,
+        no_session, open, peer, peers, search, settings, setup, waiting, waiting_item,
     },
     cast::Cast,
     replies::{
         MINUTE, NOW, after, checked, grant, message_item, one, other_peer, peer_id, peer_item,
-        peer_list, pending, shown_peer, steps, talk, the_peer, thread_id, threads, timeline,
-        whoami,
+        peer_list, pending, settings_view, shown_peer, steps, talk, the_peer, thread_id, threads,
+        timeline, whoami,
     },
 };
 use crate::{
@@ -223,6 +223,13 @@ fn other_pages(cast: &Cast) -> Vec<(&'static str, String)> {
         ],
     };
     let held = if cast.any { inline } else { Grants { grants: Vec::new() } };
+    let held = settings_view(cast, held);
+    let drafted = PolicyDraft {
+        text: cast.typed.clone(),
+        complaints: vec![cast.line.clone()],
+        tightens: false,
+    };
+    let drafted = SettingsView { draft: Some(drafted), ..held.clone() };
     let locked = Frame { lock: Lock::Locked, ..frame(Section::Settings, "Settings") };
     let of =
         |state| peer(&frame(Section::Peers, &cast.name), &shown_peer(cast, state)).into_string();
@@ -239,6 +246,7 @@ fn other_pages(cast: &Cast) -> Vec<(&'static str, String)> {
         ("peer-blocked", of(PeerState::Blocked)),
         ("evidence", evidence(&frame(Section::Evidence, "Evidence"), &view).into_string()),
         ("settings", settings(&frame(Section::Settings, "Settings"), &held).into_string()),
+        ("settings-draft", settings(&frame(Section::Settings, "Settings"), &drafted).into_string()),
         ("settings-locked", settings(&locked, &held).into_string()),
         ("error", error(&frame(Section::Waiting, "Trouble"), &broken(cast)).into_string()),
     ]

@@ -2,7 +2,7 @@
 
 use data_encoding::HEXLOWER;
 
-use super::cast::Cast;
+use super::{super::SettingsView, cast::Cast};
 use crate::{
     base::{
         ApproverId, ClaimedName, InviteId, MessageId, MessageText, PeerId, Secret, Severity,
@@ -13,8 +13,9 @@ use crate::{
     node::{
         api::{
             ApproverInfo, AuditRecord, ConsentInfo, ConsentSide, Countersigned, DecisionInfo,
-            FindingInfo, GrantInfo, Message, NetworkInfo, Peer, PeerRef, PeerShown, PendingItem,
-            PendingPeer, PendingShown, Step, Talk, TalkMessage, Thread, Threads, Timeline, Whoami,
+            FindingInfo, GrantInfo, Grants, KnownInfo, KnownValues, Message, NetworkInfo, Peer,
+            PeerRef, PeerShown, PendingItem, PendingPeer, PendingShown, PolicyShown, PolicySource,
+            Read, Step, TaintState, Talk, TalkMessage, Thread, Threads, Timeline, Whoami,
         },
         review::Checked,
     },
@@ -90,9 +91,14 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         expires_at: after(60 * 23),
         note: (!message).then(|| cast.note.clone()),
         not_ready: None,
-        after: Vec::new(),
+        after: if item.what() == What::MessageOut { vec![read_before(cast)] } else { Vec::new() },
         strength: None,
     }
+}
+
+/// Whose text was read before.
+fn read_before(cast: &Cast) -> PeerRef {
+    PeerRef { id: node(9).id().to_string(), name: cast.name.clone() }
 }
 
 pub(super) fn checked(cast: &Cast, item: &Item, id: &str) -> Checked {
@@ -350,6 +356,12 @@ pub(super) fn timeline(cast: &Cast) -> Timeline {
         serde_json::json!({"event": "trust_moved", "peer": peer, "from": "incoming", "to": "trusted"}),
         serde_json::json!({"event": "granted", "grant": line, "peer": peer, "until": line}),
         serde_json::json!({"event": "grant_ended", "grant": "gggggggg"}),
+        serde_json::json!({"event": "policy_set", "digest": line, "serial": 3, "tightened": false}),
+        serde_json::json!({"event": "policy_set", "digest": "ab", "serial": 3, "tightened": true}),
+        serde_json::json!({"event": "policy_reset", "serial": 4}),
+        serde_json::json!({"event": "taint_cleared", "peers": 2}),
+        serde_json::json!({"event": "known_added", "values": 7}),
+        serde_json::json!({"event": "known_forgotten", "known": line}),
         serde_json::json!({"event": "passed", "message": message, "grant": line}),
         serde_json::json!({"event": "approver_set", "approver": line}),
         serde_json::json!({"event": "peer_asked", "peer": peer, "direction": "in"}),
@@ -368,5 +380,28 @@ pub(super) fn timeline(cast: &Cast) -> Timeline {
         records: if cast.any { records } else { Vec::new() },
         peers,
         older: cast.any.then_some(9),
+    }
+}
+
+/// The settings, with these grants.
+pub(super) fn settings_view(cast: &Cast, grants: Grants) -> SettingsView {
+    let peer = PeerRef { id: peer_id().to_string(), name: cast.name.clone() };
+    let known =
+        KnownInfo { id: "kkkkkkkk".into(), label: cast.line.clone(), length: 20, added_at: at(1) };
+    SettingsView {
+        grants,
+        policy: PolicyShown {
+            source: if cast.any { PolicySource::Closed } else { PolicySource::Standard },
+            text: cast.typed.clone(),
+            digest: "ab".repeat(32),
+            serial: 3,
+            set_at: cast.any.then(|| at(1)),
+            warning: cast.any.then(|| cast.line.clone()),
+        },
+        taint: TaintState {
+            read: if cast.any { vec![Read { peer, until: at(2) }] } else { Vec::new() },
+        },
+        known: KnownValues { values: if cast.any { vec![known] } else { Vec::new() }, added: 0 },
+        draft: None,
     }
 }
