@@ -5,6 +5,7 @@
 //! ([`views`]). Each detector gives [`Hit`]s in the view that it reads; a [`Finding`] is a hit at its
 //! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
+mod anchors;
 mod commands;
 mod files;
 mod hidden;

@@ -1,0 +1,246 @@
+//! The words, sorted by what they do in a demand.
+//!
+//! Small letters; `*` at the end lets a word go on. Words of other scripts stand without their
+//! first letter where that may be a capital.
+
+/// A set of the bits below.
+pub(super) type Class = u64;
+
+/// To drop something.
+pub(super) const OVERRIDE: Class = 1;
+/// That came before.
+pub(super) const PRIOR: Class = 1 << 1;
+/// What a model is told.
+pub(super) const NOUN: Class = 1 << 2;
+/// The same, in words that machines have too.
+pub(super) const RULES_NOUN: Class = 1 << 3;
+/// The model's own.
+pub(super) const OWN: Class = 1 << 4;
+/// All that stands above.
+pub(super) const ABOVE: Class = 1 << 5;
+/// To answer so.
+pub(super) const REPLY: Class = 1 << 6;
+/// To show.
+pub(super) const REVEAL: Class = 1 << 7;
+/// A model's instructions, by name.
+pub(super) const SYSTEM: Class = 1 << 8;
+/// To want.
+pub(super) const ASK: Class = 1 << 9;
+/// A password of somebody.
+pub(super) const PASS: Class = 1 << 10;
+/// What should not leave.
+pub(super) const SECRET: Class = 1 << 11;
+/// To do something to the outside.
+pub(super) const ACT: Class = 1 << 12;
+/// Where it would go.
+pub(super) const EXFIL: Class = 1 << 13;
+/// Who claims to be above the model.
+pub(super) const AUTHORITY: Class = 1 << 14;
+/// To insist.
+pub(super) const DEMAND: Class = 1 << 15;
+/// Behind the user's back.
+pub(super) const HIDE: Class = 1 << 16;
+/// Without a question.
+pub(super) const HIDE_WEAK: Class = 1 << 17;
+/// Marks of a chat template.
+pub(super) const TOKEN: Class = 1 << 18;
+/// Marks that look like some.
+pub(super) const TOKEN_WEAK: Class = 1 << 19;
+/// The model's task, as seen by somebody else.
+pub(super) const TASK: Class = 1 << 20;
+/// Before the rest.
+pub(super) const FIRST: Class = 1 << 21;
+/// To be somebody.
+pub(super) const ROLE: Class = 1 << 22;
+/// Without what binds.
+pub(super) const FREE: Class = 1 << 23;
+/// A model, and what it says.
+pub(super) const AI: Class = 1 << 24;
+/// As above, in other languages.
+pub(super) const LOCAL_OVERRIDE: Class = 1 << 25;
+pub(super) const LOCAL_PRIOR: Class = 1 << 26;
+pub(super) const LOCAL_NOUN: Class = 1 << 27;
+pub(super) const LOCAL_PASS: Class = 1 << 28;
+pub(super) const LOCAL_ASK: Class = 1 << 29;
+
+/// What makes a passage worth reading.
+pub(super) const ANCHORS: Class = OVERRIDE
+    | SYSTEM
+    | PASS
+    | AUTHORITY
+    | HIDE
+    | HIDE_WEAK
+    | TOKEN
+    | TOKEN_WEAK
+    | TASK
+    | FIRST
+    | FREE
+    | EXFIL
+    | LOCAL_OVERRIDE
+    | LOCAL_PASS;
+
+pub(super) const WORDS: &[(Class, &[&str])] = &[
+    (OVERRIDE, &["ignore", "ignoring", "disregard*", "forget", "forgetting", "forgotten", "overlook", "override"]),
+    (OVERRIDE, &["do not follow", "don't follow", "stop following", "pay no attention", "neglect", "discard"]),
+    (OVERRIDE, &["do not listen", "don't listen", "do not obey", "erase", "supersede*", "nullif*", "bypass*"]),
+    (OVERRIDE, &["no longer bound by", "no longer follow", "abandon", "wipe", "cancel all", "revoke all"]),
+    (PRIOR, &["previous*", "prior", "above", "preceding", "earlier", "before", "initial", "original"]),
+    (PRIOR, &["foregoing", "given", "until now", "so far", "up to now", "existing", "past", "former"]),
+    (NOUN, &["instruction*", "iunstruction*", "instuction*", "directive*", "prompt*", "guideline*", "orders"]),
+    (NOUN, &["training", "programming", "directions", "commands", "guidance", "task", "tasks", "safeguards"]),
+    (RULES_NOUN, &["rules", "constraints", "context", "policies", "policy", "restrictions", "protocols"]),
+    (RULES_NOUN, &["conversation", "limitations", "ethics", "ethical", "everything", "filters", "safety"]),
+    (OWN, &["your", "you were", "you have", "you've", "you had", "you got", "you received", "you learned"]),
+    (OWN, &["you are given", "you know", "told you", "tell you", "given to you", "gave you", "you follow"]),
+    (ABOVE, &["the above", "all above", "everything above", "all of the above", "everything before", "this text"]),
+    (ABOVE, &["all previous text", "the previous text", "the rest of", "the webpage", "the document", "the email"]),
+    (ABOVE, &["the article", "the resume", "the table", "the function", "the paper", "the user's", "the question"]),
+    (REPLY, &["and say", "and state", "and tell", "and write", "and answer", "and respond", "and reply"]),
+    (REPLY, &["and repeat", "and declare", "and instead", "just say", "just print", "only say", "just respond"]),
+    (REPLY, &["and print", "and output", "and give me", "instead say", "instead, say", "and simply", "and show me"]),
+    (REVEAL, &["reveal*", "print", "repeat", "output", "show", "display", "tell me", "what is", "what are"]),
+    (REVEAL, &["what were", "list", "leak", "expose", "dump", "give me", "recite", "disclose", "respond with"]),
+    (REVEAL, &["write out", "spell out", "what's", "summarize", "translate", "quote", "copy", "echo", "share"]),
+    (REVEAL, &["provide", "say", "send me", "show me", "start with", "begin with", "what was", "confirm"]),
+    (SYSTEM, &["system prompt*", "your system message", "your initial prompt", "your initial instructions"]),
+    (SYSTEM, &["your instructions", "your prompt", "starting instructions", "hidden prompt", "hidden instructions"]),
+    (SYSTEM, &["your system prompt", "prompt above", "instructions above", "above prompt", "your guidelines"]),
+    (SYSTEM, &["your initials instructions", "instructions you have been given", "instructions you were given"]),
+    (SYSTEM, &["your original instructions", "your original prompt", "your full prompt", "your entire prompt"]),
+    (SYSTEM, &["system instructions", "your rules", "your hidden", "your previous instructions", "full prompt"]),
+    (SYSTEM, &["instructions so far", "your underlying", "your system instructions", "your pre-prompt"]),
+    (SYSTEM, &["your configuration", "system configuration", "your training data", "not supposed to tell me"]),
+    (SYSTEM, &["instructions have you been given", "prior conversation", "your custom instructions"]),
+    (ASK, &["need", "write", "want", "what would", "let me know", "hand over", "poem about", "acrostic"]),
+    (PASS, &["your password", "the password", "your passphrase", "the passphrase", "your secret key"]),
+    (PASS, &["the secret key", "your api key*", "the secret password", "password for our system", "our password"]),
+    (PASS, &["your credentials", "your secrets", "the secret word", "your secret", "her password", "his password"]),
+    (SECRET, &["password*", "passport", "credit card", "bank account", "api key*", "credentials", "secret*"]),
+    (SECRET, &["security code", "private key*", "conversation", "chat history", "user data", "personal data"]),
+    (ACT, &["send", "email", "forward", "transfer", "post", "upload", "invite", "delete", "create", "execute"]),
+    (ACT, &["run", "add", "include", "insert", "download", "install", "make", "pay", "buy", "reserve", "book"]),
+    (EXFIL, &["append it to the url", "in the url", "as a query parameter", "as a url parameter", "encode it in"]),
+    (EXFIL, &["image with the url", "markdown image", "render this image", "as an image link", "![exfil*"]),
+    (AUTHORITY, &["i am your developer", "i'm your developer", "i am your creator", "i'm your creator"]),
+    (AUTHORITY, &["as your developer", "as your boss", "as your creator", "as your administrator", "as your owner"]),
+    (AUTHORITY, &["i am your boss", "i'm your boss", "i am the administrator", "i'm the administrator", "i am god"]),
+    (AUTHORITY, &["i am the maintainer", "i'm the maintainer", "administrator override", "admin override"]),
+    (AUTHORITY, &["system override", "security override", "override mode", "developer override", "data override"]),
+    (AUTHORITY, &["openai employee", "employee of openai", "i work for openai", "i work for anthropic"]),
+    (AUTHORITY, &["approved by openai", "authorized by openai", "i am an admin", "i'm an admin", "i am the developer"]),
+    (AUTHORITY, &["i am your supervisor", "your new instructions are", "new instructions:", "new system prompt"]),
+    (AUTHORITY, &["message from the developer", "message from the administrator", "system mode activated"]),
+    (AUTHORITY, &["debug mode enabled", "maintenance mode activated", "i am the president", "i'm the president"]),
+    (DEMAND, &["you must", "you have to", "you need to", "i need you to", "you will", "must obey", "obey", "shall"]),
+    (DEMAND, &["immediately", "comply", "required to", "i order you", "i command you", "make sure"]),
+    (HIDE, &["do not tell the user", "don't tell the user", "do not inform the user", "don't inform the user"]),
+    (HIDE, &["without telling the user", "without informing the user", "without the user's knowledge"]),
+    (HIDE, &["do not mention this to the user", "do not let the user know", "don't let the user know"]),
+    (HIDE, &["without the user knowing", "without notifying the user", "hide this from the user"]),
+    (HIDE, &["do not reveal this to the user", "never tell the user", "keep this hidden from the user"]),
+    (HIDE_WEAK, &["without asking me", "without asking the user", "without telling", "without confirmation from"]),
+    (HIDE_WEAK, &["do not ask for confirmation", "don't ask for confirmation", "without my permission"]),
+    (HIDE_WEAK, &["do not mention this", "don't mention this", "do not tell anyone", "delete the sent email"]),
+    (HIDE_WEAK, &["don't tell anyone", "keep this between us", "no need to tell", "without asking for permission"]),
+    (TOKEN, &["<|im_start|>", "<|im_end|>", "<|system|>", "<|start_header_id|>", "<|eot_id|>", "[/inst]"]),
+    (TOKEN, &["<<sys>>", "<</sys>>", "### system:", "### instruction:", "[system](#", "<|endoftext|>"]),
+    (TOKEN, &["<start_of_turn>", "[system note", "(system note", "{system:", "[system message]", "<system-reminder>"]),
+    (TOKEN, &["<|assistant|>", "<|user|>", "end of system prompt", "[end system", "<system_prompt>"]),
+    (TOKEN_WEAK, &["[inst]", "<system>", "</system>", "<information>", "<important>", "system note:", "[system]"]),
+    (TOKEN_WEAK, &["<tool_result>", "<function_calls>", "<tool_call>", "<tool_response>", "<admin>", "%%%end"]),
+    (TASK, &["solve the task that i gave you", "solve the task", "before you can solve", "complete the task i gave"]),
+    (TASK, &["important message to you", "dear ai", "attention ai", "attention all ai", "if you are an ai"]),
+    (TASK, &["if you are a language model", "if you're an ai", "note to ai", "message to the ai", "hey ai"]),
+    (TASK, &["if you are an llm", "ai assistants reading this", "when an ai reads", "instructions for the ai"]),
+    (FIRST, &["do the following first", "please do the following first", "important message from me"]),
+    (FIRST, &["following code snippet in your", "code snippet into your", "following code section into"]),
+    (FIRST, &["code excerpt in your", "code snippet within your", "code section in your", "code block in your"]),
+    (FIRST, &["include the following code", "incorporate the following code", "including the following code"]),
+    (FIRST, &["add the following code", "following code excerpt", "following code section", "subsequent code"]),
+    (FIRST, &["embedding the following code", "integrate the following code", "with the following code section"]),
+    (FIRST, &["following code block to optimize", "code segment in your", "following code fragment"]),
+    (FIRST, &["in your response, mention", "your response should include", "in your answer, mention"]),
+    (FIRST, &["enhance your response", "craft your response", "render your message", "compose your response"]),
+    (FIRST, &["your response using", "your answer in base", "your response in base", "your answer using"]),
+    (FIRST, &["formulate your response", "phrase your response", "structure your response", "shape your response"]),
+    (FIRST, &["present your response", "deliver your response", "your reply in", "encode your response"]),
+    (ROLE, &["you are now", "from now on", "from now own", "act as", "acting as", "pretend*", "you will act"]),
+    (ROLE, &["you are going to", "role play", "roleplay*", "play the role", "in character", "persona", "simulat*"]),
+    (ROLE, &["you're now", "respond as", "answer as", "reply as", "immerse yourself", "take on the role", "stands for"]),
+    (ROLE, &["assume the role", "act like", "your name is", "named", "called", "hypothetical", "fictional", "imagine"]),
+    (ROLE, &["you are a", "you are an", "you will be", "as a character", "you're going to", "in this story"]),
+    (ROLE, &["two different", "two responses", "both ways", "i want you to", "answer my prompts", "you will respond"]),
+    (FREE, &["no restrictions", "without restrictions", "unrestricted", "uncensored", "unfiltered", "amoral"]),
+    (FREE, &["no ethical", "no moral", "unethical", "no rules", "no limits", "no filter*", "any restrictions"]),
+    (FREE, &["do anything now", "can do anything", "not bound by", "free from", "freed from", "broken free"]),
+    (FREE, &["break free", "jailbr*", "without ethics", "without limitations", "no limitations", "no morals"]),
+    (FREE, &["not care about", "doesn't care about", "don't care about", "never refuse", "cannot refuse"]),
+    (FREE, &["can't refuse", "not refuse", "without refusing", "no matter how", "no matter what", "immoral*"]),
+    (FREE, &["never decline", "do not decline", "no censorship", "zero restrictions", "regardless of", "illegal"]),
+    (FREE, &["does not follow", "do not have to abide", "not have to follow", "ignores all", "against the rules"]),
+    (FREE, &["no guidelines", "any guidelines", "no boundaries", "developer mode", "dan mode", "evil", "profanity"]),
+    (FREE, &["any moral", "any ethical", "morals", "morality", "legality", "ethics", "vulgar", "explicit", "nsfw"]),
+    (FREE, &["swear*", "cuss*", "insult*", "offensive", "content policy", "content policies", "do whatever", "any request"]),
+    (FREE, &["harmful", "inappropriate", "derogatory", "bypass*", "all restrictions", "no warnings", "disclaimers"]),
+    (FREE, &["never say no", "cannot say no", "can't say no", "never apologize", "not bound", "limitless", "hates"]),
+    (AI, &["chatgpt", "openai", "as an ai", "language model", "gpt-3", "gpt-4", "gpt4", "anthropic", "claude", "bard"]),
+    (AI, &["i'm sorry", "i apologize", "i cannot fulfill", "i can't", "warnings", "disclaimer", "guidelines"]),
+    (AI, &["ai model", "chatbot", "my prompts", "your prompts", "dan", "llm", "ai assistant", "as dan", "an ai"]),
+    (AI, &["prompt", "policies", "my questions", "question", "responses", "each response", "the user", "refuse"]),
+    // German, French, Spanish.
+    (LOCAL_OVERRIDE, &["ignorier*", "vergiss", "vergessen sie", "missachte*", "überschreib*", "ignorez", "ignorer"]),
+    (LOCAL_OVERRIDE, &["oublie", "oubliez", "oublier", "ne tenez pas compte", "ne tiens pas compte", "ignora", "ignore"]),
+    (LOCAL_OVERRIDE, &["ignorar", "olvida", "olvide", "olvídate", "haz caso omiso", "no hagas caso", "négligez"]),
+    (LOCAL_PRIOR, &["vorherig*", "vorig*", "bisherig*", "obig*", "oben stehend*", "précédent*", "antérieur*"]),
+    (LOCAL_PRIOR, &["ci-dessus", "anterior*", "previas", "previos", "de arriba", "lo anterior"]),
+    (LOCAL_NOUN, &["anweisung*", "instruktion*", "befehle", "vorgaben", "consignes", "directives", "règles"]),
+    (LOCAL_NOUN, &["instrucciones", "indicaciones", "reglas", "órdenes", "la página web", "das obige"]),
+    // Portuguese, Italian, Dutch, Polish.
+    (LOCAL_OVERRIDE, &["esqueça", "esquece", "desconsider*", "ignorem", "dimentica*", "ignorare", "ignorate"]),
+    (LOCAL_OVERRIDE, &["negeer", "vergeet", "zignoruj*", "ignoruj*", "zapomnij*", "pomiń"]),
+    (LOCAL_PRIOR, &["acima", "precedent*", "di cui sopra", "qui sopra", "vorige", "eerdere", "bovenstaande"]),
+    (LOCAL_PRIOR, &["voorgaande", "poprzedni*", "wcześniejsz*", "powyższ*"]),
+    (LOCAL_NOUN, &["instruções", "instru ções", "regras", "ordens", "istruzioni", "regole", "instructies"]),
+    (LOCAL_NOUN, &["opdrachten", "aanwijzingen", "instrukcj*", "polece*", "wytyczn*", "zasady"]),
+    // Russian, Ukrainian, Turkish, Greek.
+    (LOCAL_OVERRIDE, &["гнорируй", "гнорировать", "абудь", "не обращай", "роигнорируй", "гноруй", "yoksay", "yok say"]),
+    (LOCAL_OVERRIDE, &["görmezden gel", "unutun", "unut ", "dikkate alma", "αγνόησ", "γνοήστε", "ξέχασε", "ξεχάστε"]),
+    (LOCAL_PRIOR, &["предыдущ", "прежн", "вышеуказан", "вышеизлож", "выше", "попередн", "önceki", "yukarıdaki"]),
+    (LOCAL_PRIOR, &["προηγούμεν", "παραπάνω"]),
+    (LOCAL_NOUN, &["инструкци", "указани", "правил", "інструкц", "talimat*", "yönerge*", "kuralları", "οδηγίες"]),
+    // Arabic, Persian, Hebrew, Hindi, Bengali.
+    (LOCAL_OVERRIDE, &["تجاهل", "تغاضى", "تغاضَ", "انسَ", "انسى", "انس ", "نادیده", "فراموش", "התעלם", "תתעלם", "שכח"]),
+    (LOCAL_OVERRIDE, &["अनदेखा", "अनदेखी", "नज़रअंदाज", "नजरअंदाज", "भूल जा", "उपेक्षा", "উপেক্ষা", "ভুলে"]),
+    (LOCAL_PRIOR, &["السابق", "أعلاه", "قبلي", "قبلی", "הקודמ", "לעיל", "पिछल", "उपरोक्त", "ऊपर", "पूर्व"]),
+    (LOCAL_PRIOR, &["পূর্ববর্তী", "উপরের", "আগের", "উপরোক্ত"]),
+    (LOCAL_NOUN, &["تعليمات", "الأوامر", "الإرشادات", "القواعد", "دستور", "ההוראות", "निर्देश", "नियम", "নির্দেশ"]),
+    // Chinese, Japanese, Korean.
+    (LOCAL_OVERRIDE, &["忽略", "无视", "忽視", "無視", "忘记", "忘記", "忘掉", "不要理会", "忘れ", "무시", "잊어", "잊으"]),
+    (LOCAL_PRIOR, &["之前", "以上", "上述", "先前", "前面", "上面", "以前の", "前の", "これまで", "上記", "이전", "위의"]),
+    (LOCAL_PRIOR, &["앞의", "지금까지", "위 내용", "所有的", "すべての指示", "모든"]),
+    (LOCAL_NOUN, &["指令", "指示", "命令", "规则", "規則", "提示词", "ルール", "지시", "명령", "지침"]),
+    // Vietnamese, Indonesian, Filipino, Thai, Swahili.
+    (LOCAL_OVERRIDE, &["bỏ qua", "phớt lờ", "hãy quên", "abaikan", "lupakan", "huwag pansinin", "kalimutan"]),
+    (LOCAL_OVERRIDE, &["balewalain", "เพิกเฉย", "อย่าไปสนใจ", "ละเว้น", "ไม่สนใจ", "puuza", "sahau"]),
+    (LOCAL_PRIOR, &["trước", "ở trên", "bên trên", "sebelumnya", "di atas", "nakaraan", "naunang", "nasa itaas"]),
+    (LOCAL_PRIOR, &["ก่อนหน้า", "ข้างต้น", "ด้านบน", "yaliyotangulia", "ya awali"]),
+    (LOCAL_NOUN, &["hướng dẫn", "chỉ dẫn", "mệnh lệnh", "chỉ thị", "instruksi", "perintah", "arahan", "tagubilin"]),
+    (LOCAL_NOUN, &["คำสั่ง", "คําสั่ง", "คำแนะนำ", "คําแนะนํา", "maagizo"]),
+    // Passwords, and asking for them.
+    (LOCAL_PASS, &["passwort", "kennwort", "mot de passe", "contraseña", "senha", "palavra-passe", "wachtwoord"]),
+    (LOCAL_PASS, &["hasło", "hasła", "пароль", "пароля", "şifre*", "parola*", "parolanız", "كلمة المرور", "كلمة السر"]),
+    (LOCAL_PASS, &["पासवर्ड", "密码", "密碼", "口令", "パスワード", "비밀번호", "암호는", "mật khẩu", "kata sandi"]),
+    (LOCAL_PASS, &["পাসওয়ার্ড", "รหัสผ่าน", "κωδικός", "κωδικό", "password mo", "la password", "passwordnya", "секретный ключ"]),
+    (LOCAL_ASK, &["was ist", "wie lautet", "nenne", "nennen sie", "sag mir", "sagen sie mir", "bestätigen", "teilen"]),
+    (LOCAL_ASK, &["brauche", "schreib*", "gedicht", "quel est", "donne-moi", "donnez-moi", "dis-moi", "partager"]),
+    (LOCAL_ASK, &["confirmer", "écri*", "poème", "besoin", "cuál es", "dime", "dame", "compart*", "confirm*", "escrib*"]),
+    (LOCAL_ASK, &["necesito", "poema", "qual é", "qual è", "qual e", "diga", "me dê", "escrev*", "preciso", "dimmi"]),
+    (LOCAL_ASK, &["condivid*", "scriv*", "bisogno", "wat is", "geef me", "vertel", "jakie jest", "podaj", "napisz"]),
+    (LOCAL_ASK, &["какой", "каков", "скажи", "сообщи", "апиши", "нужен", "поделит", "одтверд", "nedir", "söyle*"]),
+    (LOCAL_ASK, &["paylaş*", "yaz", "doğrula*", "ما هي", "ما هو", "أخبرني", "اكتب", "أحتاج", "تؤكد", "مشاركة", "تشارك"]),
+    (LOCAL_ASK, &["क्या है", "क्या ह", "बताओ", "बताइए", "लिख", "साझा", "पुष्टि", "चाहिए", "ज़रूरत", "জানাও", "বলুন", "শেয়ার"]),
+    (LOCAL_ASK, &["লিখ", "কি?", "নিশ্চিত", "告诉我", "是什么", "分享", "写一首", "需要", "确认", "教えて", "何ですか", "共有"]),
+    (LOCAL_ASK, &["書いて", "必要", "確認", "알려", "무엇", "공유", "필요", "뭐", "작성", "확인", "là gì", "cho tôi biết"]),
+    (LOCAL_ASK, &["chia sẻ", "viết", "xác nhận", "cần", "apa", "beri", "bagikan", "tulis*", "membagikan", "butuh"]),
+    (LOCAL_ASK, &["คืออะไร", "บอก", "แบ่งปัน", "เขียน", "ยืนยัน", "ต้องการ", "ano ang", "ibahagi", "isulat", "sumulat"]),
+];
