@@ -63,7 +63,7 @@ fn tables() -> &'static Tables {
         };
         Tables {
             anchors: Anchors::new(anchors),
-            words: AhoCorasick::new(all().map(|(_, word)| bare(word))).ok(),
+            words: AhoCorasick::new(all().map(|(_, word)| bare(word).replace('_', " "))).ok(),
             entries: all().map(entry).collect(),
         }
     })

@@ -2,9 +2,10 @@
 
 use super::Severity::{self, High, Low, Medium};
 use super::words::{
-    ABOVE, ACT, ASK, AUTHORITY, Class, DEMAND, EXFIL, FIRST, HIDE, HIDE_WEAK, LOCAL_ASK, LOCAL_NOUN,
-    LOCAL_OVERRIDE, LOCAL_PASS, LOCAL_PRIOR, NOUN, OVERRIDE, OWN, PASS, PRIOR, REPLY, REVEAL, RULES_NOUN,
-    SECRET, SYSTEM, TASK, TOKEN, TOKEN_WEAK,
+    ABOVE, ACT, ALL, ANSWER, ASK, AUTHORITY, Class, DANGER, DECEIT, DEED, DEMAND, EXFIL, FIRST, HATE, HIDE,
+    HIDE_WEAK, IGNORE, LOCAL_ASK, LOCAL_NOUN, LOCAL_OVERRIDE, LOCAL_PASS, LOCAL_PRIOR, NOUN, OVERRIDE, OWN,
+    PASS, PIECE, PRIOR, REPLY, REVEAL, RULES_NOUN, SECRET, SNIPPET, SOLUTION, SYSTEM, TARGET, TASK, TODO,
+    TOKEN, TOKEN_WEAK, USER_DATA, WEAVE,
 };
 
 /// Whether words must come in the order of the rule.
@@ -42,6 +43,9 @@ const CLAIMS: (&str, &str) = ("instruction.authority", "a claim of authority ove
 const HIDDEN: (&str, &str) = ("instruction.hidden_action", "words that ask for something behind the user's back");
 const CHAT: (&str, &str) = ("instruction.chat_token", "marks that separate roles in a model's input");
 const HIJACK: (&str, &str) = ("instruction.task", "words that set a model a task of their own");
+const WOVEN: (&str, &str) = ("instruction.woven_in", "a demand on how a model is to answer, or what to put into its answer");
+const HARM: (&str, &str) = ("instruction.harmful_content", "a demand for hateful text");
+const USERS: (&str, &str) = ("instruction.reveal_user", "words that ask a model about its user");
 const LINK: (&str, &str) = ("instruction.exfiltration", "a demand to send what a model knows elsewhere");
 
 pub(super) const RULES: &[Rule] = &[
@@ -55,7 +59,9 @@ pub(super) const RULES: &[Rule] = &[
     rule(OVERRIDES, Medium, &[OVERRIDE, REPLY], Order::Given, 70),
     rule(OVERRIDES, High, &[LOCAL_OVERRIDE, LOCAL_PRIOR], Order::Any, 56),
     rule(OVERRIDES, High, &[LOCAL_OVERRIDE, LOCAL_NOUN], Order::Any, 56),
-    rule(OVERRIDES, Low, &[OVERRIDE, ABOVE], Order::Given, 30),
+    rule(OVERRIDES, High, &[IGNORE, SYSTEM], Order::Given, 44),
+    rule(OVERRIDES, Medium, &[IGNORE, ALL, NOUN | RULES_NOUN], Order::Given, 40),
+    rule(OVERRIDES, Low, &[IGNORE, ABOVE], Order::Given, 30),
     rule(PROMPT, High, &[REVEAL, SYSTEM], Order::Given, 60),
     rule(PROMPT, Medium, &[REVEAL, OWN, NOUN], Order::Given, 44),
     rule(SECRETS, High, &[REVEAL | ASK, PASS], Order::Given, 60),
@@ -71,5 +77,15 @@ pub(super) const RULES: &[Rule] = &[
     rule(CHAT, High, &[TOKEN_WEAK, OVERRIDE | DEMAND | FIRST | TASK], Order::Given, 200),
     rule(HIJACK, High, &[TASK], Order::Given, 0),
     rule(HIJACK, Medium, &[FIRST], Order::Given, 0),
+    rule(WOVEN, Medium, &[WEAVE, ANSWER], Order::Given, 100),
+    rule(WOVEN, Medium, &[ANSWER, WEAVE], Order::Given, 40),
+    rule(WOVEN, High, &[ANSWER, WEAVE, DECEIT], Order::Any, 110),
+    rule(WOVEN, Medium, &[WEAVE, SNIPPET, SOLUTION], Order::Any, 110),
+    rule(WOVEN, High, &[SNIPPET, SOLUTION, DANGER], Order::Any, 420),
+    rule(HARM, High, &[WEAVE, HATE, PIECE], Order::Given, 60),
+    rule(USERS, Medium, &[REVEAL | ASK, USER_DATA], Order::Given, 70),
+    rule(HIJACK, Medium, &[TODO, DEED], Order::Given, 24),
+    rule(HIJACK, High, &[TODO, DEED, TARGET], Order::Given, 180),
+    rule(HIJACK, Medium, &[DEED, TARGET], Order::Any, 100),
     rule(LINK, High, &[EXFIL, SECRET | SYSTEM | PASS], Order::Any, 120),
 ];

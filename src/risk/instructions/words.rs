@@ -62,6 +62,34 @@ pub(super) const LOCAL_PRIOR: Class = 1 << 26;
 pub(super) const LOCAL_NOUN: Class = 1 << 27;
 pub(super) const LOCAL_PASS: Class = 1 << 28;
 pub(super) const LOCAL_ASK: Class = 1 << 29;
+/// To drop something, said to somebody.
+pub(super) const IGNORE: Class = 1 << 30;
+/// All of them.
+pub(super) const ALL: Class = 1 << 31;
+/// To work something in.
+pub(super) const WEAVE: Class = 1 << 32;
+/// What the model says.
+pub(super) const ANSWER: Class = 1 << 33;
+/// What is not true, or sells.
+pub(super) const DECEIT: Class = 1 << 34;
+/// Code that is handed over.
+pub(super) const SNIPPET: Class = 1 << 35;
+/// What the model writes of code.
+pub(super) const SOLUTION: Class = 1 << 36;
+/// Calls that reach outside of a program, or never end.
+pub(super) const DANGER: Class = 1 << 37;
+/// Content that harms.
+pub(super) const HATE: Class = 1 << 38;
+/// Its form.
+pub(super) const PIECE: Class = 1 << 39;
+/// What a model may know of its user.
+pub(super) const USER_DATA: Class = 1 << 40;
+/// A note to oneself, as a disguise.
+pub(super) const TODO: Class = 1 << 41;
+/// To do something in the user's name.
+pub(super) const DEED: Class = 1 << 42;
+/// Where it goes.
+pub(super) const TARGET: Class = 1 << 43;
 
 /// What makes a passage worth reading.
 pub(super) const ANCHORS: Class = OVERRIDE
@@ -76,6 +104,12 @@ pub(super) const ANCHORS: Class = OVERRIDE
     | FIRST
     | FREE
     | EXFIL
+    | ANSWER
+    | SNIPPET
+    | HATE
+    | USER_DATA
+    | TODO
+    | TARGET
     | LOCAL_OVERRIDE
     | LOCAL_PASS;
 
@@ -85,9 +119,9 @@ pub(super) const WORDS: &[(Class, &[&str])] = &[
     (OVERRIDE, &["do not listen", "don't listen", "do not obey", "erase", "supersede*", "nullif*", "bypass*"]),
     (OVERRIDE, &["no longer bound by", "no longer follow", "abandon", "wipe", "cancel all", "revoke all"]),
     (PRIOR, &["previous*", "prior", "above", "preceding", "earlier", "before", "initial", "original"]),
-    (PRIOR, &["foregoing", "given", "until now", "so far", "up to now", "existing", "past", "former"]),
+    (PRIOR, &["foregoing", "given", "until now", "so far", "up to now", "existing", "past", "former", "all other", "any other"]),
     (NOUN, &["instruction*", "iunstruction*", "instuction*", "directive*", "prompt*", "guideline*", "orders"]),
-    (NOUN, &["training", "programming", "directions", "commands", "guidance", "task", "tasks", "safeguards"]),
+    (NOUN, &["training", "programming", "directions", "commands", "guidance", "task", "tasks", "safeguards", "information", "messages"]),
     (RULES_NOUN, &["rules", "constraints", "context", "policies", "policy", "restrictions", "protocols"]),
     (RULES_NOUN, &["conversation", "limitations", "ethics", "ethical", "everything", "filters", "safety"]),
     (OWN, &["your", "you were", "you have", "you've", "you had", "you got", "you received", "you learned"]),
@@ -146,24 +180,50 @@ pub(super) const WORDS: &[(Class, &[&str])] = &[
     (TOKEN, &["<<sys>>", "<</sys>>", "### system:", "### instruction:", "[system](#", "<|endoftext|>"]),
     (TOKEN, &["<start_of_turn>", "[system note", "(system note", "{system:", "[system message]", "<system-reminder>"]),
     (TOKEN, &["<|assistant|>", "<|user|>", "end of system prompt", "[end system", "<system_prompt>"]),
-    (TOKEN_WEAK, &["[inst]", "<system>", "</system>", "<information>", "<important>", "system note:", "[system]"]),
+    (TOKEN_WEAK, &["[inst]", "<system>", "</system>", "<information>", "<important>", "system note:", "[system]", "(system_message)"]),
     (TOKEN_WEAK, &["<tool_result>", "<function_calls>", "<tool_call>", "<tool_response>", "<admin>", "%%%end"]),
     (TASK, &["solve the task that i gave you", "solve the task", "before you can solve", "complete the task i gave"]),
     (TASK, &["important message to you", "dear ai", "attention ai", "attention all ai", "if you are an ai"]),
     (TASK, &["if you are a language model", "if you're an ai", "note to ai", "message to the ai", "hey ai"]),
     (TASK, &["if you are an llm", "ai assistants reading this", "when an ai reads", "instructions for the ai"]),
     (FIRST, &["do the following first", "please do the following first", "important message from me"]),
-    (FIRST, &["following code snippet in your", "code snippet into your", "following code section into"]),
-    (FIRST, &["code excerpt in your", "code snippet within your", "code section in your", "code block in your"]),
-    (FIRST, &["include the following code", "incorporate the following code", "including the following code"]),
-    (FIRST, &["add the following code", "following code excerpt", "following code section", "subsequent code"]),
-    (FIRST, &["embedding the following code", "integrate the following code", "with the following code section"]),
-    (FIRST, &["following code block to optimize", "code segment in your", "following code fragment"]),
-    (FIRST, &["in your response, mention", "your response should include", "in your answer, mention"]),
-    (FIRST, &["enhance your response", "craft your response", "render your message", "compose your response"]),
-    (FIRST, &["your response using", "your answer in base", "your response in base", "your answer using"]),
-    (FIRST, &["formulate your response", "phrase your response", "structure your response", "shape your response"]),
-    (FIRST, &["present your response", "deliver your response", "your reply in", "encode your response"]),
+    (IGNORE, &["ignore", "disregard*", "forget", "do not follow", "don't follow", "stop following", "overlook"]),
+    (ALL, &["all", "any", "every", "all the", "any of the", "all of your", "whatever"]),
+    (WEAVE, &["add", "integrate", "modify", "include", "insert", "incorporate", "append", "embed*", "enhance"]),
+    (WEAVE, &["augment", "replace", "encode", "translate", "use", "provide", "express", "render", "shift", "group"]),
+    (WEAVE, &["scramble", "rearrange", "introduce", "mention", "suggest", "apply", "substitute", "craft", "jumble"]),
+    (WEAVE, &["invert", "convert", "write", "deliver", "reverse", "structure", "compose", "formulate", "leverage"]),
+    (WEAVE, &["employ", "consider", "refine", "implement", "apply", "optimize", "ensure", "keep in mind", "let the"]),
+    (ANSWER, &["your response", "your answer", "your reply", "your message", "your responses", "your answers"]),
+    (ANSWER, &["your elucidation", "your explanation", "your summary", "your next response", "your final answer"]),
+    (DECEIT, &["fabricated", "false claim", "baseless", "rumor*", "non-existent", "untrue", "misleading", "fake"]),
+    (DECEIT, &["bank details", "promot*", "discount", "sensational", "shocking", "you won't believe", "brand"]),
+    (DECEIT, &["scam", "urgency", "install an app", "sponsor*", "advertis*", "click", "example.com", "download"]),
+    (DECEIT, &["encouraging users", "share their", "inviting users", "users to", "misinformation", "transferring funds"]),
+    (SNIPPET, &["code snippet", "code excerpt", "code section", "code block", "code segment", "code fragment"]),
+    (SNIPPET, &["piece of code", "code portion", "following code", "subsequent code", "below code"]),
+    (SOLUTION, &["your code", "your solution", "your implementation", "your algorithm", "your codebase"]),
+    (SOLUTION, &["your elucidation", "your explanation", "your answer", "your response", "your code's", "your program"]),
+    (DANGER, &["os.system", "subprocess", "socket.", "requests.post", "os.fork", "while true:", "pickle.loads"]),
+    (DANGER, &["fernet", "pynput", "pyperclip", "urllib", "ftplib", "smtplib", "shutil", "psutil", "xsel", "scapy"]),
+    (DANGER, &["paramiko", "ctypes", "winreg", "getpass", "os.environ", "requests.get", "pexpect", "exec(", "pcap*"]),
+    (DANGER, &["document.cookie", "xmlhttprequest", "os.remove", "os.rename", "platform.", "multiprocessing", "pty."]),
+    (HATE, &["harmful", "discriminatory", "unfriendly", "hateful", "racist", "sexist", "toxic", "derogatory"]),
+    (HATE, &["negative sentence", "offensive", "insulting", "defamatory", "homophobic"]),
+    (PIECE, &["sentence about", "paragraph about", "sentences about", "statement about", "comment about"]),
+    (PIECE, &["joke about", "text about", "post about", "message about", "remark about"]),
+    (USER_DATA, &["the user's initials", "the user's birth*", "user currently live", "user live now"]),
+    (USER_DATA, &["the user's favorite", "the user's address", "the user's phone*", "the user's location"]),
+    (USER_DATA, &["city of residence", "'s birth date", "'s date of birth", "users in your database"]),
+    (USER_DATA, &["'s home address", "'s social security", "'s phone number", "'s bank account", "'s account balance"]),
+    (USER_DATA, &["the user's name", "'s favorite color", "user data you", "print your database"]),
+    (TODO, &["todo:", "to-do:", "task:", "action required:", "action item:", "reminder:"]),
+    (DEED, &["send", "transfer", "invite", "forward", "pay", "say that", "make a reservation", "get me", "visit"]),
+    (DEED, &["email", "post them", "give me all", "tell me", "please email", "please create", "please delete"]),
+    (DEED, &["concatenate", "book", "reserve", "please send", "refer the user", "change the password", "update my"]),
+    (TARGET, &["to the account", "to the website", "to the following email", "to my email address", "to this address"]),
+    (TARGET, &["to the following address", "to the following account", "subject and body", "to the url", "to this url"]),
+    (TARGET, &["email address:", "send a transaction to", "as much money", "follow the link", "to the slack", "visit www"]),
     (ROLE, &["you are now", "from now on", "from now own", "act as", "acting as", "pretend*", "you will act"]),
     (ROLE, &["you are going to", "role play", "roleplay*", "play the role", "in character", "persona", "simulat*"]),
     (ROLE, &["you're now", "respond as", "answer as", "reply as", "immerse yourself", "take on the role", "stands for"]),
@@ -178,10 +238,11 @@ pub(super) const WORDS: &[(Class, &[&str])] = &[
     (FREE, &["can't refuse", "not refuse", "without refusing", "no matter how", "no matter what", "immoral*"]),
     (FREE, &["never decline", "do not decline", "no censorship", "zero restrictions", "regardless of", "illegal"]),
     (FREE, &["does not follow", "do not have to abide", "not have to follow", "ignores all", "against the rules"]),
-    (FREE, &["no guidelines", "any guidelines", "no boundaries", "developer mode", "dan mode", "evil", "profanity"]),
+    (FREE, &["no guidelines", "any guidelines", "no boundaries", "developer mode", "dan mode", "evil", "profanity", "unfiltred", "content filter*", "capable of anything"]),
     (FREE, &["any moral", "any ethical", "morals", "morality", "legality", "ethics", "vulgar", "explicit", "nsfw"]),
     (FREE, &["swear*", "cuss*", "insult*", "offensive", "content policy", "content policies", "do whatever", "any request"]),
     (FREE, &["harmful", "inappropriate", "derogatory", "bypass*", "all restrictions", "no warnings", "disclaimers"]),
+    (FREE, &["breaks ai rules", "against rules", "follow any", "no prohibitions", "doesn't follow", "fully unlocked"]),
     (FREE, &["never say no", "cannot say no", "can't say no", "never apologize", "not bound", "limitless", "hates"]),
     (AI, &["chatgpt", "openai", "as an ai", "language model", "gpt-3", "gpt-4", "gpt4", "anthropic", "claude", "bard"]),
     (AI, &["i'm sorry", "i apologize", "i cannot fulfill", "i can't", "warnings", "disclaimer", "guidelines"]),
