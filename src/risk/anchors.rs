@@ -3,6 +3,8 @@
 
 /// Places of the table: a power of two, some times the words.
 const SLOTS: usize = 1 << 14;
+/// Bits of the filter before it, which is small enough to stay near the processor.
+const BITS: usize = 1 << 16;
 /// The least length of a word: two overlapping pieces of four bytes, of which one starts at an
 /// even place of the text.
 pub(super) const WORD_BYTES_MIN: usize = 5;
@@ -10,6 +12,8 @@ pub(super) const WORD_BYTES_MIN: usize = 5;
 /// Words to look for, without regard to the case of ASCII letters.
 #[derive(Debug)]
 pub(super) struct Anchors {
+    /// Whether any piece has this hash.
+    bits: Vec<u64>,
     /// For each hash of four bytes, the first of `pieces` plus one.
     slots: Vec<u16>,
     pieces: Vec<Piece>,
@@ -24,48 +28,103 @@ struct Piece {
     next: u16,
 }
 
-fn slot(four: [u8; 4]) -> usize {
-    let folded = u32::from_le_bytes(four) | 0x2020_2020;
-    (folded.wrapping_mul(0x9e37_79b1) >> 18) as usize % SLOTS
+/// Sixteen bits of four bytes, in which the case of letters makes no difference.
+fn hash(four: u32) -> usize {
+    ((four | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 16) as usize
+}
+
+/// The first four of eight bytes.
+const fn low(eight: u64) -> u32 {
+    let [a, b, c, d, ..] = eight.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// How common five bytes are in a text: they are looked up wherever they are.
+fn commonness(five: &[u8]) -> u32 {
+    let of = |byte: &u8| match byte {
+        b' ' => 7,
+        b'e' | b't' => 4,
+        b'a' | b'o' | b'n' | b'i' | b's' | b'r' => 3,
+        b'h' | b'u' | b'y' | b'l' | b'd' => 2,
+        b'a'..=b'z' => 1,
+        _ => 0,
+    };
+    five.iter().map(of).sum()
 }
 
 impl Anchors {
     /// Words shorter than [`WORD_BYTES_MIN`] are never found.
     pub(super) fn new(words: impl IntoIterator<Item = &'static str>) -> Self {
         let words: Vec<&'static str> = words.into_iter().collect();
-        let mut anchors = Self { slots: vec![0; SLOTS], pieces: Vec::new(), words: Vec::new() };
+        let (bits, slots) = (vec![0; BITS / 64], vec![0; SLOTS]);
+        let mut anchors = Self { bits, slots, pieces: Vec::new(), words: Vec::new() };
         for (number, word) in words.iter().enumerate() {
-            let bytes = word.as_bytes().windows(4).take(2);
-            for (offset, four) in (0_u8..2).zip(bytes.filter(|_| word.len() >= WORD_BYTES_MIN)) {
-                anchors.insert(u16::try_from(number).unwrap_or(u16::MAX), offset, four);
+            let fives =
+                word.as_bytes().windows(WORD_BYTES_MIN).enumerate().take(usize::from(u8::MAX));
+            let rarest = fives.min_by_key(|(_, five)| commonness(five));
+            for (at, four) in rarest.iter().flat_map(|(at, five)| {
+                five.windows(4).enumerate().map(move |(n, four)| (at + n, four))
+            }) {
+                anchors.insert(u16::try_from(number).unwrap_or(u16::MAX), at, four);
             }
         }
         anchors.words = words;
         anchors
     }
 
-    fn insert(&mut self, word: u16, offset: u8, four: &[u8]) {
+    fn insert(&mut self, word: u16, offset: usize, four: &[u8]) {
         let Ok(four) = <[u8; 4]>::try_from(four) else { return };
-        let Some(first) = self.slots.get_mut(slot(four)) else { return };
-        self.pieces.push(Piece { word, offset, next: *first });
+        let hash = hash(u32::from_le_bytes(four));
+        if let Some(bits) = self.bits.get_mut(hash / 64) {
+            *bits |= 1 << (hash % 64);
+        }
+        let Some(first) = self.slots.get_mut(hash % SLOTS) else { return };
+        self.pieces.push(Piece { word, offset: u8::try_from(offset).unwrap_or(0), next: *first });
         *first = u16::try_from(self.pieces.len()).unwrap_or(0);
     }
 
-    /// Calls `found` with the number of each word and where it starts, in the text's order.
+    fn may_be(&self, hash: usize) -> bool {
+        self.bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
+    }
+
+    /// Calls `found` with the number of each word and where it starts, near the text's order.
     pub(super) fn each(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
-        for (pair, eight) in bytes.windows(4).step_by(2).enumerate() {
-            let Ok(four) = <[u8; 4]>::try_from(eight) else { continue };
-            let mut next = self.slots.get(slot(four)).copied().unwrap_or(0);
-            while let Some(piece) = usize::from(next).checked_sub(1).and_then(|at| self.pieces.get(at)) {
-                next = piece.next;
-                let word = self.words.get(usize::from(piece.word)).copied().unwrap_or_default();
-                let start = (pair * 2).checked_sub(usize::from(piece.offset));
-                let text = start.and_then(|start| bytes.get(start..start + word.len()));
-                if let (Some(start), Some(text)) = (start, text)
-                    && text.eq_ignore_ascii_case(word.as_bytes())
-                {
-                    found(usize::from(piece.word), start);
-                }
+        let mut at = 0;
+        // Two lookups for each eight bytes that are read; the rest is the end.
+        for eight in bytes.windows(8).step_by(4) {
+            let Ok(eight) = <[u8; 8]>::try_from(eight) else { break };
+            let eight = u64::from_le_bytes(eight);
+            let first = hash(low(eight));
+            let second = hash(low(eight >> 16));
+            if self.may_be(first) {
+                self.at(bytes, at, first, &mut found);
+            }
+            if self.may_be(second) {
+                self.at(bytes, at + 2, second, &mut found);
+            }
+            at += 4;
+        }
+        for (number, four) in bytes.get(at..).unwrap_or_default().windows(4).enumerate().step_by(2)
+        {
+            if let Ok(four) = <[u8; 4]>::try_from(four) {
+                self.at(bytes, at + number, hash(u32::from_le_bytes(four)), &mut found);
+            }
+        }
+    }
+
+    /// The words with a piece at `at`.
+    fn at(&self, bytes: &[u8], at: usize, hash: usize, found: &mut impl FnMut(usize, usize)) {
+        let mut next = self.slots.get(hash % SLOTS).copied().unwrap_or(0);
+        while let Some(piece) = usize::from(next).checked_sub(1).and_then(|at| self.pieces.get(at))
+        {
+            next = piece.next;
+            let word = self.words.get(usize::from(piece.word)).copied().unwrap_or_default();
+            let start = at.checked_sub(usize::from(piece.offset));
+            let text = start.and_then(|start| bytes.get(start..start + word.len()));
+            if let (Some(start), Some(text)) = (start, text)
+                && text.eq_ignore_ascii_case(word.as_bytes())
+            {
+                found(usize::from(piece.word), start);
             }
         }
     }
@@ -81,7 +140,8 @@ mod tests {
         let anchors = Anchors::new(words);
         for (number, word) in words.iter().enumerate() {
             for before in 0..9 {
-                let text = format!("{}{}{}", "-".repeat(before), word.to_uppercase(), "-".repeat(before));
+                let text =
+                    format!("{}{}{}", "-".repeat(before), word.to_uppercase(), "-".repeat(before));
                 let mut found = Vec::new();
                 anchors.each(text.as_bytes(), |word, at| found.push((word, at)));
                 assert_eq!(found, [(number, before)], "{text}");

@@ -40,7 +40,12 @@ struct Compiled {
 fn compiled() -> &'static Compiled {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
     COMPILED.get_or_init(|| {
-        let words = || RULES.iter().enumerate().flat_map(|(at, rule)| rule.words.iter().map(move |word| (at, *word)));
+        let words = || {
+            RULES
+                .iter()
+                .enumerate()
+                .flat_map(|(at, rule)| rule.words.iter().map(move |word| (at, *word)))
+        };
         Compiled {
             anchors: Anchors::new(words().map(|(_, word)| word)),
             rules: words().map(|(rule, _)| rule).collect(),

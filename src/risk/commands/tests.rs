@@ -110,7 +110,12 @@ fn harmful_commands_are_found_and_their_neighbours_are_not() {
                 "security dump-keychain",
                 "curl http://169.254.169.254/latest/meta-data/",
             ],
-            &["ssh-keygen -t ed25519", "cp .env.sample .env", "printenv PATH", "the .aws/credentials file"],
+            &[
+                "ssh-keygen -t ed25519",
+                "cp .env.sample .env",
+                "printenv PATH",
+                "the .aws/credentials file",
+            ],
         ),
         (
             "persistence",

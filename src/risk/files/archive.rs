@@ -155,7 +155,11 @@ pub(super) fn tar(look: &mut Look, bytes: &[u8], depth: usize) {
         }
         entries += 1;
         if entries > ENTRIES_MAX {
-            return look.add(BOMB, Severity::High, "an archive with more entries than are looked at");
+            return look.add(
+                BOMB,
+                Severity::High,
+                "an archive with more entries than are looked at",
+            );
         }
         let size = header.get(124..136).and_then(octal);
         let Some(size) = size.filter(|_| tar_checksum_holds(header)) else {
@@ -247,4 +251,3 @@ fn leaves(path: &[u8]) -> bool {
         || path.first().is_some_and(is_separator)
         || path.split(is_separator).any(|part| part == b"..")
 }
-

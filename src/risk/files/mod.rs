@@ -109,7 +109,11 @@ impl Look {
             || !matches!(kind::of(behind), Kind::Unknown | Kind::Media(_))
             || kind::is_script_too(bytes);
         if hides {
-            self.add(POLYGLOT, Severity::High, "an image or a recording that is something else too");
+            self.add(
+                POLYGLOT,
+                Severity::High,
+                "an image or a recording that is something else too",
+            );
         }
     }
 

@@ -58,9 +58,8 @@ fn zipped(entries: &[(&str, &[u8])], flags: usize, mode: usize) -> Vec<u8> {
         .concat();
         bytes.extend([b"PK\x03\x04", &common[..], name.as_bytes(), &packed].concat());
         let tail = [&[0; 6][..], &u16le(0), &u16le(mode), &u32le(offset)].concat();
-        directory.extend(
-            [b"PK\x01\x02", &u16le(20)[..], &common[..], &tail, name.as_bytes()].concat(),
-        );
+        directory
+            .extend([b"PK\x01\x02", &u16le(20)[..], &common[..], &tail, name.as_bytes()].concat());
     }
     let (at, size) = (bytes.len(), directory.len());
     let count = u16le(entries.len());
@@ -164,7 +163,8 @@ fn archives_are_named_and_only_their_content_is_bad() {
     for bytes in quiet {
         assert_eq!(rules(&bytes), [(ARCHIVE.to_owned(), Severity::Medium)], "{:?}", &bytes[..6]);
     }
-    for bytes in [&b"BZh9 in a text"[..], b"PK is a pair of letters", b"\x1f\x8b\x08\xff123456789"] {
+    for bytes in [&b"BZh9 in a text"[..], b"PK is a pair of letters", b"\x1f\x8b\x08\xff123456789"]
+    {
         assert_eq!(names(bytes), Vec::<String>::new());
     }
 }
@@ -287,7 +287,8 @@ fn random_bytes_are_nothing() {
     };
     for _ in 0..100_000 {
         let length = 16 + usize::try_from(next() % 185).unwrap();
-        let mut bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| next().to_le_bytes()).collect();
+        let mut bytes: Vec<u8> =
+            (0..length.div_ceil(8)).flat_map(|_| next().to_le_bytes()).collect();
         bytes.truncate(length);
         assert_eq!(names(&bytes), Vec::<String>::new(), "{bytes:?}");
     }

@@ -9,7 +9,9 @@ use super::words::{self, Class};
 use crate::risk::anchors::{Anchors, WORD_BYTES_MIN};
 
 /// Bytes on each side of an anchor that are read with it.
-const AROUND_BYTES: usize = 1000;
+const AROUND_BYTES: usize = 260;
+/// The same where a persona may be described, or code follows.
+const AROUND_WIDE_BYTES: usize = 1000;
 
 /// A word at its place in the passage as it was read.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ impl Reading {
 
 struct Tables {
     anchors: Anchors,
+    /// How far around each anchor is read.
+    around: Vec<usize>,
     words: Option<AhoCorasick>,
     entries: Vec<Entry>,
 }
@@ -44,25 +48,42 @@ struct Entry {
     /// Where it stands alone: letters before or behind it make it another word.
     starts: bool,
     ends: bool,
+    /// Whether letters behind it are a part of it.
+    open: bool,
 }
 
 fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| {
-        let all = || words::WORDS.iter().flat_map(|(class, words)| words.iter().map(move |word| (*class, *word)));
+        let all = || {
+            words::WORDS
+                .iter()
+                .flat_map(|(class, words)| words.split(';').map(move |word| (*class, word)))
+        };
         let bare = |word: &'static str| word.strip_suffix('*').unwrap_or(word);
         let is_ascii = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let anchors = all()
-            .filter(|(class, _)| class & words::ANCHORS != 0)
-            .map(|(_, word)| bare(word))
-            .filter(|word| word.len() >= WORD_BYTES_MIN);
+        let anchors = || {
+            all()
+                .filter(|(class, _)| class & words::ANCHORS != 0)
+                .map(|(class, word)| (class, bare(word)))
+                .filter(|(_, word)| word.len() >= WORD_BYTES_MIN)
+        };
+        let around = |(class, _): (Class, &str)| {
+            if class & (words::FREE | words::SNIPPET) == 0 {
+                AROUND_BYTES
+            } else {
+                AROUND_WIDE_BYTES
+            }
+        };
         let entry = |(class, word): (Class, &'static str)| Entry {
             class,
             starts: is_ascii(word.bytes().next()),
+            open: word.ends_with('*'),
             ends: !word.ends_with('*') && is_ascii(word.bytes().last()),
         };
         Tables {
-            anchors: Anchors::new(anchors),
+            anchors: Anchors::new(anchors().map(|(_, word)| word)),
+            around: anchors().map(around).collect(),
             words: AhoCorasick::new(all().map(|(_, word)| bare(word).replace('_', " "))).ok(),
             entries: all().map(entry).collect(),
         }
@@ -73,12 +94,17 @@ fn tables() -> &'static Tables {
 pub(super) fn read(bytes: &[u8]) -> Vec<Reading> {
     let tables = tables();
     let mut passages: Vec<Range<usize>> = Vec::new();
-    tables.anchors.each(bytes, |_, at| {
-        let (start, end) = (at.saturating_sub(AROUND_BYTES), (at + AROUND_BYTES).min(bytes.len()));
-        match passages.last_mut().filter(|last| last.end >= start) {
-            Some(last) => last.end = end.max(last.end),
-            None => passages.push(start..end),
+    tables.anchors.each(bytes, |anchor, at| {
+        let around = tables.around.get(anchor).copied().unwrap_or(AROUND_BYTES);
+        passages.push(at.saturating_sub(around)..(at + around).min(bytes.len()));
+    });
+    passages.sort_by_key(|passage| passage.start);
+    passages.dedup_by(|next, last| {
+        let joins = last.end >= next.start;
+        if joins {
+            last.end = last.end.max(next.end);
         }
+        joins
     });
     passages.into_iter().map(|passage| passage_of(tables, bytes, passage)).collect()
 }
@@ -115,6 +141,9 @@ fn seen(tables: &Tables, read: &[u8]) -> Vec<Seen> {
             let before = start.checked_sub(1).and_then(|at| read.get(at));
             let cut = entry.starts && is_letter(before) || entry.ends && is_letter(read.get(end));
             let word = found.pattern().as_usize();
+            let further =
+                read.get(end..).unwrap_or_default().iter().take(if entry.open { 24 } else { 0 });
+            let end = end + further.take_while(|byte| byte.is_ascii_alphanumeric()).count();
             (!cut).then_some(Seen { class: entry.class, word, start, end })
         })
         .collect();

@@ -2,16 +2,18 @@
 
 use super::Severity::{self, High, Low, Medium};
 use super::words::{
-    ABOVE, ACT, ALL, ANSWER, ASK, AUTHORITY, Class, DANGER, DECEIT, DEED, DEMAND, EXFIL, FIRST, HATE, HIDE,
-    HIDE_WEAK, IGNORE, LOCAL_ASK, LOCAL_NOUN, LOCAL_OVERRIDE, LOCAL_PASS, LOCAL_PRIOR, NOUN, OVERRIDE, OWN,
-    PASS, PIECE, PRIOR, REPLY, REVEAL, RULES_NOUN, SECRET, SNIPPET, SOLUTION, SYSTEM, TARGET, TASK, TODO,
-    TOKEN, TOKEN_WEAK, USER_DATA, WEAVE,
+    ABOVE, ACT, ALL, ANSWER, ASK, AUTHORITY, Class, DANGER, DECEIT, DEED, DEMAND, EXFIL, FIRST,
+    HATE, HIDE, HIDE_WEAK, IGNORE, LOCAL_ASK, LOCAL_NOUN, LOCAL_OVERRIDE, LOCAL_PASS, LOCAL_PRIOR,
+    NOUN, OVERRIDE, OWN, PASS, PIECE, PRIOR, REPLY, REVEAL, RULES_NOUN, SECRET, SNIPPET, SOLUTION,
+    SYSTEM, TARGET, TASK, TODO, TOKEN, TOKEN_WEAK, USER_DATA, WEAVE,
 };
 
 /// Whether words must come in the order of the rule.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
     Given,
+    /// As given, within one sentence.
+    Sentence,
     Any,
 }
 
@@ -37,34 +39,41 @@ const fn rule(
 
 const OVERRIDES: (&str, &str) =
     ("instruction.override", "words that tell a model to drop its earlier instructions");
-const PROMPT: (&str, &str) = ("instruction.reveal_prompt", "words that ask a model for its own instructions");
+const PROMPT: (&str, &str) =
+    ("instruction.reveal_prompt", "words that ask a model for its own instructions");
 const SECRETS: (&str, &str) = ("instruction.reveal_secret", "words that ask a model for a secret");
 const CLAIMS: (&str, &str) = ("instruction.authority", "a claim of authority over a model");
-const HIDDEN: (&str, &str) = ("instruction.hidden_action", "words that ask for something behind the user's back");
-const CHAT: (&str, &str) = ("instruction.chat_token", "marks that separate roles in a model's input");
+const HIDDEN: (&str, &str) =
+    ("instruction.hidden_action", "words that ask for something behind the user's back");
+const CHAT: (&str, &str) =
+    ("instruction.chat_token", "marks that separate roles in a model's input");
 const HIJACK: (&str, &str) = ("instruction.task", "words that set a model a task of their own");
-const WOVEN: (&str, &str) = ("instruction.woven_in", "a demand on how a model is to answer, or what to put into its answer");
+const WOVEN: (&str, &str) = (
+    "instruction.woven_in",
+    "a demand on how a model is to answer, or what to put into its answer",
+);
 const HARM: (&str, &str) = ("instruction.harmful_content", "a demand for hateful text");
 const USERS: (&str, &str) = ("instruction.reveal_user", "words that ask a model about its user");
-const LINK: (&str, &str) = ("instruction.exfiltration", "a demand to send what a model knows elsewhere");
+const LINK: (&str, &str) =
+    ("instruction.exfiltration", "a demand to send what a model knows elsewhere");
 
 pub(super) const RULES: &[Rule] = &[
-    rule(OVERRIDES, High, &[OVERRIDE, PRIOR, NOUN], Order::Given, 60),
-    rule(OVERRIDES, High, &[OVERRIDE, OWN, NOUN | RULES_NOUN], Order::Given, 60),
-    rule(OVERRIDES, High, &[OVERRIDE, NOUN, PRIOR], Order::Given, 70),
-    rule(OVERRIDES, High, &[OVERRIDE, RULES_NOUN, OWN], Order::Given, 70),
-    rule(OVERRIDES, High, &[OVERRIDE, OWN, PRIOR], Order::Given, 36),
-    rule(OVERRIDES, Medium, &[OVERRIDE, PRIOR, RULES_NOUN], Order::Given, 50),
-    rule(OVERRIDES, High, &[OVERRIDE, ABOVE, REPLY], Order::Given, 64),
-    rule(OVERRIDES, Medium, &[OVERRIDE, REPLY], Order::Given, 70),
+    rule(OVERRIDES, High, &[OVERRIDE, PRIOR, NOUN], Order::Sentence, 60),
+    rule(OVERRIDES, High, &[OVERRIDE, OWN, NOUN | RULES_NOUN], Order::Sentence, 60),
+    rule(OVERRIDES, High, &[OVERRIDE, NOUN, PRIOR], Order::Sentence, 70),
+    rule(OVERRIDES, High, &[OVERRIDE, RULES_NOUN, OWN], Order::Sentence, 70),
+    rule(OVERRIDES, High, &[OVERRIDE, OWN, PRIOR], Order::Sentence, 36),
+    rule(OVERRIDES, Medium, &[OVERRIDE, PRIOR, RULES_NOUN], Order::Sentence, 50),
+    rule(OVERRIDES, High, &[OVERRIDE, ABOVE, REPLY], Order::Sentence, 64),
+    rule(OVERRIDES, Medium, &[OVERRIDE, REPLY], Order::Sentence, 70),
     rule(OVERRIDES, High, &[LOCAL_OVERRIDE, LOCAL_PRIOR], Order::Any, 56),
     rule(OVERRIDES, High, &[LOCAL_OVERRIDE, LOCAL_NOUN], Order::Any, 56),
-    rule(OVERRIDES, High, &[IGNORE, SYSTEM], Order::Given, 44),
-    rule(OVERRIDES, Medium, &[IGNORE, ALL, NOUN | RULES_NOUN], Order::Given, 40),
-    rule(OVERRIDES, Low, &[IGNORE, ABOVE], Order::Given, 30),
-    rule(PROMPT, High, &[REVEAL, SYSTEM], Order::Given, 60),
-    rule(PROMPT, Medium, &[REVEAL, OWN, NOUN], Order::Given, 44),
-    rule(SECRETS, High, &[REVEAL | ASK, PASS], Order::Given, 60),
+    rule(OVERRIDES, High, &[IGNORE, SYSTEM], Order::Sentence, 44),
+    rule(OVERRIDES, Medium, &[IGNORE, ALL, NOUN | RULES_NOUN], Order::Sentence, 40),
+    rule(OVERRIDES, Low, &[IGNORE, ABOVE], Order::Sentence, 30),
+    rule(PROMPT, High, &[REVEAL, SYSTEM], Order::Sentence, 60),
+    rule(PROMPT, Medium, &[REVEAL, OWN, NOUN], Order::Sentence, 44),
+    rule(SECRETS, High, &[REVEAL | ASK, PASS], Order::Sentence, 60),
     rule(SECRETS, High, &[LOCAL_PASS, LOCAL_ASK], Order::Any, 70),
     rule(SECRETS, Low, &[ACT, SECRET, EXFIL], Order::Any, 160),
     rule(CLAIMS, Medium, &[AUTHORITY], Order::Given, 0),
@@ -82,8 +91,8 @@ pub(super) const RULES: &[Rule] = &[
     rule(WOVEN, High, &[ANSWER, WEAVE, DECEIT], Order::Any, 110),
     rule(WOVEN, Medium, &[WEAVE, SNIPPET, SOLUTION], Order::Any, 110),
     rule(WOVEN, High, &[SNIPPET, SOLUTION, DANGER], Order::Any, 420),
-    rule(HARM, High, &[WEAVE, HATE, PIECE], Order::Given, 60),
-    rule(USERS, Medium, &[REVEAL | ASK, USER_DATA], Order::Given, 70),
+    rule(HARM, High, &[WEAVE, HATE, PIECE], Order::Sentence, 60),
+    rule(USERS, Medium, &[REVEAL | ASK, USER_DATA], Order::Sentence, 70),
     rule(HIJACK, Medium, &[TODO, DEED], Order::Given, 24),
     rule(HIJACK, High, &[TODO, DEED, TARGET], Order::Given, 180),
     rule(HIJACK, Medium, &[DEED, TARGET], Order::Any, 100),

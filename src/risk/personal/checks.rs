@@ -27,7 +27,9 @@ pub(super) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
 
 /// The digits as one number.
 pub(super) fn value(digits: &[u8]) -> u64 {
-    digits.iter().fold(0, |value: u64, digit| value.wrapping_mul(10).wrapping_add(u64::from(*digit)))
+    digits
+        .iter()
+        .fold(0, |value: u64, digit| value.wrapping_mul(10).wrapping_add(u64::from(*digit)))
 }
 
 /// ISO 13616 over ISO/IEC 7064: the first four characters go to the end, letters become numbers.

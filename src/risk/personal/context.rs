@@ -44,7 +44,10 @@ pub(super) const ANY: Context = !(CARD | PHONE | BIRTH | PASSPORT | LICENCE);
 
 /// Words in small letters; each is one of its own.
 const WORDS: &[(Context, &[&str])] = &[
-    (CARD, &["card", "cards", "visa", "mastercard", "amex", "credit card", "debit", "cvv", "maestro"]),
+    (
+        CARD,
+        &["card", "cards", "visa", "mastercard", "amex", "credit card", "debit", "cvv", "maestro"],
+    ),
     (CARD, &["kreditkarte", "karte", "carte", "tarjeta", "cartão", "carta di credito", "kaart"]),
     (CARD, &["karta", "карты", "карта", "卡号", "カード番号", "카드"]),
     (PHONE, &["phone", "call", "call me", "tel", "telephone", "mobile", "cell", "fax", "whatsapp"]),
@@ -52,7 +55,10 @@ const WORDS: &[(Context, &[&str])] = &[
     (PHONE, &["cellulare", "telefono", "telefoon", "телефон", "电话", "手机", "電話", "전화"]),
     (PHONE, &["messages to", "reach me at", "phone number", "contact number", "text me", "dial"]),
     (BIRTH, &["date of birth", "dob", "birthday", "born", "born on", "birth date", "birthdate"]),
-    (BIRTH, &["geburtsdatum", "geboren", "né le", "née le", "date de naissance", "nacido", "nacida"]),
+    (
+        BIRTH,
+        &["geburtsdatum", "geboren", "né le", "née le", "date de naissance", "nacido", "nacida"],
+    ),
     (BIRTH, &["fecha de nacimiento", "nascimento", "data di nascita", "nato il", "nata il"]),
     (BIRTH, &["geboortedatum", "data urodzenia", "дата рождения", "doğum tarihi", "生日", "出生"]),
     (PASSPORT, &["passport", "reisepass", "pasaporte", "passeport", "passaporto", "passaporte"]),
@@ -62,14 +68,20 @@ const WORDS: &[(Context, &[&str])] = &[
     (US, &["ssn", "social security", "social security number", "itin", "taxpayer", "tin"]),
     (UK, &["nhs", "nino", "national insurance", "ni number"]),
     (DE, &["steuer-id", "steuerid", "steueridentifikationsnummer", "idnr", "steuernummer", "tin"]),
-    (FR, &["nir", "insee", "sécurité sociale", "securite sociale", "numéro de sécu", "carte vitale"]),
+    (
+        FR,
+        &["nir", "insee", "sécurité sociale", "securite sociale", "numéro de sécu", "carte vitale"],
+    ),
     (ES, &["dni", "nie", "nif", "documento nacional", "documento de identidad"]),
     (IT, &["codice fiscale", "cf", "c.f."]),
     (PT, &["nif", "contribuinte", "número fiscal"]),
     (NL, &["bsn", "burgerservicenummer", "sofinummer"]),
     (BE, &["rijksregisternummer", "numéro national", "registre national", "insz", "niss"]),
     (PL, &["pesel"]),
-    (NORDIC, &["personnummer", "personnr", "henkilötunnus", "hetu", "fødselsnummer", "fodselsnummer"]),
+    (
+        NORDIC,
+        &["personnummer", "personnr", "henkilötunnus", "hetu", "fødselsnummer", "fodselsnummer"],
+    ),
     (NORDIC, &["cpr", "cpr-nummer", "cpr-nr", "fnr", "samordningsnummer"]),
     (BR, &["cpf", "cnpj"]),
     (IN, &["aadhaar", "aadhar", "uidai", "pan", "pan card", "आधार"]),
@@ -94,7 +106,8 @@ struct Words {
 fn words() -> &'static Words {
     static WORDS_FOUND: OnceLock<Words> = OnceLock::new();
     WORDS_FOUND.get_or_init(|| {
-        let flat = || WORDS.iter().flat_map(|(mask, words)| words.iter().map(move |word| (*mask, *word)));
+        let flat =
+            || WORDS.iter().flat_map(|(mask, words)| words.iter().map(move |word| (*mask, *word)));
         let find = AhoCorasickBuilder::new()
             .ascii_case_insensitive(true)
             .build(flat().map(|(_, word)| word))

@@ -32,7 +32,9 @@ pub(super) const IDS: &[Id] = &[
         rule: "personal.uk_nhs",
         text: "a British NHS number",
         shapes: &[&[3, 3, 4], &[10]],
-        check: |digits| weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]) % 11 == 0 && varied(digits),
+        check: |digits| {
+            weighted(digits, &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11) && varied(digits)
+        },
         context: UK,
         bare: None,
     },
@@ -72,7 +74,8 @@ pub(super) const IDS: &[Id] = &[
         shapes: &[&[9], &[4, 2, 3], &[3, 3, 3]],
         check: |digits| {
             let (sum, last) = (weighted(digits, &[9, 8, 7, 6, 5, 4, 3, 2]), digits.last());
-            (sum + 11 - last.map_or(0, |last| u32::from(*last))).is_multiple_of(11) && varied(digits)
+            (sum + 11 - last.map_or(0, |last| u32::from(*last))).is_multiple_of(11)
+                && varied(digits)
         },
         context: NL,
         bare: None,
@@ -95,7 +98,8 @@ pub(super) const IDS: &[Id] = &[
         shapes: &[&[11]],
         check: |digits| {
             let (month, day) = (pair(digits, 2) % 20, pair(digits, 4));
-            weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10) && is_date(month, day)
+            weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10)
+                && is_date(month, day)
         },
         context: PL,
         bare: None,
@@ -158,10 +162,12 @@ pub(super) const IDS: &[Id] = &[
         shapes: &[&[3, 3, 3], &[9], &[4, 5, 1], &[10]],
         check: |digits| {
             if digits.len() == 9 {
-                return weighted(digits, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0 && varied(digits);
+                return weighted(digits, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11)
+                    && varied(digits);
             }
             let check = weighted(digits, &[1, 3, 7, 9, 1, 3, 7, 9]) % 10;
-            matches!(digits.first(), Some(2..=6)) && digits.get(8).is_some_and(|d| u32::from(*d) == check)
+            matches!(digits.first(), Some(2..=6))
+                && digits.get(8).is_some_and(|d| u32::from(*d) == check)
         },
         context: AU,
         bare: None,
@@ -225,7 +231,8 @@ fn ends_in(digits: &[u8], check: u32) -> bool {
 fn ssn(digits: &[u8]) -> bool {
     let number = value(digits);
     let (area, group, serial) = (number / 1_000_000, number / 10_000 % 100, number % 10_000);
-    let itin = (900..1000).contains(&area) && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
+    let itin =
+        (900..1000).contains(&area) && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99);
     let ssn = (1..900).contains(&area) && area != 666 && group != 0;
     // The number of every example.
     serial != 0 && (itin || ssn) && number != 123_456_789 && number != 78_051_120

@@ -30,7 +30,13 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     hits
 }
 
-fn add(hits: &mut Vec<Hit>, rule: &'static str, severity: Severity, span: Range<usize>, text: &'static str) {
+fn add(
+    hits: &mut Vec<Hit>,
+    rule: &'static str,
+    severity: Severity,
+    span: Range<usize>,
+    text: &'static str,
+) {
     let same = hits.iter().filter(|hit| hit.rule == rule).count();
     let inside = hits.iter().any(|hit| hit.span.start < span.end && span.start < hit.span.end);
     if same < HITS_MAX && !inside {
@@ -46,8 +52,8 @@ fn regions(bytes: &[u8]) -> Vec<Range<usize>> {
         let digits: u8 = chunk.iter().map(|byte| u8::from(byte.wrapping_sub(b'0') < 10)).sum();
         if digits + before >= DIGITS_MIN {
             // A chunk to each side: a number starts and ends outside of where its digits are dense.
-            let start = number.saturating_sub(3) * CHUNK;
-            let end = ((number + 3) * CHUNK).min(bytes.len());
+            let start = number.saturating_sub(2) * CHUNK;
+            let end = ((number + 2) * CHUNK).min(bytes.len());
             match regions.last_mut().filter(|last| last.end >= start) {
                 Some(last) => last.end = end,
                 None => regions.push(start..end),

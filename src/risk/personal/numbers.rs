@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::add;
 use super::checks::{is_date, luhn, mod_97, value};
-use super::context::{self, BIRTH, CARD, Context, ES, IN, IT, LICENCE, MX, NORDIC, PASSPORT, PHONE, UK};
+use super::context::{
+    self, BIRTH, CARD, Context, ES, IN, IT, LICENCE, MX, NORDIC, PASSPORT, PHONE, UK,
+};
 use super::ids::{IDS, Id, cn_check};
 use super::{Hit, Severity};
 
@@ -68,7 +70,7 @@ fn run(bytes: &[u8], tokens: &[Token]) -> usize {
     for token in tokens {
         let joined = before.is_none_or(|before| {
             let between = bytes.get(before.end..token.start).unwrap_or_default();
-            matches!(between, [b' ' | b'-' | b'.' | b'/'] | b") " | [b')' | 0xa0] | b") -" | [0xc2, 0xa0])
+            matches!(between, [b' ' | b'-' | b'.' | b'/' | b')'] | b") " | [0xc2, 0xa0])
         });
         if !token.is_digits() || !joined {
             break;
@@ -107,20 +109,6 @@ impl<'b> Number<'b> {
         start..self.groups.last().map_or(start, |group| group.end)
     }
 
-    /// Whether nothing hangs on it that makes it a part of something else.
-    fn stands_alone(&self) -> bool {
-        let span = self.span();
-        let before = span.start.checked_sub(1).and_then(|at| self.bytes.get(at));
-        let behind = self.bytes.get(span.end);
-        let next = self.bytes.get(span.end + 1);
-        let hangs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@');
-        let ends = behind.is_none_or(|byte| match byte {
-            b'.' | b'-' | b'/' => !next.is_some_and(u8::is_ascii_alphanumeric),
-            byte => !hangs(byte),
-        });
-        ends && before.is_none_or(|byte| !hangs(byte) && !matches!(byte, b'.' | b'-' | b'/' | b'%'))
-    }
-
     fn is_split_by(&self, wanted: &[u8]) -> bool {
         self.separators.iter().all(|separator| wanted.contains(separator))
     }
@@ -128,6 +116,19 @@ impl<'b> Number<'b> {
     fn is_even(&self) -> bool {
         self.separators.windows(2).all(|pair| pair.first() == pair.last())
     }
+}
+
+/// Whether nothing hangs on a number that makes it a part of something else.
+fn stands_alone(bytes: &[u8], groups: &[Token]) -> bool {
+    let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return false };
+    let before = first.start.checked_sub(1).and_then(|at| bytes.get(at));
+    let (behind, next) = (bytes.get(last.end), bytes.get(last.end + 1));
+    let hangs = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@');
+    let ends = behind.is_none_or(|byte| match byte {
+        b'.' | b'-' | b'/' => !next.is_some_and(u8::is_ascii_alphanumeric),
+        byte => !hangs(byte),
+    });
+    ends && before.is_none_or(|byte| !hangs(byte) && !matches!(byte, b'.' | b'-' | b'/' | b'%'))
 }
 
 fn number_run(bytes: &[u8], run: &[Token], hits: &mut Vec<Hit>) {
@@ -139,15 +140,18 @@ fn number_run(bytes: &[u8], run: &[Token], hits: &mut Vec<Hit>) {
             digits += group.digits;
             longest += usize::from(digits <= DIGITS_MAX);
         }
+        // Read once for all that start here.
+        let mut seen: Option<Context> = None;
         // The longest that is something is what it is.
         for groups in (1..=longest).rev().filter_map(|length| rest.get(..length)) {
             let total: usize = groups.iter().map(|group| group.digits).sum();
             if total < 7 {
                 break;
             }
-            let found = Number::new(bytes, groups)
-                .filter(Number::stands_alone)
-                .and_then(|number| Some((number.span(), judge(&number)?)));
+            let found = Some(groups)
+                .filter(|groups| stands_alone(bytes, groups))
+                .and_then(|groups| Number::new(bytes, groups))
+                .and_then(|number| Some((number.span(), judge(&number, &mut seen)?)));
             if let Some((span, (rule, severity, text))) = found {
                 add(hits, rule, severity, span, text);
                 break;
@@ -158,16 +162,17 @@ fn number_run(bytes: &[u8], run: &[Token], hits: &mut Vec<Hit>) {
 
 type Judged = (&'static str, Severity, &'static str);
 
-fn judge(number: &Number<'_>) -> Option<Judged> {
-    let mut seen: Option<Context> = None;
+fn judge(number: &Number<'_>, seen: &mut Option<Context>) -> Option<Judged> {
     let span = number.span();
-    let mut around = || *seen.get_or_insert_with(|| context::around(number.bytes, span.start, span.end));
+    let mut around =
+        || *seen.get_or_insert_with(|| context::around(number.bytes, span.start, span.end));
     if let Some(found) = card(number, &mut around) {
         return Some(found);
     }
     // A bare shape is weaker than any word: the words first.
     let fits = |id: &&Id| id.shapes.contains(&&*number.shape) && number.is_split_by(b" -./");
-    let candidates: Vec<&Id> = IDS.iter().filter(fits).filter(|id| (id.check)(&number.digits)).collect();
+    let candidates: Vec<&Id> =
+        IDS.iter().filter(fits).filter(|id| (id.check)(&number.digits)).collect();
     if let Some(id) = candidates.iter().find(|id| around() & id.context != 0) {
         return Some((id.rule, Severity::High, id.text));
     }
@@ -175,7 +180,8 @@ fn judge(number: &Number<'_>) -> Option<Judged> {
         return Some(found);
     }
     let bare = |id: &&&Id| {
-        id.bare.is_some_and(|(_, groups)| number.groups.len() >= groups) && separators_fit(id, number)
+        id.bare.is_some_and(|(_, groups)| number.groups.len() >= groups)
+            && separators_fit(id, number)
     };
     if let Some(id) = candidates.iter().find(bare) {
         return id.bare.map(|(severity, _)| (id.rule, severity, id.text));
@@ -187,7 +193,9 @@ fn judge(number: &Number<'_>) -> Option<Judged> {
 fn separators_fit(id: &Id, number: &Number<'_>) -> bool {
     match id.rule {
         "personal.us_ssn" | "personal.kr_rrn" => number.is_split_by(b"-"),
-        "personal.br_cpf" => matches!(&*number.separators, [b'.', b'.', b'-'] | [b'.', b'.', b'/', b'-']),
+        "personal.br_cpf" => {
+            matches!(&*number.separators, [b'.', b'.', b'-'] | [b'.', b'.', b'/', b'-'])
+        }
         "personal.be_national" => matches!(&*number.separators, [b'.', b'.', b'-', b'.']),
         _ => number.is_even(),
     }
@@ -198,14 +206,16 @@ fn card(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Jud
     const FOUND: Judged = ("personal.payment_card", Severity::High, "a payment card number");
     let shaped = matches!(
         &*number.shape,
-        [12..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 5] | [4, 6, 4] | [4, 4, 5] | [6, 13]
+        [12..=19] | [4, 4, 4, 4] | [4, 4, 4, 4, 3] | [4, 6, 4..=5] | [4, 4, 5] | [6, 13]
     );
     if !shaped || !number.is_even() || !number.is_split_by(b" -.") || !luhn(&number.digits) {
         return None;
     }
     let head = value(number.digits.get(..4)?);
     let issued = match number.digits.len() {
-        16 => matches!(head, 4000..=4999 | 5100..=5599 | 2221..=2720 | 3528..=3589 | 6011 | 6440..=6599 | 6200..=6299),
+        16 => {
+            matches!(head, 4000..=4999 | 5100..=5599 | 2221..=2720 | 3528..=3589 | 6011 | 6440..=6599 | 6200..=6299)
+        }
         15 => matches!(head / 100, 34 | 37),
         14 => matches!(head, 3000..=3059 | 3600..=3699 | 3800..=3999) && number.groups.len() > 1,
         _ => false,
@@ -245,7 +255,7 @@ fn phone(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Ju
 }
 
 fn looks_like_date(number: &Number<'_>) -> bool {
-    matches!(&*number.shape, [4, 1..=2, 1..=2] | [1..=2, 1..=2, 4] | [1..=2, 1..=2, 2])
+    matches!(&*number.shape, [4, 1..=2, 1..=2] | [1..=2, 1..=2, 2 | 4])
 }
 
 /// A date is anybody's; behind the word it is a person's.
@@ -267,10 +277,17 @@ fn birth(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Ju
 /// A code of letters and digits.
 fn code(bytes: &[u8], token: Token, rest: &[Token], hits: &mut Vec<Hit>) {
     if let Some(end) = iban(bytes, rest) {
-        return add(hits, "personal.iban", Severity::High, token.start..end, "an account number (IBAN)");
+        return add(
+            hits,
+            "personal.iban",
+            Severity::High,
+            token.start..end,
+            "an account number (IBAN)",
+        );
     }
     let Some(text) = bytes.get(token.start..token.end) else { return };
-    let hangs = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'_' | b'/' | b'=' | b'.'));
+    let hangs =
+        |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'_' | b'/' | b'=' | b'.'));
     if hangs(token.start.checked_sub(1).and_then(|at| bytes.get(at))) || text.len() > 18 {
         return;
     }
@@ -306,10 +323,16 @@ fn national_code(
         if words & wanted == 0 { bare } else { Severity::High }
     };
     match text.len() {
-        16 if codice_fiscale(text) => Some(("personal.it_codice_fiscale", Severity::High, "an Italian tax code")),
-        18 if curp(text) && around() & MX != 0 => Some(("personal.mx_curp", Severity::High, "a Mexican CURP")),
+        16 if codice_fiscale(text) => {
+            Some(("personal.it_codice_fiscale", Severity::High, "an Italian tax code"))
+        }
+        18 if curp(text) && around() & MX != 0 => {
+            Some(("personal.mx_curp", Severity::High, "a Mexican CURP"))
+        }
         18 if curp(text) => Some(("personal.mx_curp", Severity::Medium, "a Mexican CURP")),
-        18 if cn_resident(text) => Some(("personal.cn_resident_id", Severity::High, "a Chinese resident id")),
+        18 if cn_resident(text) => {
+            Some(("personal.cn_resident_id", Severity::High, "a Chinese resident id"))
+        }
         9 if spanish(text) => {
             let severity = strong(around(), ES, Severity::Medium);
             Some(("personal.es_dni", severity, "a Spanish DNI or NIE"))
@@ -335,12 +358,15 @@ fn national_code(
 /// ISO 13616: country, its length, and the checksum; written in one or in groups of four.
 fn iban(bytes: &[u8], tokens: &[Token]) -> Option<usize> {
     let first = bytes.get(tokens.first()?.start..)?;
-    let [a @ b'A'..=b'Z', b @ b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9', ..] = first else { return None };
-    let length = iban_length(&[*a, *b])?;
+    let [a @ b'A'..=b'Z', b @ b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9', ..] = first else {
+        return None;
+    };
+    let length = iban_length([*a, *b])?;
     let mut iban: Vec<u8> = Vec::with_capacity(length);
     let mut before: Option<usize> = None;
     for token in tokens {
-        let between = before.map_or(&b""[..], |end| bytes.get(end..token.start).unwrap_or_default());
+        let between =
+            before.map_or(&b""[..], |end| bytes.get(end..token.start).unwrap_or_default());
         let part = bytes.get(token.start..token.end)?;
         if !matches!(between, b"" | b" " | b"-") || iban.len() + part.len() > length {
             return None;
@@ -359,7 +385,7 @@ fn iban(bytes: &[u8], tokens: &[Token]) -> Option<usize> {
 }
 
 /// How long the numbers of a country are (the IBAN registry).
-fn iban_length(country: &[u8; 2]) -> Option<usize> {
+fn iban_length(country: [u8; 2]) -> Option<usize> {
     const LENGTHS: &[(usize, &str)] = &[
         (15, "NO"),
         (16, "BE"),
@@ -380,7 +406,7 @@ fn iban_length(country: &[u8; 2]) -> Option<usize> {
         (32, "LC"),
         (33, "RU"),
     ];
-    let country = std::str::from_utf8(country).ok()?;
+    let country = std::str::from_utf8(&country).ok()?;
     let entry = LENGTHS.iter().find(|(_, countries)| countries.split(' ').any(|c| c == country));
     entry.map(|(length, _)| *length)
 }
@@ -396,7 +422,8 @@ fn is_shaped(text: &[u8], shape: &str) -> bool {
 }
 
 fn digits_of(text: &[u8]) -> u64 {
-    let digits: Vec<u8> = text.iter().filter(|byte| byte.is_ascii_digit()).map(|d| d - b'0').collect();
+    let digits: Vec<u8> =
+        text.iter().filter(|byte| byte.is_ascii_digit()).map(|d| d - b'0').collect();
     value(&digits)
 }
 
@@ -406,8 +433,10 @@ fn letter_at(letters: &[u8], at: u64) -> Option<u8> {
 
 /// Decree of 23 December 1976: odd places count by a table, even ones by their value.
 fn codice_fiscale(text: &[u8]) -> bool {
-    const ODD: [u32; 26] =
-        [1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23];
+    const ODD: [u32; 26] = [
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
+    ];
     if !is_shaped(text, "AAAAAA??A??A???A") {
         return false;
     }
@@ -434,7 +463,8 @@ fn curp(text: &[u8]) -> bool {
 }
 
 fn cn_resident(text: &[u8]) -> bool {
-    let Some(digits) = text.strip_suffix(b"X").filter(|digits| digits.iter().all(u8::is_ascii_digit))
+    let Some(digits) =
+        text.strip_suffix(b"X").filter(|digits| digits.iter().all(u8::is_ascii_digit))
     else {
         return false;
     };
@@ -482,5 +512,8 @@ fn finnish(bytes: &[u8], token: Token, _rest: &[Token]) -> bool {
         && matches!(whole.get(6), Some(b'-' | b'+'))
         && is_date(digits_of(date) / 100 % 100, digits_of(date) / 10_000)
         && whole.last().copied() == letter
-        && start.checked_sub(1).and_then(|at| bytes.get(at)).is_none_or(|b| !b.is_ascii_alphanumeric())
+        && start
+            .checked_sub(1)
+            .and_then(|at| bytes.get(at))
+            .is_none_or(|b| !b.is_ascii_alphanumeric())
 }

@@ -87,7 +87,9 @@ fn national_numbers_need_their_words_or_their_form() {
         check(&format!("{words}{number}."), &format!("personal.{rule}"), Severity::High);
         let bare = rules(&format!("the value {number} was read"));
         assert!(!bare.iter().any(|(_, severity)| *severity >= Severity::High), "{number} {bare:?}");
-        if words != "medicare " && !["us_ssn", "uk_nino", "in_pan", "kr_rrn", "nordic_id", "es_dni"].contains(&rule) {
+        if words != "medicare "
+            && !["us_ssn", "uk_nino", "in_pan", "kr_rrn", "nordic_id", "es_dni"].contains(&rule)
+        {
             let wrong = rules(&format!("{words}{}", spoilt(&number)));
             assert!(!wrong.iter().any(|(found, _)| found.ends_with(rule)), "{number}");
         }
@@ -140,7 +142,11 @@ fn telephone_numbers_are_noted() {
 #[test]
 fn documents_and_birthdays_need_their_words() {
     check("passport number C01X00T47", "personal.passport", Severity::Medium);
-    check("my driver's license number is F162823540116", "personal.driving_licence", Severity::Medium);
+    check(
+        "my driver's license number is F162823540116",
+        "personal.driving_licence",
+        Severity::Medium,
+    );
     check("born on 12/03/1980", "personal.birth_date", Severity::Medium);
     check("Geburtsdatum: 12.03.1980", "personal.birth_date", Severity::Medium);
     check("date of birth 1980-03-12", "personal.birth_date", Severity::Medium);
@@ -176,7 +182,16 @@ fn mail_addresses_of_persons_are_noted() {
 
 #[test]
 fn a_flood_of_numbers_is_read_in_linear_time() {
-    for unit in ["1 ", "11111111111 ", "card 4", "12345678901234567890", "@", "a@b.cc ", "DE89 3704 ", "0.1-"] {
+    for unit in [
+        "1 ",
+        "11111111111 ",
+        "card 4",
+        "12345678901234567890",
+        "@",
+        "a@b.cc ",
+        "DE89 3704 ",
+        "0.1-",
+    ] {
         let text = unit.repeat(65_536 / unit.len());
         assert!(scan(&text).len() <= HITS_MAX * 4);
     }
