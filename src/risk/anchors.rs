@@ -13,7 +13,7 @@ pub(super) const WORD_BYTES_MIN: usize = 5;
 #[derive(Debug)]
 pub(super) struct Anchors {
     /// Whether any piece has this hash.
-    bits: Vec<u64>,
+    bits: Box<[u64; BITS / 64]>,
     /// For each hash of four bytes, the first of `pieces` plus one.
     slots: Vec<u16>,
     pieces: Vec<Piece>,
@@ -29,8 +29,9 @@ struct Piece {
 }
 
 /// Sixteen bits of four bytes, in which the case of letters makes no difference.
-fn hash(four: u32) -> usize {
-    ((four | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 16) as usize
+fn hash(four: u32) -> u16 {
+    let [_, _, low, high] = (four | 0x2020_2020).wrapping_mul(0x9e37_79b1).to_le_bytes();
+    u16::from_le_bytes([low, high])
 }
 
 /// The first four of eight bytes.
@@ -56,7 +57,7 @@ impl Anchors {
     /// Words shorter than [`WORD_BYTES_MIN`] are never found.
     pub(super) fn new(words: impl IntoIterator<Item = &'static str>) -> Self {
         let words: Vec<&'static str> = words.into_iter().collect();
-        let (bits, slots) = (vec![0; BITS / 64], vec![0; SLOTS]);
+        let (bits, slots) = (Box::new([0; BITS / 64]), vec![0; SLOTS]);
         let mut anchors = Self { bits, slots, pieces: Vec::new(), words: Vec::new() };
         for (number, word) in words.iter().enumerate() {
             let fives =
@@ -74,7 +75,7 @@ impl Anchors {
 
     fn insert(&mut self, word: u16, offset: usize, four: &[u8]) {
         let Ok(four) = <[u8; 4]>::try_from(four) else { return };
-        let hash = hash(u32::from_le_bytes(four));
+        let hash = usize::from(hash(u32::from_le_bytes(four)));
         if let Some(bits) = self.bits.get_mut(hash / 64) {
             *bits |= 1 << (hash % 64);
         }
@@ -83,7 +84,8 @@ impl Anchors {
         *first = u16::try_from(self.pieces.len()).unwrap_or(0);
     }
 
-    fn may_be(&self, hash: usize) -> bool {
+    fn may_be(&self, hash: u16) -> bool {
+        let hash = usize::from(hash);
         self.bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
     }
 
@@ -112,9 +114,10 @@ impl Anchors {
         }
     }
 
-    /// The words with a piece at `at`.
-    fn at(&self, bytes: &[u8], at: usize, hash: usize, found: &mut impl FnMut(usize, usize)) {
-        let mut next = self.slots.get(hash % SLOTS).copied().unwrap_or(0);
+    /// The words with a piece at `at`. Apart, so that the loop that mostly does not call it is short.
+    #[inline(never)]
+    fn at(&self, bytes: &[u8], at: usize, hash: u16, found: &mut impl FnMut(usize, usize)) {
+        let mut next = self.slots.get(usize::from(hash) % SLOTS).copied().unwrap_or(0);
         while let Some(piece) = usize::from(next).checked_sub(1).and_then(|at| self.pieces.get(at))
         {
             next = piece.next;

@@ -85,6 +85,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(CHAT, Medium, &[TOKEN_WEAK], Order::Given, 0),
     rule(CHAT, High, &[TOKEN_WEAK, OVERRIDE | DEMAND | FIRST | TASK], Order::Given, 200),
     rule(HIJACK, High, &[TASK], Order::Given, 0),
+    rule(HIJACK, High, &[FIRST, FIRST | REPLY | TOKEN_WEAK], Order::Given, 240),
     rule(HIJACK, Medium, &[FIRST], Order::Given, 0),
     rule(WOVEN, Medium, &[WEAVE, ANSWER], Order::Given, 100),
     rule(WOVEN, Medium, &[ANSWER, WEAVE], Order::Given, 40),
@@ -95,6 +96,6 @@ pub(super) const RULES: &[Rule] = &[
     rule(USERS, Medium, &[REVEAL | ASK, USER_DATA], Order::Sentence, 70),
     rule(HIJACK, Medium, &[TODO, DEED], Order::Given, 24),
     rule(HIJACK, High, &[TODO, DEED, TARGET], Order::Given, 180),
-    rule(HIJACK, Medium, &[DEED, TARGET], Order::Any, 100),
+    rule(HIJACK, High, &[DEED, TARGET], Order::Any, 100),
     rule(LINK, High, &[EXFIL, SECRET | SYSTEM | PASS], Order::Any, 120),
 ];

@@ -260,7 +260,7 @@ fn looks_like_date(number: &Number<'_>) -> bool {
 
 /// A date is anybody's; behind the word it is a person's.
 fn birth(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Judged> {
-    if !looks_like_date(number) || !number.is_even() {
+    if !looks_like_date(number) || !number.is_even() || !follows_a_word(number) {
         return None;
     }
     let part = |at: usize| {
@@ -272,6 +272,15 @@ fn birth(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Ju
     let dated = if a > 31 { is_date(b, c) } else { is_date(a, b) || is_date(b, a) };
     let found = ("personal.birth_date", Severity::Medium, "a date of birth");
     (dated && around() & BIRTH != 0).then_some(found)
+}
+
+/// Whether a word or its colon stands before, and no mark of a list or a heading.
+fn follows_a_word(number: &Number<'_>) -> bool {
+    let before = number.bytes.get(..number.span().start).unwrap_or_default();
+    let mark = before.iter().rev().take(4).find(|byte| !byte.is_ascii_whitespace());
+    mark.is_some_and(|byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'=' | b'"' | 0x80..)
+    })
 }
 
 /// A code of letters and digits.
