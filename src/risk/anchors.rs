@@ -92,19 +92,26 @@ impl Anchors {
     /// Calls `found` with the number of each word and where it starts, near the text's order.
     pub(super) fn each(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
         let mut at = 0;
-        // Two lookups for each eight bytes that are read; the rest is the end.
-        for eight in bytes.windows(8).step_by(4) {
-            let Ok(eight) = <[u8; 8]>::try_from(eight) else { break };
-            let eight = u64::from_le_bytes(eight);
-            let first = hash(low(eight));
-            let second = hash(low(eight >> 16));
-            if self.may_be(first) {
-                self.at(bytes, at, first, &mut found);
+        // Four lookups and mostly one branch for each eight bytes; what is left is the end.
+        for ten in bytes.windows(10).step_by(8) {
+            let (Some(eight), Some(last)) = (ten.first_chunk::<8>(), ten.last_chunk::<4>()) else {
+                break;
+            };
+            let eight = u64::from_le_bytes(*eight);
+            let hashes = [
+                hash(low(eight)),
+                hash(low(eight >> 16)),
+                hash(low(eight >> 32)),
+                hash(u32::from_le_bytes(*last)),
+            ];
+            if hashes.iter().fold(false, |any, hash| any | self.may_be(*hash)) {
+                for (number, hash) in hashes.into_iter().enumerate() {
+                    if self.may_be(hash) {
+                        self.at(bytes, at + number * 2, hash, &mut found);
+                    }
+                }
             }
-            if self.may_be(second) {
-                self.at(bytes, at + 2, second, &mut found);
-            }
-            at += 4;
+            at += 8;
         }
         for (number, four) in bytes.get(at..).unwrap_or_default().windows(4).enumerate().step_by(2)
         {

@@ -186,7 +186,23 @@ fn judge(number: &Number<'_>, seen: &mut Option<Context>) -> Option<Judged> {
     if let Some(id) = candidates.iter().find(bare) {
         return id.bare.map(|(severity, _)| (id.rule, severity, id.text));
     }
-    birth(number, &mut around)
+    birth(number, &mut around).or_else(|| document(number, &mut around))
+}
+
+/// Numbers of documents have any form: only the word tells them.
+fn document(number: &Number<'_>, around: &mut impl FnMut() -> Context) -> Option<Judged> {
+    if !(7..=16).contains(&number.digits.len()) || looks_like_date(number) {
+        return None;
+    }
+    document_of(around())
+}
+
+fn document_of(words: Context) -> Option<Judged> {
+    if words & PASSPORT != 0 {
+        return Some(("personal.passport", Severity::Medium, "a passport number"));
+    }
+    let licence = ("personal.driving_licence", Severity::Medium, "a driving licence number");
+    (words & LICENCE != 0).then_some(licence)
 }
 
 /// What stands between the groups of a number that has no word: as its authority writes it.
@@ -305,16 +321,8 @@ fn code(bytes: &[u8], token: Token, rest: &[Token], hits: &mut Vec<Hit>) {
     let upper = !text.iter().any(u8::is_ascii_lowercase);
     let found = if upper { national_code(bytes, text, token, rest, &mut around) } else { None };
     let found = found.or_else(|| {
-        let length = (6..=14).contains(&text.len()) && token.digits >= 5;
-        match length.then(&mut around) {
-            Some(words) if words & PASSPORT != 0 => {
-                Some(("personal.passport", Severity::Medium, "a passport number"))
-            }
-            Some(words) if words & LICENCE != 0 => {
-                Some(("personal.driving_licence", Severity::Medium, "a driving licence number"))
-            }
-            _ => None,
-        }
+        let sized = (6..=16).contains(&text.len()) && token.digits >= 5;
+        sized.then(&mut around).and_then(document_of)
     });
     if let Some((rule, severity, text)) = found {
         add(hits, rule, severity, token.start..token.end, text);

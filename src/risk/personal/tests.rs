@@ -149,6 +149,7 @@ fn documents_and_birthdays_need_their_words() {
         "personal.driving_licence",
         Severity::Medium,
     );
+    check("my driving licence is 2270-66-1551", "personal.driving_licence", Severity::Medium);
     check("born on 12/03/1980", "personal.birth_date", Severity::Medium);
     check("Geburtsdatum: 12.03.1980", "personal.birth_date", Severity::Medium);
     check("date of birth 1980-03-12", "personal.birth_date", Severity::Medium);
