@@ -6,6 +6,7 @@
 //! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
 mod characters;
+mod anchors;
 mod commands;
 mod files;
 mod hidden;
