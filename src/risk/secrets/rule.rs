@@ -60,6 +60,7 @@ pub(super) struct Rule {
     entropy: Option<f64>,
     allow: Vec<Allow>,
     keywords: Vec<String>,
+    run: Option<usize>,
     reach: Reach,
 }
 
@@ -113,6 +114,7 @@ impl Rule {
             entropy: table.entropy.map(|entropy| entropy.0),
             allow: table.allowlists.into_iter().chain(table.allowlist).map(Allow::new).collect(),
             keywords,
+            run: table.run.map(usize::from).filter(|run| *run > 0),
             reach: Reach {
                 before: table.before.map_or(reach.before, usize::from),
                 after: table.after.map_or(reach.after, usize::from),
@@ -160,6 +162,11 @@ impl Rule {
 
     pub(super) fn keywords(&self) -> &[String] {
         &self.keywords
+    }
+
+    /// How many letters and digits stand in a row wherever the pattern fits.
+    pub(super) const fn run(&self) -> Option<usize> {
+        self.run
     }
 
     pub(super) const fn reach(&self) -> Reach {
