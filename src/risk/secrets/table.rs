@@ -75,10 +75,10 @@ pub(super) struct AllowTable {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) enum Condition {
     #[default]
-    #[serde(alias = "or", alias = "||")]
-    OR,
-    #[serde(alias = "and", alias = "&&")]
-    AND,
+    #[serde(rename = "OR", alias = "or", alias = "||")]
+    Or,
+    #[serde(rename = "AND", alias = "and", alias = "&&")]
+    And,
 }
 
 /// What the patterns of a list are held against.
