@@ -63,7 +63,8 @@ impl Prefilter {
         let mut windows: Vec<Window> = Vec::new();
         let keywords = self.keywords.iter().flat_map(|all| all.find_overlapping_iter(bytes));
         for keyword in keywords {
-            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten() {
+            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten()
+            {
                 windows.push(Window { rule: *rule, span: around(bytes, &keyword.range(), *reach) });
             }
         }

@@ -45,7 +45,9 @@ fn built_in() -> &'static [Arc<Rule>] {
             let tables = RuleTable::parse(text).unwrap_or_default();
             tables.into_iter().map(|table| (table, *severity))
         });
-        tables.filter_map(|(table, severity)| Rule::built_in(table, severity).ok().map(Arc::new)).collect()
+        tables
+            .filter_map(|(table, severity)| Rule::built_in(table, severity).ok().map(Arc::new))
+            .collect()
     })
 }
 

@@ -84,7 +84,12 @@ impl Rule {
         Ok(Some(rule))
     }
 
-    fn new(table: RuleTable, severity: Severity, reach: Reach, ours: bool) -> Result<Self, RulesError> {
+    fn new(
+        table: RuleTable,
+        severity: Severity,
+        reach: Reach,
+        ours: bool,
+    ) -> Result<Self, RulesError> {
         let id = table.id;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if id.is_empty() || id.len() > ID_MAX || !id.bytes().all(plain) {
@@ -260,7 +265,8 @@ impl Allow {
         let by_pattern = || self.patterns.iter().any(fits);
         let by_word = || {
             let secret = secret.to_ascii_lowercase();
-            let has = |word: &String| secret.windows(word.len().max(1)).any(|at| at == word.as_bytes());
+            let has =
+                |word: &String| secret.windows(word.len().max(1)).any(|at| at == word.as_bytes());
             self.stopwords.iter().any(has)
         };
         match self.condition {

@@ -96,8 +96,11 @@ fn each_kind_is_found_by_its_own_rule() {
         left.remove(id.as_str());
     }
     assert!(missed.is_empty(), "{missed:#?}");
-    let elsewhere =
-        ["secret.kubernetes_secret", "secret.password_beside_user", "secret.password_in_environment"];
+    let elsewhere = [
+        "secret.kubernetes_secret",
+        "secret.password_beside_user",
+        "secret.password_in_environment",
+    ];
     assert_eq!(left.into_iter().collect::<Vec<_>>(), elsewhere);
 }
 
@@ -105,7 +108,10 @@ fn each_kind_is_found_by_its_own_rule() {
 fn what_spans_lines_is_found() {
     let data = token("{a24}");
     for (id, text) in [
-        ("kubernetes_secret", format!("kind: Secret\nmetadata:\n  name: x\ndata:\n  key: {data}\n")),
+        (
+            "kubernetes_secret",
+            format!("kind: Secret\nmetadata:\n  name: x\ndata:\n  key: {data}\n"),
+        ),
         ("kubernetes_secret", format!("data:\n  tls.key: {data}\nkind: Secret\n")),
         ("password_beside_user", "user = someone\npassword = open_sesame\n".to_owned()),
         ("password_in_environment", "export SHOP_DB_PASSWORD=centipede\n".to_owned()),
@@ -203,7 +209,8 @@ fn a_span_is_the_secret_and_lies_between_characters() {
 #[test]
 fn rules_of_a_user_add_finds_and_take_none_away() {
     let further = rule(
-        "[[rules]]\nid = 'our-ticket'\ndescription = 'x'\nregex = 'TICKET-([0-9]{4})'\nkeywords = ['ticket']\ntags = ['t']\npath = 'x'\n\
+        "[[rules]]\nid = 'short'\nregex = 'Q{5}'\nkeywords = ['QQ', 'qqqqq']\n\
+         [[rules]]\nid = 'our-ticket'\ndescription = 'x'\nregex = 'TICKET-([0-9]{4})'\nkeywords = ['ticket']\ntags = ['t']\npath = 'x'\n\
          [[rules]]\nid = 'everything'\nregex = '(?i)ghp_\\w+'\n",
     );
     let secrets = Secrets::with(&further).unwrap();
@@ -218,8 +225,12 @@ fn rules_of_a_user_add_finds_and_take_none_away() {
     ] {
         assert!(all.contains(&one), "{all:?}");
     }
+    assert_eq!(found(&secrets, "QQQQQ"), [pair("secret.short", "QQQQQ")]);
     let hit = &secrets.scan("TICKET-1234")[0];
-    assert_eq!((hit.severity, hit.text.as_ref()), (Severity::High, "what the rule `our-ticket` looks for"));
+    assert_eq!(
+        (hit.severity, hit.text.as_ref()),
+        (Severity::High, "what the rule `our-ticket` looks for")
+    );
 }
 
 #[test]
@@ -244,7 +255,11 @@ fn lists_let_through_what_they_name() {
     let elsewhere = format!("[[rules.allowlists]]\n{both}\npaths = ['x']");
     check(&elsewhere, text, &["one", "two", "twoone"]);
     check("[[allowlists]]\ntargetRules = ['zz']\nstopwords = ['one']", text, &["two"]);
-    check("[[allowlists]]\ntargetRules = ['yy']\nstopwords = ['one']", text, &["one", "two", "twoone"]);
+    check(
+        "[[allowlists]]\ntargetRules = ['yy']\nstopwords = ['one']",
+        text,
+        &["one", "two", "twoone"],
+    );
     check("secretGroup = 0", text, &["zz-one", "zz-two", "zz-twoone"]);
     check("skipReport = true", text, &[]);
 }
@@ -267,7 +282,10 @@ fn a_rule_that_cannot_be_used_says_why() {
         ("[[rules]]\nid = 'x'\nregexp = 'x'", "unknown field `regexp`"),
         ("[[rules]]\nregex = 'x'", "missing field `id`"),
         ("[[rules]]\nid = 'x'\nregex = 'x'\nentropy = 9", "entropy is 0 to 8 bits a byte"),
-        ("[[rules]]\nid = 'x'\nregex = 'x'\n[[rules.allowlists]]\ncondition = 'XOR'", "unknown variant"),
+        (
+            "[[rules]]\nid = 'x'\nregex = 'x'\n[[rules.allowlists]]\ncondition = 'XOR'",
+            "unknown variant",
+        ),
         ("[[rules]]\nid = 'x y'\nregex = 'x'", "a rule's id is 1 to 64"),
         ("[[rules]]\nid = 'x'\npath = 'x'", "rule `x` has no `regex`"),
         ("[[rules]]\nid = 'x'\nregex = '('", "rule `secret.x`: regex parse error"),
@@ -286,7 +304,8 @@ fn a_rule_reads_each_byte_at_most_once_whatever_the_text() {
     let secrets = standard();
     let keywords: Vec<&str> =
         secrets.rules.iter().flat_map(|rule| rule.keywords()).map(String::as_str).collect();
-    for text in [keywords.concat().repeat(4), "key token secret ".repeat(4000), "a".repeat(65_536)] {
+    for text in [keywords.concat().repeat(4), "key token secret ".repeat(4000), "a".repeat(65_536)]
+    {
         let mut last: Option<engine::Window> = None;
         for window in secrets.prefilter.windows(text.as_bytes()) {
             assert!(window.span.end <= text.len());
