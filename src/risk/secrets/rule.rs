@@ -6,11 +6,14 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::{
     RuleTable, RulesError, Severity,
-    table::{AllowTable, Condition, ID_MAX, Target},
+    table::{AllowTable, Condition, Entropy, ID_MAX, Target},
 };
 
 /// Bounds the memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
+/// A value of fewer bits a byte stands for one, as `xxxx` does: our own rules that say nothing of
+/// entropy let it through.
+const PLACEHOLDER: Entropy = Entropy(1.5);
 /// How far around a keyword our own rules look.
 const REACH: Reach = Reach { before: 96, after: 256 };
 /// The same for rules of others, which were written for whole files.
@@ -60,12 +63,14 @@ pub(super) struct Rule {
     entropy: Option<f64>,
     allow: Vec<Allow>,
     keywords: Vec<String>,
+    run: Option<usize>,
     reach: Reach,
 }
 
 impl Rule {
     /// One that the program brings.
-    pub(super) fn built_in(table: RuleTable, severity: Severity) -> Result<Self, RulesError> {
+    pub(super) fn built_in(mut table: RuleTable, severity: Severity) -> Result<Self, RulesError> {
+        table.entropy.get_or_insert(PLACEHOLDER);
         Self::new(table, severity, REACH, true)
     }
 
@@ -118,6 +123,7 @@ impl Rule {
             entropy: table.entropy.map(|entropy| entropy.0),
             allow: table.allowlists.into_iter().chain(table.allowlist).map(Allow::new).collect(),
             keywords,
+            run: table.run.map(usize::from).filter(|run| *run > 0),
             reach: Reach {
                 before: table.before.map_or(reach.before, usize::from),
                 after: table.after.map_or(reach.after, usize::from),
@@ -165,6 +171,11 @@ impl Rule {
 
     pub(super) fn keywords(&self) -> &[String] {
         &self.keywords
+    }
+
+    /// How many letters and digits stand in a row wherever the pattern fits.
+    pub(super) const fn run(&self) -> Option<usize> {
+        self.run
     }
 
     pub(super) const fn reach(&self) -> Reach {
@@ -259,8 +270,8 @@ impl Allow {
             self.stopwords.iter().any(has)
         };
         match self.condition {
-            Condition::OR => by_pattern() || by_word(),
-            Condition::AND => {
+            Condition::Or => by_pattern() || by_word(),
+            Condition::And => {
                 let any = !(self.patterns.is_empty() && self.stopwords.is_empty());
                 any && !self.elsewhere
                     && (self.patterns.is_empty() || by_pattern())
