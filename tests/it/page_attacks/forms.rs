@@ -8,6 +8,9 @@ use crate::support::{
     pairing::{friends, id},
 };
 
+/// A policy that lets everything pass.
+const LOOSE: &str = "version = 1\n[[allow]]\nname = \"all\"\n";
+
 /// Every form there is.
 fn forms(item: &str, peer: &str) -> Vec<String> {
     let mut all: Vec<String> =
@@ -18,6 +21,11 @@ fn forms(item: &str, peer: &str) -> Vec<String> {
         "/sign-out",
         "/setup",
         "/settings/inline",
+        "/settings/policy",
+        "/settings/policy/check",
+        "/settings/policy/reset",
+        "/settings/taint",
+        "/settings/known/abcdefgh/forget",
         "/peers/invite",
         "/peers/connect",
     ];
@@ -171,6 +179,9 @@ fn a_new_peer_a_grant_and_the_rule_for_clients_take_the_passphrase_anew() {
         (act(peer, "approve"), vec![("digest", for_peer.as_str()), ("verified", "on")]),
         (act(&item, "grant"), [&[("digest", for_item.as_str())], bounds.as_slice()].concat()),
         ("/settings/inline".to_owned(), bounds.to_vec()),
+        ("/settings/policy".to_owned(), vec![("policy", LOOSE)]),
+        ("/settings/taint".to_owned(), Vec::new()),
+        ("/settings/known/abcdefgh/forget".to_owned(), Vec::new()),
     ];
     for (path, fields) in &tries {
         for more in [vec![], vec![("passphrase", "")], vec![("Passphrase", alice.passphrase)]] {

@@ -56,6 +56,7 @@ fn pairs(order: &Order) -> Vec<(Value, Value)> {
 fn with(order: &Order, key: i64, value: impl Into<Value>) -> Vec<u8> {
     let mut pairs = pairs(order);
     set(&mut pairs, key, value);
+    pairs.sort_by_key(|(key, _)| key.as_integer().map(i128::from));
     cbor::encode(&Value::Map(pairs))
 }
 
