@@ -14,6 +14,8 @@ const PATTERN_BYTES_MAX: usize = 4 << 20;
 /// A value of fewer bits a byte stands for one, as `xxxx` does: our own rules that say nothing of
 /// entropy let it through.
 const PLACEHOLDER: Entropy = Entropy(1.5);
+/// How many names a pattern spells out.
+const NAMES_MAX: usize = 32;
 /// How much of a line is read on each side of a find.
 const LINE_MAX: usize = 256;
 /// How far around a keyword our own rules look.
@@ -322,7 +324,8 @@ fn spellings(name: &str) -> Vec<String> {
 fn named(names: &[String], value: &str) -> String {
     let names: Vec<_> =
         names.iter().map(|name| regex::escape(name).replace("\\-", "[-_ .]?")).collect();
-    let names = names.join("|");
+    // Of many names the keywords tell which is there; the pattern would be slow with all of them.
+    let names = if names.len() > NAMES_MAX { r"\w{3}".to_owned() } else { names.join("|") };
     let gap = r#"[\w\s."'`=:<>,()\[\]{|&?$+-]{0,48}?"#;
     format!(r"(?i:{names}){gap}(?:\b|_)({value})(?:[^\w+/=-]|\\|\z)")
 }
