@@ -250,6 +250,8 @@ fn lists_let_through_what_they_name() {
     check("[rules.allowlist]\nregexes = ['^o']", text, &["two", "twoone"]);
     check("[[rules.allowlists]]\nregexTarget = 'match'\nregexes = ['^zz-t']", text, &["one"]);
     check("[[rules.allowlists]]\nregexTarget = 'line'\nregexes = ['two$']", text, &["twoone"]);
+    let far = format!("zz-one zz-two{}stop", " ".repeat(252));
+    check("[[rules.allowlists]]\nregexTarget = 'line'\nregexes = ['stop']", &far, &["one"]);
     let both = "condition = 'AND'\nregexes = ['^t']\nstopwords = ['one']";
     check(&format!("[[rules.allowlists]]\n{both}"), text, &["one", "two"]);
     let elsewhere = format!("[[rules.allowlists]]\n{both}\npaths = ['x']");
