@@ -172,6 +172,7 @@ mod tests {
             note: Some("hi\n".into()),
             not_ready: None,
             after: Vec::new(),
+            strength: None,
         };
         let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };
         let list = PendingList { items: vec![item, late] };

@@ -17,6 +17,7 @@ mod grants;
 mod init;
 mod item;
 mod known;
+mod measure;
 mod messages;
 mod node;
 mod order;
@@ -106,6 +107,9 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if matches!(args.command, Command::Demo) {
         return demo::demo(out).await;
     }
+    if let Command::Measure { folder, missed, found } = args.command {
+        return measure::run(out, &folder, missed, found);
+    }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
@@ -148,7 +152,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Known(KnownCommand::List) => known::list(&ctx).await,
         Command::Known(KnownCommand::Forget { id }) => known::forget(&ctx, id).await,
         Command::Doctor => doctor::doctor(&ctx).await,
-        Command::Demo => Ok(Exit::Done), // Taken above: it has homes of its own.
+        Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
     }
 }
 

@@ -84,6 +84,15 @@ fn peers_text(peers: &Peers, style: Style) -> String {
             let line = format!("{}: {}", escape::line(&peer.name), escape::line(warning));
             text.extend(["\n", &style.warn(&line)]);
         }
+        let name = escape::line(&peer.name);
+        for (whose, sentences) in [
+            (format!("{name} requires of you"), &peer.requires),
+            (format!("you require of {name}"), &peer.we_require),
+        ] {
+            for sentence in sentences {
+                text.extend(["\n", &whose, ": ", &escape::line(sentence)]);
+            }
+        }
     }
     text
 }
@@ -137,6 +146,8 @@ mod tests {
             rtt_ms: Some(0.44),
             last_seen: None,
             grants: Vec::new(),
+            requires: vec!["messages of kind request need it\u{1b}".into()],
+            we_require: vec!["all messages need it".into()],
             warning: Some("its approver changed\u{202e}".into()),
         };
         let text = peers_text(&Peers { peers: vec![peer] }, Style::plain());
@@ -144,6 +155,8 @@ mod tests {
         NAME  STATE    VERIFIED  PATH    RTT     LAST SEEN  CALLS ITSELF           ID
         bob   trusted  yes       direct  0.4 ms  -          "Bob\u{1b}[2J\nalice"  00ff
         bob: its approver changed\u{202e}
+        bob requires of you: messages of kind request need it\u{1b}
+        you require of bob: all messages need it
         "#);
     }
 }

@@ -2,10 +2,11 @@
 
 use ciborium::Value;
 
-use super::{Approved, GateError};
+use super::{Approved, GateError, strength};
 use crate::{
     base::{ApproverId, Digest, PeerId, PendingId, Timestamp, limits},
     identity::{ApproverKey, Domain, PublicKey as _, SIGNATURE_BYTES},
+    policy::Strength,
     trust::{self, ConsentSignature},
     wire::{
         ConsentRecord, Countersignature, Envelope, Method, VERSION, WireError,
@@ -261,6 +262,8 @@ pub struct Pending<T> {
     pub(super) item: T,
     pub(super) expires: Timestamp,
     pub(super) after: Vec<PeerId>,
+    /// Of a message that leaves: the least countersignature that its receiver takes.
+    pub(super) least: Option<Strength>,
 }
 
 /// A consent record with our human's signature on it.
@@ -313,7 +316,7 @@ impl Pending<ConsentRecord> {
     /// A new peer that waits.
     #[must_use]
     pub const fn peer(id: PendingId, what: What, item: ConsentRecord, expires: Timestamp) -> Self {
-        Self { id, what, item, expires, after: Vec::new() }
+        Self { id, what, item, expires, after: Vec::new(), least: None }
     }
 
     /// Uses up the item with a decision.
@@ -351,13 +354,19 @@ impl Pending<Envelope> {
     /// A message that waits.
     #[must_use]
     pub const fn message(id: PendingId, what: What, item: Envelope, expires: Timestamp) -> Self {
-        Self { id, what, item, expires, after: Vec::new() }
+        Self { id, what, item, expires, after: Vec::new(), least: None }
     }
 
     /// The same, written after our agent had read texts of these peers (sorted, each once).
     #[must_use]
     pub fn after(self, after: Vec<PeerId>) -> Self {
         Self { after, ..self }
+    }
+
+    /// The same, to a receiver that takes it with no less than this.
+    #[must_use]
+    pub fn needs(self, least: Option<Strength>) -> Self {
+        Self { least, ..self }
     }
 
     /// Uses up the item with a decision. What leaves comes back countersigned.
@@ -377,6 +386,9 @@ impl Pending<Envelope> {
         }
         if self.what != What::MessageOut {
             return Ok(Outcome::Approved(Approved { item: self.item }));
+        }
+        if let Some(least) = self.least.filter(|least| strength(statement.method) < *least) {
+            return Err(GateError::TooWeak(least));
         }
         let seal = Countersignature::decode(&decision.seal).map_err(|_| GateError::Seal)?;
         // A grant is not what was typed now, and the seal says how and when the human was asked.

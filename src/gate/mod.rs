@@ -8,12 +8,12 @@ mod decision;
 mod pass;
 pub mod taint;
 
-use crate::{base::Timestamp, identity::IdentityError, wire::WireError};
+use crate::{base::Timestamp, identity::IdentityError, policy::Strength, wire::WireError};
 
 pub use decision::{Answer, Decision, Item, Outcome, Pending, SignedConsent, Statement, What};
 pub use pass::{
-    Bench, Incoming, PEER_REQUIRES, Refused, Rules, Ruling, admit_by_grant, explain, findings,
-    incoming, outgoing, release_by_grant, released_by, strength,
+    Bench, Incoming, PEER_REQUIRES, REQUIRE, Refused, Rules, Ruling, admit_by_grant, explain,
+    findings, incoming, or_better, outgoing, release_by_grant, released_by, strength,
 };
 
 /// Proof that the human, or a rule that the human stands behind, let `T` pass.
@@ -61,6 +61,9 @@ pub enum GateError {
     /// A new peer was decided by a session that the passphrase had opened for messages.
     #[error("a new peer takes the passphrase itself, typed for this one decision")]
     Afresh,
+    /// The receiver takes the message with a better countersignature only.
+    #[error("its receiver takes it only with your countersignature ({})", or_better(*.0))]
+    TooWeak(Strength),
     /// The envelope is from another node, or for another peer.
     #[error("the envelope is not ours to send")]
     NotOurs,

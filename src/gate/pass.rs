@@ -6,8 +6,8 @@ use super::{Approved, GateError, Pending, What, taint};
 use crate::{
     base::{ApproverId, PeerId, Timestamp, limits},
     identity::IdentityKey,
-    policy::{self, Action, Policy, Reason, Strength, Subject, Verdict},
-    risk::{Finding, Matters, Scanner},
+    policy::{self, Action, Missing, Policy, Reason, Strength, Subject, Verdict},
+    risk::{Finding, Matters, Scanner, Severity},
     wire::{
         Body, Countersignature, Covered, Direction, Envelope, Grant, GrantKind, Kind, Method,
         SignedGrant,
@@ -16,6 +16,8 @@ use crate::{
 
 /// A peer wants this signed by our human.
 pub const PEER_REQUIRES: &str = "peer.requires";
+/// The rule of a message that lacks the countersignature which our own policy requires.
+pub const REQUIRE: &str = "require";
 /// Reasons that no grant covers: what was read before, and what the other side wants a human for.
 const ALWAYS_ASKED: [&str; 2] = [taint::RULE, PEER_REQUIRES];
 
@@ -116,6 +118,13 @@ pub const fn strength(method: Method) -> Strength {
         Method::Passphrase => Strength::Passphrase,
         Method::Passkey => Strength::Passkey,
     }
+}
+
+/// A strength and what is better than it, as people read it.
+#[must_use]
+pub fn or_better(strength: Strength) -> String {
+    let better = if strength == Strength::Passkey { "" } else { " or better" };
+    format!("{}{better}", strength.as_str())
 }
 
 /// Asks the policy about a message that leaves, and lets it pass if that is its answer. A valid
@@ -258,7 +267,7 @@ impl Pending<Envelope> {
         keys: (&IdentityKey, &ApproverId),
         (scanner, now): (&Scanner, Timestamp),
     ) -> Result<Approved<Envelope>, GateError> {
-        if self.what != What::MessageOut || !self.after.is_empty() {
+        if self.what != What::MessageOut || !self.after.is_empty() || self.least.is_some() {
             return Err(GateError::NotApproved);
         }
         if self.expires <= now {
@@ -346,7 +355,19 @@ pub enum Incoming {
     Refused(Envelope, Ruling),
 }
 
-/// Asks the policy about a message that arrives from a trusted peer.
+/// Why a message is not taken without a countersignature. Its sender reads this too.
+fn lacking(missing: &Missing) -> Ruling {
+    let text = format!(
+        "the receiver takes this only with its sender's human's countersignature ({}): {}",
+        or_better(missing.strength),
+        missing.what
+    );
+    let reason = Reason { rule: "policy.require".to_owned(), severity: Severity::High, text };
+    Ruling { rule: REQUIRE.to_owned(), reasons: vec![reason] }
+}
+
+/// Asks the policy about a message that arrives from a trusted peer. What it denies is refused,
+/// and what lacks a countersignature that it requires, before our human is asked.
 #[must_use]
 pub fn incoming(
     envelope: Envelope,
@@ -364,12 +385,15 @@ pub fn incoming(
     };
     let decided = bench.rules.policy.decide(&subject);
     let ruling = |reasons| Ruling { rule: decided.rule.clone(), reasons };
-    match decided.verdict {
-        Verdict::Allow => {
+    match (decided.verdict, bench.rules.policy.missing(&subject)) {
+        (Verdict::Deny(reasons), _) => Incoming::Refused(envelope, ruling(reasons)),
+        (Verdict::Ask(_) | Verdict::Allow, Some(missing)) => {
+            Incoming::Refused(envelope, lacking(&missing))
+        }
+        (Verdict::Ask(reasons), None) => Incoming::Asked(envelope, ruling(reasons)),
+        (Verdict::Allow, None) => {
             let ruling = ruling(Vec::new());
             Incoming::Allowed(Approved { item: envelope }, ruling)
         }
-        Verdict::Ask(reasons) => Incoming::Asked(envelope, ruling(reasons)),
-        Verdict::Deny(reasons) => Incoming::Refused(envelope, ruling(reasons)),
     }
 }

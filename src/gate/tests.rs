@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod grants;
+mod require;
 
 fn bench<T>(envelope: &Envelope, judge: impl FnOnce(&Bench<'_>) -> T) -> T {
     let peer = Peer { id: envelope.header().sender, name: "peer", verified: false };

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, SendError, accept,
     address::AddressRules,
-    endpoint,
+    code, endpoint,
     gates::{Gate, lock},
     keep::{self, Keeper},
     link::Item,
@@ -101,12 +101,27 @@ impl Net {
         shared.tasks.spawn(keep::keep(Arc::clone(shared), keeper));
     }
 
+    /// What `peer` is told in our hello from now on: at most [`limits::FEATURES_MAX`] features. A
+    /// link over which something else was said is closed, and dialed again at once.
+    pub fn set_features(&self, peer: PeerId, features: Vec<String>) {
+        let shared = &self.shared;
+        let is_news = features != shared.features(&peer);
+        lock(&shared.features).insert(peer, features);
+        if is_news {
+            shared.links.close_all(peer, code::BYE);
+            if let Some(keeper) = shared.keeper(&peer) {
+                keeper.wake.notify_one();
+            }
+        }
+    }
+
     /// Ends the trust: all its connections are closed with `code` at once, and later handshakes
     /// are refused.
     pub fn distrust(&self, peer: &PeerId, code: u32) {
         let keeper = {
             let mut keepers = lock(&self.shared.keepers);
             self.shared.gate.set_trusted(*peer, false);
+            lock(&self.shared.features).remove(peer);
             keepers.remove(peer)
         };
         if let Some(keeper) = keeper {

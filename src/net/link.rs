@@ -35,6 +35,16 @@ pub(super) enum Item {
     Pong(u64),
 }
 
+/// What both sides said first.
+struct Met {
+    send: SendStream,
+    recv: FrameStream,
+    /// What we told of ourselves.
+    told: Vec<String>,
+    /// What the other side said.
+    hello: Hello,
+}
+
 /// Runs a connection from its handshake to its end. Nobody else closes it without a reason.
 pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: bool) {
     let peer = remote(&connection);
@@ -50,21 +60,18 @@ pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: boo
 }
 
 /// Says hello and hears it. The dialer opens the one stream there is.
-async fn meet(
-    shared: &Shared,
-    connection: &Connection,
-    dialed: bool,
-) -> Option<((SendStream, FrameStream), Hello)> {
-    let mine = Frame::Hello(shared.hello()?);
+async fn meet(shared: &Shared, connection: &Connection, dialed: bool) -> Option<Met> {
+    let mine = shared.hello(&remote(connection))?;
+    let told = mine.features.clone();
     let (mut send, recv): (SendStream, RecvStream) =
         if dialed { connection.open_bi().await } else { connection.accept_bi().await }.ok()?;
     let mut bytes = Vec::new();
-    framing::put(&mut bytes, &mine.encode());
+    framing::put(&mut bytes, &Frame::Hello(mine).encode());
     send.write_all(&bytes).await.ok()?;
     let mut recv = FrameStream::new(recv, limits::FRAME_BYTES_MAX);
     let first = recv.first().await?;
     match Frame::decode(&first) {
-        Ok(Frame::Hello(hello)) => Some(((send, recv), hello)),
+        Ok(Frame::Hello(hello)) => Some(Met { send, recv, told, hello }),
         Ok(
             Frame::Ping(_)
             | Frame::Pong(_)
@@ -81,7 +88,7 @@ async fn up(
     shared: &Arc<Shared>,
     connection: &Connection,
     (dialed, gone): (bool, CancellationToken),
-    ((send, recv), hello): ((SendStream, FrameStream), Hello),
+    Met { send, recv, told, hello }: Met,
 ) {
     let peer = remote(connection);
     let (queue, queued) = mpsc::channel(limits::SEND_QUEUE_FRAMES);
@@ -97,6 +104,10 @@ async fn up(
         Ok(admitted) => admitted,
         Err(code) => return close(connection, code),
     };
+    // They were changed while this link was in no table yet, and so was not closed.
+    if shared.features(&peer) != told {
+        close(connection, code::BYE);
+    }
     // The node hears of one link at a time.
     for former in former {
         former.cancelled().await;

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) links: Table<Item>,
     pub(super) pairs: Table<PairFrame>,
     pub(super) keepers: Mutex<HashMap<PeerId, Arc<Keeper>>>,
+    /// What peers are told in our hello, where that is anything.
+    pub(super) features: Mutex<HashMap<PeerId, Vec<String>>>,
     pub(super) dials: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -56,6 +58,7 @@ impl Shared {
             links: Table::new(Arc::clone(&last_link)),
             pairs: Table::new(last_link),
             keepers: Mutex::default(),
+            features: Mutex::default(),
             dials: Semaphore::new(limits::DIALS_MAX),
             tasks,
             cancel,
@@ -77,10 +80,15 @@ impl Shared {
         self.rules.named(&self.endpoint.addr())
     }
 
-    /// What we say first. Without a human there is nobody to speak for.
-    pub(super) fn hello(&self) -> Option<Hello> {
+    /// What we say first to `peer`. Without a human there is nobody to speak for.
+    pub(super) fn hello(&self, peer: &PeerId) -> Option<Hello> {
         let approver = *self.approver.get()?;
-        Some(Hello { approver, features: Vec::new(), addresses: self.addresses() })
+        Some(Hello { approver, features: self.features(peer), addresses: self.addresses() })
+    }
+
+    /// The features that `peer` is told.
+    pub(super) fn features(&self, peer: &PeerId) -> Vec<String> {
+        lock(&self.features).get(peer).cloned().unwrap_or_default()
     }
 
     /// Where to dial; `None` for what is no key.

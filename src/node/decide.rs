@@ -81,8 +81,9 @@ impl Node {
                 }
             }
             Item::Message(what, envelope) => {
+                let least = self.least(row);
                 let pending = Pending::message(row.id, what, envelope, row.expires);
-                let pending = pending.after(row.after.clone());
+                let pending = pending.after(row.after.clone()).needs(least);
                 match pending.decide(decision, approver, now)? {
                     Outcome::Approved(envelope) if what == What::MessageOut => {
                         Verdicted::Release(envelope)
@@ -500,6 +501,7 @@ pub(super) fn gate_error(error: &GateError) -> ApiError {
             ErrorKind::Denied,
             "only the human's passphrase makes a decision: countersign approve ID",
         ),
+        GateError::TooWeak(_) => (ErrorKind::Denied, "type the approval passphrase for this one"),
         GateError::Afresh => (ErrorKind::Denied, "type the approval passphrase for it"),
         GateError::NotApproved => {
             (ErrorKind::WaitsForHuman, "it cannot be approved yet: countersign pending says why")

@@ -25,7 +25,9 @@ impl Node {
         self.with_plan(request, answer, |node, plan, answer| {
             let drafted = node.need_approver().and_then(|_| {
                 let envelope = node.seal(plan.by_human(), clock::now())?;
-                Ok(Reply::Drafted(Drafted { envelope: HEXLOWER.encode(envelope.bytes()) }))
+                let strength = node.required(&envelope);
+                let envelope = HEXLOWER.encode(envelope.bytes());
+                Ok(Reply::Drafted(Drafted { envelope, strength }))
             });
             reply(answer, drafted);
         });
@@ -78,6 +80,7 @@ impl Node {
         } else if late > limits::DECISION_LIFE {
             "the draft was signed too long ago"
         } else {
+            self.is_enough(&envelope, &approver)?;
             return self.judge_out(envelope, Vec::new()).map_err(|_| {
                 ApiError::new(ErrorKind::Denied, "the draft does not pass the gate", next)
             });

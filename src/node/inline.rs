@@ -35,11 +35,11 @@ impl Node {
         if text.len() > limits::QUESTION_TEXT_BYTES {
             return Err(off());
         }
-        let now = clock::now();
+        let (now, least) = (clock::now(), self.required(envelope));
         let inline = |entry: &&GrantEntry| entry.grant.kind == GrantKind::Inline;
         let covers = |entry: &GrantEntry| {
             let pending = Pending::message(row.id, What::MessageOut, envelope.clone(), row.expires);
-            let pending = pending.after(row.after.clone());
+            let pending = pending.after(row.after.clone()).needs(least);
             let keys = (&*self.key, &approver);
             let scanner = (&self.rules.scanner, now);
             let released = pending.decide_by_client(&row.reasons, &entry.signed, keys, scanner);

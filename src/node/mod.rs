@@ -31,6 +31,7 @@ mod pairs;
 mod policy;
 mod questions;
 mod recheck;
+mod require;
 mod resend;
 pub mod review;
 mod run;

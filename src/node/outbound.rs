@@ -228,7 +228,8 @@ impl Node {
             let next = "your human runs `countersign taint clear`";
             return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
         }
-        let further = self.taint_reason(&sources, &to).into_iter().collect();
+        let further = self.taint_reason(&sources, &to).into_iter();
+        let further = further.chain(self.required_reason(&envelope)).collect();
         let ruling = match self.judge_out(envelope.clone(), further) {
             Ok((approved, ruling)) => {
                 let verdict = verdict("allow", &ruling, &self.rules);

@@ -310,6 +310,7 @@ impl Node {
             entry.consent = Some(consent);
             entry.warning = None;
             let addresses = entry.addresses.clone();
+            self.announce_to(&peer);
             self.net.trust(peer, addresses);
         }
         self.handle.tell(Event::PeersChanged);

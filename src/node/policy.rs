@@ -65,6 +65,7 @@ impl Node {
             node.rules = rules;
             // What is watched for may have changed meanwhile.
             node.watch_anew();
+            node.announce();
             reply(answer, Ok(node.policy_show()));
         });
     }

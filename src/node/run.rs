@@ -121,6 +121,7 @@ impl Node {
         }
         let addresses = entry.addresses.clone();
         self.net.learn(&peer, addresses.clone());
+        self.told(peer, &hello.features);
         self.write(move |db| peers::set_seen(db, &peer, &addresses, now), |_, _| ());
         self.feed(&peer, Input::LinkUp);
         self.handle.tell(Event::PeersChanged);

@@ -1,6 +1,9 @@
 //! Starting a node: keys, store, trust verified again, net.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc;
@@ -17,6 +20,7 @@ use super::{
     orders,
     page::PageCodes,
     pairs::new_entry,
+    require::known,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -52,6 +56,7 @@ struct Loaded {
     followed: Timestamp,
     known: Watched,
     port: u16,
+    requires: Vec<(PeerId, Vec<String>)>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -68,6 +73,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         followed: orders::followed(db)?,
         known: Watched::load(db)?,
         port,
+        requires: peers::all_requires(db)?,
     })
 }
 
@@ -80,6 +86,22 @@ pub async fn start(
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<NodeHandle, NodeError> {
+    prepare(home, tasks, cancel).await?.go_on(tasks, cancel).await
+}
+
+/// A node that does not run yet: nobody is trusted, and nothing was said.
+pub(super) struct Prepared {
+    pub(super) node: Node,
+    questions: mpsc::Receiver<Question>,
+    net_events: mpsc::Receiver<NetEvent>,
+}
+
+/// Reads the home, and opens the store and the net.
+pub(super) async fn prepare(
+    home: &Home,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) -> Result<Prepared, NodeError> {
     if !home.identity_file().exists() {
         return Err(NodeError::NotSetUp(home.path().to_owned()));
     }
@@ -97,11 +119,23 @@ pub async fn start(
     let net = Net::start(net_config, tasks, cancel, events).await?;
     let (handle, questions) = NodeHandle::channel();
     let key = Arc::new(key);
-    let parts = (store, net, handle.clone());
+    let parts = (store, net, handle);
     let node = assemble((home.clone(), key, approver), config, mode, parts, loaded);
-    let node = remember_start(node).await?;
-    tasks.spawn(go_on(node, questions, net_events, cancel.clone()));
-    Ok(handle)
+    Ok(Prepared { node, questions, net_events })
+}
+
+impl Prepared {
+    /// Trusts whom the home trusts, and runs.
+    pub(super) async fn go_on(
+        self,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) -> Result<NodeHandle, NodeError> {
+        let node = remember_start(self.node).await?;
+        let handle = node.handle.clone();
+        tasks.spawn(go_on(node, self.questions, self.net_events, cancel.clone()));
+        Ok(handle)
+    }
 }
 
 async fn go_on(
@@ -132,7 +166,7 @@ fn net_config(
 }
 
 /// Remembers the port, so that peers find us there after a restart, and notes the start.
-async fn remember_start(node: Node) -> Result<Node, NodeError> {
+async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
@@ -142,6 +176,8 @@ async fn remember_start(node: Node) -> Result<Node, NodeError> {
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
+    // Before anybody hears a hello of ours.
+    node.announce();
     for (id, entry) in &node.peers {
         if entry.state == PeerState::Trusted && entry.consent.is_some() {
             node.net.trust(*id, entry.addresses.clone());
@@ -160,7 +196,13 @@ fn assemble(
 ) -> Node {
     let id = key.id();
     let peers = loaded.peers.into_iter().map(|row| (row.id, entry(row, &id, approver.as_ref())));
-    let pending: std::collections::BTreeMap<PendingId, PendingRow> =
+    let mut peers: BTreeMap<PeerId, PeerEntry> = peers.collect();
+    for (peer, features) in loaded.requires {
+        if let Some(entry) = peers.get_mut(&peer) {
+            entry.requires = known(&features);
+        }
+    }
+    let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
     let pairings = loaded.pairings.into_iter().map(|pairing| {
         let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
@@ -187,7 +229,7 @@ fn assemble(
         store,
         net,
         handle,
-        peers: peers.collect(),
+        peers,
         pairings: pairings.collect(),
         connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
@@ -248,6 +290,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         created: row.created,
         seen: row.seen,
         warning: warning.or(changed),
+        requires: Vec::new(),
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),

@@ -35,7 +35,7 @@ use crate::{
     gate::{Rules, taint::Taint},
     identity::IdentityKey,
     net::{LinkId, Net},
-    policy,
+    policy::{self, Requirement},
     store::{Store, StoreError, pending::PendingRow},
     trust::{Consent, PeerState},
     wire::Envelope,
@@ -57,6 +57,8 @@ pub(super) struct PeerEntry {
     pub(super) created: Timestamp,
     pub(super) seen: Option<Timestamp>,
     pub(super) warning: Option<String>,
+    /// Which messages of ours its node takes only countersigned.
+    pub(super) requires: Vec<Requirement>,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
     pub(super) link: Option<LinkId>,

@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::{
     Policy, Strength,
-    rule::{Condition, List, Rule},
+    rule::{Condition, Filter, List, Rule},
     terms::{Glob, Way},
 };
-use crate::risk;
+use crate::risk::{self, Severity};
 
 /// How much a complaint matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ impl fmt::Display for Complaint {
 
 /// What a finding's rule may begin with, whose rules the scanner does not list one by one.
 const FAMILIES: [&str; 8] =
-    ["command", "file", "hidden", "instructions", "known", "personal", "scan", "secret"];
+    ["command", "file", "hidden", "instruction", "known", "personal", "scan", "secret"];
 
 impl Policy {
     /// Rules that can never decide, in the order of the lists.
@@ -57,6 +57,7 @@ impl Policy {
             complaints.extend(own);
             if !dead {
                 complaints.extend(covered(rule, &earlier));
+                complaints.extend(unguarded(rule, &earlier));
                 earlier.push(rule);
             }
         }
@@ -141,8 +142,7 @@ impl Policy {
         if ids.iter().any(|id| glob.matches(id)) {
             return true;
         }
-        let further = self.further.iter().filter_map(|rule| rule.get("id")?.as_str());
-        if further.into_iter().any(|id| glob.matches(id) || glob.matches(&format!("secret.{id}"))) {
+        if self.further.iter().filter_map(further_id).any(|id| glob.matches(&id)) {
             return true;
         }
         // Families whose rules are not listed, the whole of one or a rule of it.
@@ -203,6 +203,12 @@ impl Policy {
     }
 }
 
+/// What a finding of a further secret rule is called.
+fn further_id(rule: &super::Further) -> Option<String> {
+    let id = rule.get("id")?.as_str()?;
+    Some(format!("secret.{}", id.strip_prefix("secret.").unwrap_or(id).replace('-', "_")))
+}
+
 fn flow_label(index: usize) -> String {
     format!("{}.{}", List::Flow.as_str(), index + 1)
 }
@@ -232,6 +238,39 @@ fn covered(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
     // The reasons of all rules of a list are told, so a sentence of the human's own still counts.
     let told = rule.because.is_some() && out.list == rule.list && into.list == rule.list;
     Some(if told { rule.warning(text) } else { rule.error(text) })
+}
+
+/// A warning of an allow rule that is the first to say anything of secrets, and lets them pass.
+fn unguarded(rule: &Rule, earlier: &[&Rule]) -> Option<Complaint> {
+    let bounds = |condition: &Condition| {
+        matches!(condition, Condition::NoWorse(most) if *most < Severity::Critical)
+            || matches!(condition, Condition::OnlyFound(_) | Condition::Countersigned(_))
+    };
+    if rule.list != List::Allow || rule.conditions.iter().any(bounds) {
+        return None;
+    }
+    let any_of = Glob::try_from("secret.*".to_owned()).ok().map(|glob| vec![glob]);
+    let secret = Filter { any_of, none_of: Vec::new(), at_least: Severity::Critical };
+    let passes = |way: &Way| {
+        let mut case = rule.going(*way);
+        // What its sender's human released is theirs to give.
+        if *way == Way::In {
+            case.conditions.push(Condition::NotCountersigned(Strength::Grant));
+        }
+        case.conditions.push(Condition::Found(secret.clone()));
+        !earlier.iter().any(|other| case.is_within(other))
+    };
+    let ways = [Way::Out, Way::In].into_iter().filter(|way| {
+        let other = if *way == Way::Out { Way::In } else { Way::Out };
+        !rule.conditions.contains(&Condition::Direction(other))
+    });
+    ways.into_iter().find(passes).map(|way| {
+        let does = if way == Way::Out { "leave" } else { "arrive" };
+        rule.warning(format!(
+            "it lets secrets {does} that no rule before it asks about; give it severity_up_to, or \
+             write an ask rule"
+        ))
+    })
 }
 
 impl Rule {

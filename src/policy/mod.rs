@@ -191,8 +191,11 @@ pub struct Policy {
     require: Vec<(Rule, Strength)>,
     flows: Vec<Flow>,
     taint: Taint,
-    further: Vec<toml::Table>,
+    further: Vec<Further>,
 }
+
+/// A further secret rule, as it is written; the scanner reads it.
+type Further = toml::Table;
 
 /// The least severity that the human is asked about by [`Policy::standard`].
 pub const ASK_FROM: Severity = Severity::High;
@@ -231,16 +234,16 @@ impl Policy {
         parse::policy(text)
     }
 
-    /// The digest of its text.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
-    }
-
     /// The document as it was read.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The digest of its text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of("countersign/policy/v1", &[self.text.as_bytes()])
     }
 
     /// How careful we are after a peer's text was read.
@@ -249,8 +252,7 @@ impl Policy {
         self.taint
     }
 
-    /// Further secret rules, each a table in the shape of gitleaks' configuration. The scanner
-    /// reads them.
+    /// Further secret rules, each a table in the shape of gitleaks' configuration.
     #[must_use]
     pub fn further_rules(&self) -> &[toml::Table] {
         &self.further

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Flow, Policy, Strength, Taint,
+    Flow, Further, Policy, Strength, Taint,
     rule::{Condition, Filter, List, Rule},
     terms::{Glob, KindName, Peers, Rate, Way, Who},
 };
@@ -63,7 +63,7 @@ struct Document {
     #[serde(default)]
     taint: Tainting,
     #[serde(default)]
-    rules: Vec<Spanned<toml::Table>>,
+    rules: Vec<Spanned<Further>>,
 }
 
 /// A rule that denies or asks.

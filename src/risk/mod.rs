@@ -6,6 +6,7 @@
 //! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
 mod characters;
+mod anchors;
 mod commands;
 mod files;
 mod hidden;
@@ -23,7 +24,10 @@ use std::{
 };
 
 pub use crate::base::Severity;
-pub use known::{Known, KnownError, KnownValue, Listed, Named, Skipped, values_of};
+pub use known::{
+    Known, KnownError, KnownValue, LABEL_BYTES_MAX, LENGTHS_MAX, Listed, Named, Skipped,
+    VALUE_BYTES_MAX, VALUE_BYTES_MIN, VALUES_MAX, values_of,
+};
 pub use secrets::{RuleTable, RulesError, rule_ids};
 pub use views::Layer;
 
@@ -185,20 +189,25 @@ fn failed(length: usize) -> Finding {
 
 /// In their order, each once, and no more than a person or a model can be told.
 fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
+    // The worst first, and of the same the plainest: it stays.
     findings.sort_by(|a, b| {
-        (a.span.start, &a.rule, a.layers.len()).cmp(&(b.span.start, &b.rule, b.layers.len()))
+        let key = |f: &Finding| (f.span.start, f.rule.clone(), std::cmp::Reverse(f.severity));
+        key(a).cmp(&key(b)).then(a.layers.len().cmp(&b.layers.len()))
     });
     // The same through another layer says nothing new.
     findings.dedup_by(|b, a| a.rule == b.rule && a.span.start == b.span.start);
     if findings.len() > FINDINGS_MAX {
-        let last = findings.get(FINDINGS_MAX).map_or(0..0, |finding| finding.span.clone());
-        // The worst stay: a flood of small ones must not hide a large one.
+        // A flood of small ones must not hide a large one.
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        findings.truncate(FINDINGS_MAX - 1);
+        let left_out = findings.split_off(FINDINGS_MAX - 1);
         findings.sort_by(|a, b| (a.span.start, &a.rule).cmp(&(b.span.start, &b.rule)));
-        let place = views::Place { span: last.clone(), layers: Vec::new() };
-        let text = "more than is listed here";
-        findings.push(place.finding(Hit::new(FULL, Severity::High, Matters::Both, last, text)));
+        // They are sorted by it: the first is the worst.
+        if let Some(worst) = left_out.into_iter().next() {
+            let place = views::Place { span: worst.span.clone(), layers: Vec::new() };
+            let text = "more than is listed here";
+            let hit = Hit::new(FULL, worst.severity, Matters::Both, worst.span, text);
+            findings.push(place.finding(hit));
+        }
     }
     findings
 }

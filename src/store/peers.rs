@@ -185,6 +185,31 @@ pub fn set_seen(
     Ok(())
 }
 
+/// What the peers' nodes said that they require of us, as the features of their hello. Whoever
+/// reads them passes over what it does not know.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn all_requires(db: &Connection) -> Result<Vec<(PeerId, Vec<String>)>, StoreError> {
+    let sql = "SELECT id, requires FROM peers WHERE requires IS NOT NULL";
+    all(db, "peers", sql, [], |row| {
+        let requires: String = row.get("requires")?;
+        let requires = serde_json::from_str(&requires).map_err(|_| row.wrong("requires"))?;
+        Ok((row.id("id", PeerId::from_slice)?, requires))
+    })
+}
+
+/// Keeps what a peer's node says that it requires of us.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_requires(db: &Connection, peer: &PeerId, requires: &[String]) -> Result<(), StoreError> {
+    let sql = "UPDATE peers SET requires = ?2 WHERE id = ?1";
+    let requires = serde_json::to_string(requires).unwrap_or_default();
+    db.prepare_cached(sql)?.execute(params![peer.as_bytes(), requires])?;
+    Ok(())
+}
+
 /// An invite that we made.
 pub struct InviteRow {
     /// Which.

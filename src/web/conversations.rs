@@ -139,7 +139,7 @@ impl Letter {
         let bytes = HEXLOWER.decode(drafted.envelope.as_bytes()).map_err(|_| unexpected())?;
         let envelope = Envelope::decode(&bytes).map_err(|error| other_draft(&error.to_string()))?;
         self.is_draft(&envelope, &page.me())?;
-        let opened = submitted.open(Need::Session).await?;
+        let opened = submitted.open(Need::of(drafted.strength)).await?;
         let signed = submitted.sign(&opened, |key, now| {
             let signature = Countersignature::sign(&envelope, key, opened.method(), now)?;
             envelope.with_countersignature(signature)

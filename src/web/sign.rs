@@ -12,6 +12,7 @@ use crate::{
         api::{ApiError, ErrorKind},
         clock,
     },
+    policy::Strength,
     wire::Method,
 };
 
@@ -22,6 +23,13 @@ pub(super) enum Need {
     Afresh,
     /// That, and it unlocks the session; or one that was typed in this session a short time before.
     Session,
+}
+
+impl Need {
+    /// What a message needs that its receiver takes with no less than this.
+    pub(super) fn of(least: Option<Strength>) -> Self {
+        if least > Some(Strength::Session) { Self::Afresh } else { Self::Session }
+    }
 }
 
 /// The key that one form may sign with.

@@ -177,7 +177,8 @@ async fn yes(submitted: &Submitted, id: &str, with_grant: bool) -> Result<String
     let is_peer = matches!(what, What::PeerIn | What::PeerOut);
     let verified = is_peer && form.ticked("verified");
     let grant = if with_grant { Some(wanted(form, &checked)?) } else { None };
-    let need = if is_peer || with_grant { Need::Afresh } else { Need::Session };
+    let afresh = is_peer || with_grant || Need::of(checked.shown().strength) == Need::Afresh;
+    let need = if afresh { Need::Afresh } else { Need::Session };
     let opened = submitted.open(need).await?;
     let method = opened.method();
     let approve = |key: &_, now| checked.approve(id, method, verified, (key, now));

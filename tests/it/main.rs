@@ -20,6 +20,8 @@ mod mcp;
 mod page;
 mod page_attacks;
 mod page_link;
+mod require;
+mod scan;
 mod policy;
 mod support;
 mod two_nodes;

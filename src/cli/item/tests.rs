@@ -46,6 +46,7 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
             note: Some("a \u{202e}note".into()),
             not_ready: None,
             after: Vec::new(),
+            strength: None,
         },
         bytes: HEXLOWER.encode(&item.encode()),
         node: node(1).id().to_string(),

@@ -10,12 +10,12 @@ const RULE: &str = "secret.aws_access_key";
 const LAST: Timestamp = Timestamp::from_ms(LATER.ms() - 1);
 const BEFORE: Timestamp = Timestamp::from_ms(NOW.ms() - 1);
 
-fn node(n: u8) -> IdentityKey {
+pub(super) fn node(n: u8) -> IdentityKey {
     IdentityKey::from_seed(&Secret::new([n; 32]))
 }
 
 /// Our human lets one kind of secret out to one peer, in a message as long as [`secret`].
-fn unasked() -> Grant {
+pub(super) fn unasked() -> Grant {
     Grant {
         id: GrantId::from_bytes([7; 5]),
         node: node(1).id(),
@@ -32,7 +32,7 @@ fn unasked() -> Grant {
 }
 
 /// Our human lets a client answer, about every rule and every peer.
-fn inline() -> Grant {
+pub(super) fn inline() -> Grant {
     Grant { kind: GrantKind::Inline, peer: None, rules: Vec::new(), ..unasked() }
 }
 
@@ -43,7 +43,7 @@ fn into_ours() -> Grant {
 }
 
 /// Signed whatever it is, as somebody might who has the key and another program.
-fn signed_by(n: u8, grant: &Grant) -> SignedGrant {
+pub(super) fn signed_by(n: u8, grant: &Grant) -> SignedGrant {
     let statement = grant.encode();
     let signature = human(n).sign(Domain::Grant, &statement);
     SignedGrant { statement, signature }
@@ -95,7 +95,7 @@ fn uncovered(base: fn() -> Grant) -> Vec<Line> {
     ]
 }
 
-fn seal_by(envelope: Envelope, grant: &Grant) -> Envelope {
+pub(super) fn seal_by(envelope: Envelope, grant: &Grant) -> Envelope {
     let (signed, human) = (signed_by(9, grant), human(9).id());
     let seal = Countersignature::sign_by_grant(&envelope, &node(1), &human, &signed, NOW);
     envelope.with_countersignature(seal.unwrap()).unwrap()

@@ -333,6 +333,8 @@ fn peers(world: &World) -> Vec<Peer> {
             messages_left: 3,
             until: "2026-11-21T10:00:00.000Z".to_owned(),
         }],
+        requires: vec!["messages of kind request need a countersignature".to_owned()],
+        we_require: Vec::new(),
         warning: None,
     };
     (0..2000).map(peer).collect()

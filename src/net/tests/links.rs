@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::support::{Party, until};
+use super::support::{Party, closed, connect, hello, key, raw, until};
 use crate::{
     base::limits,
     net::{Inbound, LinkId, NetEvent, Outbound, SendError, code, link::supervise},
-    wire::{Body, Envelope},
+    wire::{ALPN_PEER, Body, Envelope},
 };
 
 /// Two that are linked once and for all, with the link as each of them calls it.
@@ -75,6 +75,55 @@ async fn a_flood_arrives_whole_and_in_batches() {
     }
     alice.stop().await;
     bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_peer_is_told_its_own_features_and_at_once_when_they_change() {
+    let (mut alice, mut bob) = (Party::start(1).await, Party::start(2).await);
+    let mut carol = Party::start(3).await;
+    let features = |of: &[&str]| of.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    alice.net.set_features(bob.id(), features(&["need.grant.all"]));
+    for party in [&bob, &carol] {
+        party.net.trust(alice.id(), Vec::new());
+        alice.trust(party);
+    }
+    let (first, told) = bob.hello(alice.id()).await;
+    assert_eq!(told, ["need.grant.all"]);
+    assert!(carol.hello(alice.id()).await.1.is_empty());
+    // What is said already is no news, and the link stays.
+    alice.net.set_features(bob.id(), features(&["need.grant.all"]));
+    alice.net.set_features(carol.id(), Vec::new());
+    alice.net.set_features(bob.id(), features(&["card", "need.session.all"]));
+    bob.down(first).await;
+    assert_eq!(bob.hello(alice.id()).await.1, ["card", "need.session.all"]);
+    while alice.up(bob.id()).await <= first {}
+    assert!(carol.heard_nothing(), "the other link stays");
+    // They end with the trust.
+    alice.net.distrust(&bob.id(), code::NOT_TRUSTED);
+    alice.trust(&bob);
+    while !bob.hello(alice.id()).await.1.is_empty() {}
+    for party in [alice, bob, carol] {
+        party.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_was_told_old_features_while_it_began_does_not_stay() {
+    let (alice, bob) = (Party::start(1).await, raw(2).await);
+    alice.net.trust(key(2).id(), Vec::new());
+    let connection = connect(&bob, &alice, ALPN_PEER).await;
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    // Half of a hello: the stream is open, and the link is not up.
+    let hello = hello();
+    send.write_all(&hello[..4]).await.unwrap();
+    let mut length = [0; 4];
+    recv.read_exact(&mut length).await.unwrap();
+    recv.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize]).await.unwrap();
+    alice.net.set_features(key(2).id(), vec!["need.grant.all".to_owned()]);
+    send.write_all(&hello[4..]).await.unwrap();
+    assert_eq!(closed(&connection).await, u64::from(code::BYE));
+    bob.close().await;
+    alice.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

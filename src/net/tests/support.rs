@@ -76,12 +76,17 @@ impl Party {
 
     /// Waits for the link with `peer`, whatever comes before.
     pub(super) async fn up(&mut self, peer: PeerId) -> LinkId {
+        self.hello(peer).await.0
+    }
+
+    /// Waits for the link with `peer`, and gives what it said of itself.
+    pub(super) async fn hello(&mut self, peer: PeerId) -> (LinkId, Vec<String>) {
         loop {
             if let NetEvent::LinkUp { peer: who, link, hello } = self.next().await
                 && who == peer
             {
                 assert_eq!(hello.approver, approver());
-                return link;
+                return (link, hello.features);
             }
         }
     }

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditRecord, Message, Peer, PeerRef, Step};
-use crate::wire::{Direction, GrantKind};
+use crate::{
+    policy::Strength,
+    wire::{Direction, GrantKind},
+};
 
 /// A link to the page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,6 +243,9 @@ pub struct PeerShown {
 pub struct Drafted {
     /// The envelope, hexadecimal. It is not kept: countersign it and send it.
     pub envelope: String,
+    /// The least countersignature with which its receiver takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<Strength>,
 }
 
 /// Some of the timeline.

@@ -10,7 +10,7 @@ use super::page::{
 use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
 use crate::{
     gate::What,
-    policy::Reason,
+    policy::{Reason, Strength},
     risk::{Finding, Severity},
     trust::PeerState,
 };
@@ -316,7 +316,7 @@ pub struct Peer {
     pub name: String,
     /// The peer id.
     pub id: String,
-    /// What it calls itself; its own claim.
+    /// What it calls itself; its own claim. Empty until our human has decided about it.
     pub claim: String,
     /// What it is to us.
     pub state: PeerState,
@@ -332,6 +332,12 @@ pub struct Peer {
     pub last_seen: Option<String>,
     /// Standing permissions.
     pub grants: Vec<GrantInfo>,
+    /// Which messages it takes only with our human's countersignature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    /// Which messages of its we take only with its human's countersignature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub we_require: Vec<String>,
     /// What needs a human's look.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
@@ -401,6 +407,10 @@ pub struct PendingItem {
     /// their ids. A yes names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<PeerRef>,
+    /// Of a message that wants to leave: the least countersignature with which its receiver takes
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<Strength>,
 }
 
 /// What an MCP client may show its user of an item. The words of a pairing are not in it: they

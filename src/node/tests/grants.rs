@@ -8,7 +8,7 @@ use crate::{
 };
 
 // Put together here, so that no scanner of repositories takes it for real.
-fn secret() -> String {
+pub(super) fn secret() -> String {
     format!("use {}{}", "ghp_", "a1B2c3D4e5F6".repeat(3))
 }
 
@@ -16,7 +16,7 @@ async fn id_of(side: &Side) -> PeerId {
     side.agent(AgentRequest::Whoami).await["id"].as_str().unwrap().parse().unwrap()
 }
 
-fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
+pub(super) fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
     Grant {
         id: GrantId::from_bytes(clock::random()),
         node,
@@ -32,7 +32,7 @@ fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
     }
 }
 
-fn signed(grant: &Grant, key: &ApproverKey) -> SignedHex {
+pub(super) fn signed(grant: &Grant, key: &ApproverKey) -> SignedHex {
     SignedHex::from(&grant.sign(key).unwrap())
 }
 
@@ -217,7 +217,7 @@ async fn what_a_human_writes_needs_their_signature_and_says_who_wrote_it() {
     assert!(bob.pending().await.is_empty(), "its human released the secret");
 }
 
-fn inline(node: PeerId) -> Grant {
+pub(super) fn inline(node: PeerId) -> Grant {
     Grant {
         kind: GrantKind::Inline,
         peer: None,

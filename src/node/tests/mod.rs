@@ -8,6 +8,7 @@ mod mallory;
 mod outsiders;
 mod page;
 mod reading;
+mod require;
 mod rules;
 mod searching;
 mod talk;
@@ -25,12 +26,13 @@ use super::{
     },
     clock,
     config::{Config, Home, NetworkConfig, NetworkMode, PageConfig},
-    start,
+    start::prepare,
 };
 use crate::{
     base::{ClaimedName, Secret},
     gate::{Answer, Decision, Item, Statement},
     identity::{ApproverKey, SealNonces, SealedApprover},
+    policy::Policy,
     store::keys,
     wire::Method,
 };
@@ -67,8 +69,17 @@ pub(super) async fn side(name: &str) -> Side {
 }
 
 pub(super) async fn run(home: Home, human: ApproverKey) -> Side {
+    run_with(home, human, None).await
+}
+
+/// Runs a node, under another policy than its home holds.
+pub(super) async fn run_with(home: Home, human: ApproverKey, policy: Option<&str>) -> Side {
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-    let node = start(&home, &tasks, &cancel).await.unwrap();
+    let mut prepared = prepare(&home, &tasks, &cancel).await.unwrap();
+    if let Some(text) = policy {
+        prepared.node.rules.policy = Policy::parse(text).unwrap().into();
+    }
+    let node = prepared.go_on(&tasks, &cancel).await.unwrap();
     Side { home, human, node, tasks, cancel, folder: None }
 }
 
@@ -92,6 +103,15 @@ impl Side {
         answer: Answer,
         key: &ApproverKey,
     ) -> HumanRequest {
+        self.decision_by(id, (answer, Method::Passphrase), key).await
+    }
+
+    pub(super) async fn decision_by(
+        &self,
+        id: &str,
+        (answer, method): (Answer, Method),
+        key: &ApproverKey,
+    ) -> HumanRequest {
         let shown = self.human(HumanRequest::Show { id: id.to_owned() }).await;
         let bytes = HEXLOWER.decode(shown["bytes"].as_str().unwrap().as_bytes()).unwrap();
         let item = Item::decode(&bytes).unwrap();
@@ -99,7 +119,7 @@ impl Side {
             id: id.parse().unwrap(),
             digest: item.digest(),
             answer,
-            method: Method::Passphrase,
+            method,
             at: clock::now(),
             verified: true,
             after: Vec::new(),
@@ -159,6 +179,11 @@ impl Side {
     pub(super) async fn restart(self) -> Self {
         let (home, human, folder) = self.stop().await;
         Self { folder, ..run(home, human).await }
+    }
+
+    pub(super) async fn restart_with(self, policy: &str) -> Self {
+        let (home, human, folder) = self.stop().await;
+        Self { folder, ..run_with(home, human, Some(policy)).await }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the document may say, and what is answered where it says something else.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn error(text: &str) -> String {
@@ -49,9 +51,16 @@ fn a_field_of_another_list_is_told_apart() {
     assert!(!fault("[[ask]]\nsize = 1").contains("what you mean"));
 }
 
+#[track_caller]
+fn check(faults: &[(&str, &str)]) {
+    for (body, expected) in faults {
+        assert_eq!(fault(body), *expected, "{body}");
+    }
+}
+
 #[test]
 fn a_value_that_cannot_be_is_refused_with_its_line() {
-    for (body, expected) in [
+    check(&[
         ("[[ask]]\ndirection = \"up\"", "line 3: unknown variant `up`, expected `out` or `in`"),
         (
             "[[ask]]\nseverity = \"bad\"",
@@ -78,6 +87,12 @@ fn a_value_that_cannot_be_is_refused_with_its_line() {
             "line 3: a peer is your name for it (1 to 32 of a-z, 0-9, '-', '_' and '.'), its full \
              id (64 hexadecimal digits) or \"group:NAME\"",
         ),
+    ]);
+}
+
+#[test]
+fn a_text_that_makes_no_sense_is_refused_with_its_line() {
+    check(&[
         (
             "[[ask]]\nname = \"x\"\n[[ask]]\npeers = [\"group:team\"]",
             "line 5: there is no group team; write it under [groups]",
@@ -124,9 +139,7 @@ fn a_value_that_cannot_be_is_refused_with_its_line() {
             "[[require]]\nstrength = \"grant\"\nkinds = [\"file.manifest\"]",
             "line 4: a peer is told of a required kind of at most 11 bytes",
         ),
-    ] {
-        assert_eq!(fault(body), expected, "{body}");
-    }
+    ]);
     assert_eq!(error("version = 2"), "line 1: this program reads version = 1");
     assert_eq!(error("[taint]"), "line 1: missing field `version`");
     assert!(error("version = 1\n[[ask]\n").starts_with("line 2: "));
@@ -245,5 +258,28 @@ fn the_reference_names_every_field() {
             reference.contains(&format!("`{field}`")) || reference.contains(&format!("[{field}]")),
             "{field}"
         );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Whatever is done to a document, it is read or its error names one of its lines.
+    #[test]
+    fn a_damaged_document_is_answered(
+        at in 0..1500_usize,
+        out in 0..40_usize,
+        put in "(\\PC{0,8}|[\\[\\]\"'=\n.#]{1,4})",
+    ) {
+        let mut text: Vec<char> = Policy::standard_text().chars().collect();
+        let at = at.min(text.len());
+        let end = (at + out).min(text.len());
+        text.splice(at..end, put.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(error) = Policy::parse(&text) {
+            let PolicyError::Line { line, text: said } = error else { panic!("{error}") };
+            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{line}: {said}");
+            prop_assert!(!said.is_empty() && !said.contains(crate::base::text::is_hidden), "{said:?}");
+        }
     }
 }

@@ -87,11 +87,23 @@ fn requirements_are_told_in_features() {
          [[require]]\nkinds = [\"request\"]\nstrength = \"passkey\"",
         &["need.session.all", "need.passkey.kind.request"],
     );
+    check(
+        "[[require]]\nfindings = [\"file.*\", \"file.s*\", \"command.sh*\", \"command.*\"]\n\
+         strength = \"grant\"",
+        &["need.grant.find.command", "need.grant.find.file"],
+    );
+    check(
+        "[[require]]\nseverity = \"info\"\nstrength = \"session\"\n\
+         [[require]]\nfindings = [\"file.*\"]\nstrength = \"grant\"",
+        &["need.session.severity.info"],
+    );
     let many: Vec<_> = (0..13)
         .map(|n| format!("[[require]]\nkinds = [\"k{n}\"]\nstrength = \"grant\"\n"))
         .collect();
     let many = many.concat();
     check(&many, &["need.grant.all"]);
+    let one_stronger = many.replacen("grant", "passkey", 1);
+    check(&one_stronger, &["need.passkey.all"]);
 }
 
 #[test]

@@ -19,21 +19,15 @@ use super::{Hit, Matters, Severity, characters};
 pub(super) fn scan(text: &str) -> Vec<Hit> {
     let mut hits = terminal::scan(text);
     if !text.is_ascii() {
-        let present = Present::of(text);
-        if present.zero_width {
-            hits.extend(zero_width::scan(text));
+        // One pass tells which of the looks are of use.
+        let mut present = [false; LOOKS.len()];
+        for c in text.chars().filter(|c| !c.is_ascii()) {
+            for (present, (wanted, _)) in present.iter_mut().zip(LOOKS) {
+                *present |= wanted(c);
+            }
         }
-        if present.selectors {
-            hits.extend(selectors::scan(text));
-        }
-        if present.bidi {
-            hits.extend(bidi::scan(text));
-        }
-        if present.unseen {
-            hits.extend(unseen::scan(text));
-        }
-        if present.lookalikes {
-            hits.extend(lookalikes::scan(text));
+        for (_, (_, scan)) in present.iter().zip(LOOKS).filter(|(present, _)| **present) {
+            hits.extend(scan(text));
         }
     }
     hits
@@ -43,29 +37,17 @@ fn hit(rule: &'static str, severity: Severity, span: Range<usize>, text: &'stati
     Hit::new(rule, severity, Matters::Both, span, text)
 }
 
-/// Which kinds of characters a text holds at all: one pass, so that the rest may be left out.
-#[derive(Default)]
-struct Present {
-    zero_width: bool,
-    selectors: bool,
-    bidi: bool,
-    unseen: bool,
-    lookalikes: bool,
-}
+type Wanted = fn(char) -> bool;
+type Scan = fn(&str) -> Vec<Hit>;
 
-impl Present {
-    fn of(text: &str) -> Self {
-        let mut present = Self::default();
-        for c in text.chars().filter(|c| !c.is_ascii()) {
-            present.zero_width |= c == '\u{ad}' || characters::is_zero_width(c);
-            present.selectors |= characters::is_selector(c) || characters::is_tag(c);
-            present.bidi |= characters::is_bidi(c);
-            present.unseen |= unseen::is_unseen(c);
-            present.lookalikes |= characters::lookalike(c).is_some();
-        }
-        present
-    }
-}
+/// Each further look, and the characters without which there is nothing for it to see.
+const LOOKS: [(Wanted, Scan); 5] = [
+    (|c| c == '\u{ad}' || characters::is_zero_width(c), zero_width::scan),
+    (|c| characters::is_selector(c) || characters::is_tag(c), selectors::scan),
+    (characters::is_bidi, bidi::scan),
+    (unseen::is_unseen, unseen::scan),
+    (|c| characters::lookalike(c).is_some(), lookalikes::scan),
+];
 
 /// Characters of one kind next to each other, with what stands around them.
 struct Run {

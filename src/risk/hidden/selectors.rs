@@ -14,10 +14,10 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
     let (mut tags, mut flags) = (Count::default(), Count::default());
     for run in runs(text, is_tag) {
-        if !is_flag(&run, text) {
-            tags.add(run.chars, &run.span);
-        } else {
+        if is_flag(&run, text) {
             flags.add(1, &run.span);
+        } else {
+            tags.add(run.chars, &run.span);
         }
     }
     if flags.count > FLAGS_MAX {

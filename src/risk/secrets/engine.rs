@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::rule::{Found, Rule};
+use super::rule::{Found, Reach, Rule};
 
 /// How far a window grows at each end, so that it does not cut a word.
 const WORD_MAX: usize = 64;
@@ -23,14 +23,16 @@ pub(super) struct Prefilter {
     /// `None` only if the keywords did not fit into memory; then every rule reads everything.
     keywords: Option<AhoCorasick>,
     /// For each keyword the rules that have it, each with its reach.
-    rules: Vec<Vec<(usize, super::rule::Reach)>>,
-    /// The rules without a keyword.
+    rules: Vec<Vec<(usize, Reach)>>,
+    /// The rules that look where so many letters and digits stand in a row.
+    runs: Vec<(usize, usize, Reach)>,
+    /// The rules that look everywhere.
     always: Vec<usize>,
 }
 
 impl Prefilter {
     pub(super) fn new(rules: &[Arc<Rule>]) -> Self {
-        let mut by_keyword: BTreeMap<String, Vec<(usize, super::rule::Reach)>> = BTreeMap::new();
+        let mut by_keyword: BTreeMap<String, Vec<(usize, Reach)>> = BTreeMap::new();
         for (number, rule) in rules.iter().enumerate() {
             for keyword in rule.keywords() {
                 by_keyword
@@ -44,11 +46,16 @@ impl Prefilter {
             .kind(Some(AhoCorasickKind::DFA))
             .build(by_keyword.keys())
             .ok();
-        let unfiltered =
-            |(_, rule): &(usize, &Arc<Rule>)| keywords.is_none() || rule.keywords().is_empty();
-        let always =
-            rules.iter().enumerate().filter(unfiltered).map(|(number, _)| number).collect();
-        Self { keywords, rules: by_keyword.into_values().collect(), always }
+        let mut runs = Vec::new();
+        let mut always = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            match rule.run() {
+                Some(run) => runs.push((number, run, rule.reach())),
+                None if keywords.is_none() || rule.keywords().is_empty() => always.push(number),
+                None => {}
+            }
+        }
+        Self { keywords, rules: by_keyword.into_values().collect(), runs, always }
     }
 
     /// Where to look, by rule and then by place; the windows of one rule do not touch.
@@ -58,10 +65,12 @@ impl Prefilter {
         for keyword in keywords {
             for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten()
             {
-                let start = keyword.start().saturating_sub(reach.before);
-                let end = bytes.len().min(keyword.end() + reach.after);
-                windows.push(Window { rule: *rule, span: start..end });
+                windows.push(Window { rule: *rule, span: around(bytes, &keyword.range(), *reach) });
             }
+        }
+        for (rule, least, reach) in &self.runs {
+            let found = runs(bytes, *least).map(|run| around(bytes, &run, *reach));
+            windows.extend(found.map(|span| Window { rule: *rule, span }));
         }
         windows.sort_unstable_by_key(|window| (window.rule, window.span.start));
         let mut merged: Vec<Window> = Vec::with_capacity(windows.len());
@@ -77,6 +86,32 @@ impl Prefilter {
         merged.extend(self.always.iter().map(|rule| Window { rule: *rule, span: 0..bytes.len() }));
         merged
     }
+}
+
+fn around(bytes: &[u8], span: &Range<usize>, reach: Reach) -> Range<usize> {
+    span.start.saturating_sub(reach.before)..bytes.len().min(span.end + reach.after)
+}
+
+/// Where at least so many letters and digits stand in a row. Such a run has a letter or a digit at
+/// one of every so many places, so that most of the text is not read.
+fn runs(bytes: &[u8], least: usize) -> impl Iterator<Item = Range<usize>> {
+    let word = |byte: &&u8| byte.is_ascii_alphanumeric();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let next = bytes.len().min(at.saturating_add(least));
+            let (before, rest) = bytes.split_at(at);
+            let right = rest.iter().take_while(word).count();
+            at = next.max(at + right);
+            if right > 0 {
+                let left = before.iter().rev().take(least).take_while(word).count();
+                if left + right >= least {
+                    return Some(before.len() - left..before.len() + right);
+                }
+            }
+        }
+        None
+    })
 }
 
 fn grown(bytes: &[u8], span: &Range<usize>) -> Range<usize> {

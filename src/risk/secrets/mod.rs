@@ -29,8 +29,10 @@ const FILES: &[(&str, Severity)] = &[
     (include_str!("rules/code.toml"), Severity::Critical),
     (include_str!("rules/services.toml"), Severity::Critical),
     (include_str!("rules/money.toml"), Severity::Critical),
+    (include_str!("rules/more.toml"), Severity::Critical),
     (include_str!("rules/named.toml"), Severity::High),
     (include_str!("rules/named_more.toml"), Severity::High),
+    (include_str!("rules/web_services.toml"), Severity::High),
     (include_str!("rules/general.toml"), Severity::High),
     (include_str!("rules/passwords.toml"), Severity::High),
 ];

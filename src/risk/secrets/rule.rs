@@ -6,11 +6,18 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::{
     RuleTable, RulesError, Severity,
-    table::{AllowTable, Condition, ID_MAX, Target},
+    table::{AllowTable, Condition, Entropy, ID_MAX, Target},
 };
 
 /// Bounds the memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
+/// A value of fewer bits a byte stands for one, as `xxxx` does: our own rules that say nothing of
+/// entropy let it through.
+const PLACEHOLDER: Entropy = Entropy(1.5);
+/// How many names a pattern spells out.
+const NAMES_MAX: usize = 32;
+/// How much of a line is read on each side of a find.
+const LINE_MAX: usize = 256;
 /// How far around a keyword our own rules look.
 const REACH: Reach = Reach { before: 96, after: 256 };
 /// The same for rules of others, which were written for whole files.
@@ -60,12 +67,14 @@ pub(super) struct Rule {
     entropy: Option<f64>,
     allow: Vec<Allow>,
     keywords: Vec<String>,
+    run: Option<usize>,
     reach: Reach,
 }
 
 impl Rule {
     /// One that the program brings.
-    pub(super) fn built_in(table: RuleTable, severity: Severity) -> Result<Self, RulesError> {
+    pub(super) fn built_in(mut table: RuleTable, severity: Severity) -> Result<Self, RulesError> {
+        table.entropy.get_or_insert(PLACEHOLDER);
         Self::new(table, severity, REACH, true)
     }
 
@@ -118,6 +127,7 @@ impl Rule {
             entropy: table.entropy.map(|entropy| entropy.0),
             allow: table.allowlists.into_iter().chain(table.allowlist).map(Allow::new).collect(),
             keywords,
+            run: table.run.map(usize::from).filter(|run| *run > 0),
             reach: Reach {
                 before: table.before.map_or(reach.before, usize::from),
                 after: table.after.map_or(reach.after, usize::from),
@@ -165,6 +175,11 @@ impl Rule {
 
     pub(super) fn keywords(&self) -> &[String] {
         &self.keywords
+    }
+
+    /// How many letters and digits stand in a row wherever the pattern fits.
+    pub(super) const fn run(&self) -> Option<usize> {
+        self.run
     }
 
     pub(super) const fn reach(&self) -> Reach {
@@ -259,8 +274,8 @@ impl Allow {
             self.stopwords.iter().any(has)
         };
         match self.condition {
-            Condition::OR => by_pattern() || by_word(),
-            Condition::AND => {
+            Condition::Or => by_pattern() || by_word(),
+            Condition::And => {
                 let any = !(self.patterns.is_empty() && self.stopwords.is_empty());
                 any && !self.elsewhere
                     && (self.patterns.is_empty() || by_pattern())
@@ -286,14 +301,15 @@ fn entropy(bytes: &[u8]) -> f64 {
     counts.iter().filter(|count| **count > 0).map(bits).sum()
 }
 
-/// The lines that `span` touches.
+/// The lines that `span` touches, or what is near it of a long line: else a text without line ends
+/// would be read again for each find.
 fn lines_of<'w>(window: &'w [u8], span: &Range<usize>) -> &'w [u8] {
-    let (before, rest) = window.split_at(span.start.min(window.len()));
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let length = span.end.saturating_sub(span.start).min(rest.len());
-    let (_, after) = rest.split_at(length);
-    let end = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
-    window.get(start..span.start + length + end).unwrap_or(window)
+    let newline = |byte: &&u8| **byte == b'\n';
+    let before = window.get(..span.start).unwrap_or_default();
+    let after = window.get(span.end..).unwrap_or_default();
+    let left = before.iter().rev().take(LINE_MAX).take_while(|byte| !newline(byte)).count();
+    let right = after.iter().take(LINE_MAX).take_while(|byte| !newline(byte)).count();
+    window.get(before.len() - left..span.end + right).unwrap_or(window)
 }
 
 /// How a name is written: a `-` in it stands for nothing, or for what may join its words.
@@ -308,7 +324,8 @@ fn spellings(name: &str) -> Vec<String> {
 fn named(names: &[String], value: &str) -> String {
     let names: Vec<_> =
         names.iter().map(|name| regex::escape(name).replace("\\-", "[-_ .]?")).collect();
-    let names = names.join("|");
+    // Of many names the keywords tell which is there; the pattern would be slow with all of them.
+    let names = if names.len() > NAMES_MAX { r"\w{3}".to_owned() } else { names.join("|") };
     let gap = r#"[\w\s."'`=:<>,()\[\]{|&?$+-]{0,48}?"#;
     format!(r"(?i:{names}){gap}(?:\b|_)({value})(?:[^\w+/=-]|\\|\z)")
 }

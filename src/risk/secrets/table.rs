@@ -11,8 +11,9 @@ use super::Severity;
 /// `allowlists` that needs a path or a commit lets nothing through.
 ///
 /// Our own keys are `severity` (else `high`), `text` (completes "the text holds"), `names` with
-/// `value` instead of `regex`, and `before` and `after`: how many bytes around a keyword are looked
-/// at, 256 and 4096 if not said.
+/// `value` instead of `regex`, `run`, which looks only where so many letters and digits stand in a
+/// row, and `before` and `after`: how many bytes around such a place or a keyword are looked at, 256
+/// and 4096 if not said.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleTable {
@@ -42,6 +43,7 @@ pub struct RuleTable {
     #[serde(default)]
     pub(super) names: Vec<String>,
     pub(super) value: Option<String>,
+    pub(super) run: Option<u16>,
     pub(super) before: Option<u16>,
     pub(super) after: Option<u16>,
 }
@@ -73,10 +75,10 @@ pub(super) struct AllowTable {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(super) enum Condition {
     #[default]
-    #[serde(alias = "or", alias = "||")]
-    OR,
-    #[serde(alias = "and", alias = "&&")]
-    AND,
+    #[serde(rename = "OR", alias = "or", alias = "||")]
+    Or,
+    #[serde(rename = "AND", alias = "and", alias = "&&")]
+    And,
 }
 
 /// What the patterns of a list are held against.

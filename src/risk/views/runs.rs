@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     Budget, Layer, bytes,
-    source::{Next, Source},
+    source::{Next, Origin, Source},
 };
 
 /// The least run: base64 of eight bytes, without padding.
@@ -58,13 +58,13 @@ pub(super) fn expand(source: &Source<'_>, next: &mut Next, budget: &mut Budget) 
         if !more.is_empty() {
             let joined: Vec<u8> =
                 lines().filter_map(|line| text.get(line.clone())).flatten().copied().collect();
-            if scratch.decode(&joined, &whole, source, next, budget) {
+            if scratch.decode(&joined, &source.origin(&whole), next, budget) {
                 continue;
             }
         }
         for line in lines() {
             if let Some(run) = text.get(line.clone()) {
-                scratch.decode(run, line, source, next, budget);
+                scratch.decode(run, &source.origin(line), next, budget);
             }
         }
     }
@@ -121,8 +121,7 @@ impl Scratch {
     fn decode(
         &mut self,
         run: &[u8],
-        range: &Range<usize>,
-        source: &Source<'_>,
+        origin: &Origin,
         next: &mut Next,
         budget: &mut Budget,
     ) -> bool {
@@ -131,24 +130,17 @@ impl Scratch {
             return false; // A rule across the page.
         }
         let digits = run.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
-        if digits >= HEX_MIN && self.hex(run, range, source, next, budget) {
+        if digits >= HEX_MIN && self.hex(run, origin, next, budget) {
             return true;
         }
         if digits == run.len() && digits >= HEX_MIN {
             return false;
         }
-        self.base64(run, range, source, next, budget)
+        self.base64(run, origin, next, budget)
     }
 
     /// The longest runs of digits in a run.
-    fn hex(
-        &mut self,
-        run: &[u8],
-        range: &Range<usize>,
-        source: &Source<'_>,
-        next: &mut Next,
-        budget: &mut Budget,
-    ) -> bool {
+    fn hex(&mut self, run: &[u8], origin: &Origin, next: &mut Next, budget: &mut Budget) -> bool {
         let mut text = false;
         for digits in run.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= HEX_MIN)
         {
@@ -160,7 +152,7 @@ impl Scratch {
                 self.bytes.extend(pairs.as_chunks::<2>().0.iter().map(|pair| pair_of(*pair)));
                 let readable = bytes::text_of(&self.bytes).is_some();
                 if readable || skip == odd {
-                    let origin = source.origin(range).under(Layer::Hex);
+                    let origin = origin.under(Layer::Hex);
                     bytes::hold(&self.bytes, &origin, next, budget);
                     text |= readable;
                     break;
@@ -173,8 +165,7 @@ impl Scratch {
     fn base64(
         &mut self,
         run: &[u8],
-        range: &Range<usize>,
-        source: &Source<'_>,
+        origin: &Origin,
         next: &mut Next,
         budget: &mut Budget,
     ) -> bool {
@@ -191,7 +182,7 @@ impl Scratch {
         }
         if let Some(skip) = whole {
             self.fill(run.get(skip..).unwrap_or_default());
-            let origin = source.origin(range).under(Layer::Base64);
+            let origin = origin.under(Layer::Base64);
             bytes::hold(&self.bytes, &origin, next, budget);
             return true;
         }
@@ -199,7 +190,7 @@ impl Scratch {
         if run.len() <= PARTS_MAX {
             for part in run.split(|byte| !byte.is_ascii_alphanumeric()) {
                 if part.len() >= RUN_MIN && part.len() < run.len() && self.is_text(part) {
-                    let origin = source.origin(range).under(Layer::Base64);
+                    let origin = origin.under(Layer::Base64);
                     bytes::hold(&self.bytes, &origin, next, budget);
                     text = true;
                 }
@@ -207,7 +198,7 @@ impl Scratch {
         }
         if !text && run.len() >= PROBE {
             self.fill(run);
-            bytes::hold(&self.bytes, &source.origin(range).under(Layer::Base64), next, budget);
+            bytes::hold(&self.bytes, &origin.under(Layer::Base64), next, budget);
         }
         text
     }

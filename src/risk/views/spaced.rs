@@ -125,8 +125,7 @@ fn letters(
     }
     let mut word = String::new();
     let (mut end, mut letters) = (start, 0);
-    loop {
-        let Some(letter) = text.get(end).filter(|byte| byte.is_ascii_alphanumeric()) else { break };
+    while let Some(letter) = text.get(end).filter(|byte| byte.is_ascii_alphanumeric()) {
         word.push(char::from(*letter));
         letters += usize::from(letter.is_ascii_alphabetic());
         end += 1;

@@ -9,6 +9,7 @@ use crate::{
         api::{HumanRequest, SignedHex},
         review::grant_text,
     },
+    policy::Strength,
     risk::Severity,
     wire::{Direction, Grant, GrantKind, Method, SignedGrant},
 };
@@ -52,6 +53,30 @@ async fn an_unlocked_session_does_not_approve_a_peer_without_the_passphrase() {
     assert!(told.contains("Approved"), "{told}");
     let (said, _) = desk.decisions().remove(0);
     assert_eq!((said.method, said.verified), (Method::Passphrase, true));
+}
+
+#[tokio::test]
+async fn what_its_receiver_takes_only_with_the_passphrase_asks_for_it_afresh() {
+    let desk = Desk::new();
+    let browser = desk.unlocked().await;
+    for least in [Strength::Passphrase, Strength::Passkey] {
+        desk.world.lock().unwrap().least = Some(least);
+        let digest = desk.waits(&message(SECRET));
+        let shown = browser.get("/waiting").await.text;
+        assert!(shown.contains("for this decision alone"), "{least:?}: {shown}");
+        assert!(!shown.contains("allow the like of it"), "no grant covers it: {shown}");
+        let told = browser.told(APPROVE, &[("digest", &digest)]).await;
+        assert!(told.contains("always takes your approval passphrase"), "{told}");
+        assert!(desk.decisions().is_empty());
+    }
+    let digest = desk.waits(&message(SECRET));
+    browser.told(APPROVE, &[("digest", &digest), ("passphrase", PASSPHRASE)]).await;
+    // What the receiver takes with less needs no more than before.
+    desk.world.lock().unwrap().least = Some(Strength::Session);
+    let digest = desk.waits(&message(SECRET));
+    browser.told(APPROVE, &[("digest", &digest)]).await;
+    let methods: Vec<_> = desk.decisions().iter().map(|(said, _)| said.method).collect();
+    assert_eq!(methods, [Method::Passphrase, Method::Session]);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use crate::{
         handle::Question,
     },
     policy::Policy,
+    policy::Strength,
     risk::Severity,
     store::keys,
     web::{page::Page, router},
@@ -61,6 +62,8 @@ pub(super) struct World {
     pub(super) asked: Vec<HumanRequest>,
     /// What the node makes of a draft's text.
     pub(super) twist: Option<String>,
+    /// The least countersignature with which the receiver takes what is sent.
+    pub(super) least: Option<Strength>,
     /// The policy that counts, where it is not the standard.
     pub(super) policy: Option<String>,
 }
@@ -146,7 +149,8 @@ impl Desk {
 
     /// Something waits from now on. Gives its form's digest.
     pub(super) fn waits(&self, item: &Item) -> String {
-        let shown = shown(item);
+        let mut shown = shown(item);
+        shown.item.strength = self.world.lock().unwrap().least;
         let digest = shown.item.digest.clone();
         self.world.lock().unwrap().items = vec![shown];
         digest
@@ -320,7 +324,10 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
         }
         HumanRequest::Draft { text, reply_to, thread, .. } => {
             let text = world.twist.clone().unwrap_or(text);
-            Ok(Reply::Drafted(Drafted { envelope: draft(&text, reply_to, thread) }))
+            Ok(Reply::Drafted(Drafted {
+                envelope: draft(&text, reply_to, thread),
+                strength: world.least,
+            }))
         }
         HumanRequest::SendDraft { .. } => Ok(Reply::Done(Done { done: true })),
         HumanRequest::AuditShow { after, .. } => Ok(Reply::Audit(audit(after))),
@@ -447,6 +454,7 @@ fn shown(item: &Item) -> PendingShown {
             note: None,
             not_ready: None,
             after: Vec::new(),
+            strength: None,
         },
         bytes: HEXLOWER.encode(&item.encode()),
         node: node_key(1).id().to_string(),

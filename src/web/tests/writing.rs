@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 use super::support::{Desk, PASSPHRASE, human_key, node_key};
 use crate::{
     node::api::HumanRequest,
+    policy::Strength,
     wire::{Envelope, Method},
 };
 
@@ -37,6 +38,19 @@ async fn what_a_human_writes_carries_their_countersignature() {
         envelope.countersigned_by(&human_key(101).id()).unwrap().method
     });
     assert_eq!(methods.collect::<Vec<_>>(), [Method::Passphrase, Method::Session]);
+}
+
+#[tokio::test]
+async fn what_a_human_writes_is_signed_as_well_as_its_receiver_wants_it() {
+    let desk = Desk::new();
+    let browser = desk.unlocked().await;
+    desk.world.lock().unwrap().least = Some(Strength::Passphrase);
+    browser.post(&write_to_bob(), &[("text", "Hello")]).await;
+    assert!(sent(&desk).is_empty(), "the session alone is too weak");
+    browser.post(&write_to_bob(), &[("text", "Hello"), ("passphrase", PASSPHRASE)]).await;
+    let [envelope] = sent(&desk).try_into().unwrap();
+    let by = envelope.countersigned_by(&human_key(101).id()).unwrap().method;
+    assert_eq!(by, Method::Passphrase);
 }
 
 #[tokio::test]

@@ -142,6 +142,11 @@ fn answerable(message: &Message) -> bool {
     message.direction != "out" && ["accepted", "read", "replied"].contains(&message.state.as_str())
 }
 
+/// Where a peer told that it takes some messages only countersigned. Which those are shows when the
+/// text is there.
+const SOME_AFRESH: &str = "This peer takes some messages only countersigned. Where it wants the \
+                           passphrase itself, type it here; else leave this empty.";
+
 fn write(frame: &Frame<'_>, view: &TalkView<'_>) -> Markup {
     let peer = &view.talk.peer;
     if peer.state != PeerState::Trusted {
@@ -172,6 +177,8 @@ fn write(frame: &Frame<'_>, view: &TalkView<'_>) -> Markup {
             }
             @if frame.lock == Lock::Locked {
                 (forms::passphrase("write", &format!("It signs this message. {}", forms::unlocks())))
+            } @else if !peer.requires.is_empty() {
+                (forms::passphrase_if_needed("write", SOME_AFRESH))
             }
             button .primary type="submit" { "Sign and send" }
         }

@@ -10,6 +10,7 @@ use crate::{
         api::PendingItem,
         review::{self, Checked},
     },
+    policy::Strength,
     wire::Grant,
 };
 
@@ -83,7 +84,7 @@ fn approve(frame: &Frame<'_>, checked: &Checked) -> Markup {
                      verified."
                 }
             }
-            @if pairing {
+            @if pairing || item.strength > Some(Strength::Session) {
                 (forms::passphrase(&item.id, forms::FOR_THIS_ALONE))
             } @else if frame.lock == Lock::Locked {
                 (forms::passphrase(&item.id, &forms::unlocks()))
@@ -101,8 +102,11 @@ const HOURS: u64 = 24;
 const MESSAGES: u64 = 20;
 
 /// The grant that the item offers, as it would be signed now with the first numbers. `None` where
-/// its bytes have nothing that a grant could name.
+/// its bytes have nothing that a grant could name, and where its receiver wants the human each time.
 fn offered(frame: &Frame<'_>, checked: &Checked) -> Option<Grant> {
+    if checked.shown().strength.is_some() {
+        return None;
+    }
     let id = GrantId::from_bytes([0; 5]);
     review::grant_like(checked, HOURS, MESSAGES, frame.now, id).ok()
 }

@@ -23,15 +23,10 @@ pub(super) fn button(frame: &Frame<'_>, action: &str, class: &str, label: &Marku
 
 /// The approval passphrase. `id` makes the field's id one of its kind on the page.
 pub(super) fn passphrase(id: &str, why: &str) -> Markup {
-    passphrase_field(id, why, true)
+    field(id, why, true)
 }
 
-/// The same, where it is not always needed.
-pub(super) fn passphrase_if(id: &str, why: &str) -> Markup {
-    passphrase_field(id, why, false)
-}
-
-fn passphrase_field(id: &str, why: &str, required: bool) -> Markup {
+fn field(id: &str, why: &str, required: bool) -> Markup {
     let (field, hint) = (format!("passphrase-{id}"), format!("passphrase-{id}-hint"));
     html! {
         div .field {
@@ -42,6 +37,11 @@ fn passphrase_field(id: &str, why: &str, required: bool) -> Markup {
             p .hint id=(hint) { (why) }
         }
     }
+}
+
+/// The same where it may be left empty.
+pub(super) fn passphrase_if_needed(id: &str, why: &str) -> Markup {
+    field(id, why, false)
 }
 
 /// What a passphrase does beyond the message that it is typed for.

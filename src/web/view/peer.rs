@@ -22,6 +22,12 @@ pub fn peer(frame: &Frame<'_>, shown: &PeerShown) -> Markup {
             h2 { "Grants" }
             div #grants data-live { (standing(frame, peer)) }
         }
+        @if !peer.requires.is_empty() || !peer.we_require.is_empty() {
+            section .card {
+                h2 { "Countersignatures" }
+                div #countersignatures data-live { (required(peer)) }
+            }
+        }
         section .card { h2 { "What the trust rests on" } (consent(shown)) }
         section .card { h2 { "Who it is" } (identity(shown)) }
         (ends(frame, peer))
@@ -64,6 +70,25 @@ fn standing(frame: &Frame<'_>, peer: &Peer) -> Markup {
     }
     let all: Vec<&GrantInfo> = peer.grants.iter().collect();
     grants::list(frame, &all)
+}
+
+/// What each side takes only with the other human's countersignature.
+fn required(peer: &Peer) -> Markup {
+    let name = text::line(&peer.name);
+    html! {
+        @if !peer.requires.is_empty() {
+            h3 { (name) " requires of you" }
+            ul { @for sentence in &peer.requires { li { (text::line(sentence)) } } }
+            p .hint {
+                "You are asked about such messages, and your yes adds your countersignature."
+            }
+        }
+        @if !peer.we_require.is_empty() {
+            h3 { "You require of " (name) }
+            ul { @for sentence in &peer.we_require { li { (text::line(sentence)) } } }
+            p .hint { "Such messages without it are refused, and you are not asked." }
+        }
+    }
 }
 
 fn consent(shown: &PeerShown) -> Markup {

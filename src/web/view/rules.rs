@@ -34,7 +34,7 @@ pub(super) fn policy(frame: &Frame<'_>, settings: &SettingsView) -> Markup {
                 summary { "Go back to the standard policy" }
                 form method="post" action="/settings/policy/reset" {
                     (forms::csrf(frame))
-                    (forms::passphrase_if("policy-reset", WHERE_LOOSER))
+                    (forms::passphrase_if_needed("policy-reset", WHERE_LOOSER))
                     button .primary type="submit" { "Let the standard policy count" }
                 }
             }
@@ -80,7 +80,7 @@ fn change(frame: &Frame<'_>, now: &PolicyShown, draft: Option<&PolicyDraft>) -> 
                     maxlength=(limits::POLICY_BYTES_MAX) autocomplete="off"
                     autocapitalize="none" spellcheck="false" { "\n" (typed) }
             }
-            (forms::passphrase_if("policy", WHERE_LOOSER))
+            (forms::passphrase_if_needed("policy", WHERE_LOOSER))
             button .primary type="submit" { "Let it count" }
             " "
             button type="submit" formaction="/settings/policy/check" { "Check it" }

@@ -85,6 +85,9 @@ fn good(v: &mut Vectors) {
         v.good(&format!("frame/{id}"), what, &frame.encode());
     }
     v.good("frame/hello", "a hello", &frame(vec![0.into(), Value::Map(hello())]));
+    let needs = ["need.passphrase.kind.request", "need.session.severity.critical"];
+    let needs = hello_with(3, Value::Array(needs.map(Value::from).to_vec()));
+    v.good("frame/hello-requires", "a hello with requirements", &needs);
     v.good("frame/features-max", "16 features of 32 bytes", &hello_with(3, texts(16, 32)));
     v.good("frame/addresses-max", "8 addresses of 128 bytes", &hello_with(4, texts(8, 128)));
     let later = frame(vec![99.into(), "anything".into(), Value::Map(hello()), Value::Null]);

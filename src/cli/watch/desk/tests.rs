@@ -25,6 +25,7 @@ fn item(id: &str, what: What) -> PendingItem {
         note: None,
         not_ready: None,
         after: Vec::new(),
+        strength: None,
     }
 }
 
@@ -94,6 +95,8 @@ fn peer(state: PeerState, path: &str) -> Peer {
         rtt_ms: None,
         last_seen: None,
         grants: Vec::new(),
+        requires: Vec::new(),
+        we_require: Vec::new(),
         warning: None,
     }
 }

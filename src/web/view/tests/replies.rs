@@ -92,6 +92,7 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         note: (!message).then(|| cast.note.clone()),
         not_ready: None,
         after: if item.what() == What::MessageOut { vec![read_before(cast)] } else { Vec::new() },
+        strength: None,
     }
 }
 
@@ -208,6 +209,12 @@ pub(super) fn the_peer(cast: &Cast, state: PeerState) -> Peer {
         } else {
             Vec::new()
         },
+        requires: cast.any.then(|| cast.line.clone()).into_iter().collect(),
+        we_require: cast
+            .any
+            .then(|| "all messages need a countersignature".into())
+            .into_iter()
+            .collect(),
         warning: (cast.label == "hostile").then(|| cast.line.clone()),
     }
 }
@@ -223,6 +230,8 @@ pub(super) fn other_peer() -> Peer {
         rtt_ms: None,
         last_seen: None,
         grants: Vec::new(),
+        requires: Vec::new(),
+        we_require: Vec::new(),
         warning: Some("its approver changed; look at it".into()),
     }
 }
