@@ -231,7 +231,7 @@ mod tests {
             recent.note(a, Direction::Out, at(seconds));
         }
         recent.note(a, Direction::In, at(61));
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(count(&recent.times(&a, Direction::Out), minute, at(90)), 4);
         assert_eq!(count(&recent.times(&a, Direction::In), minute, at(90)), 1);
         assert_eq!(count(&recent.times(&b, Direction::Out), minute, at(90)), 0);

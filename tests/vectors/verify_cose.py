@@ -6,8 +6,9 @@
 
 Every good envelope is verified as a COSE_Sign1 by `cwt`. Countersignatures are verified by the
 few lines of RFC 9338 section 3.3 here, because `cwt` 3.3.0 puts the envelope's signature into the
-structure by itself instead of in an array, as the section says. Grants are read by the few lines
-here, from SPEC.md section 15 alone. Ends with status 1 when a vector fails or a file holds none.
+structure by itself instead of in an array, as the section says. Grants and orders are read by the
+few lines here, from SPEC.md sections 15 and 16 alone. Ends with status 1 when a vector fails or a
+file holds none.
 """
 
 import base64
