@@ -80,7 +80,7 @@ async fn what_a_grant_covers_passes_so_often_and_nothing_else_does() {
     alice.human(HumanRequest::Grant(signed(&more, &alice.human))).await;
     assert_eq!(alice.send("bob", &other).await["state"], "held", "another finding");
     assert_eq!(
-        alice.send("bob", &format!("{}{}", secret(), "x".repeat(5000))).await["state"],
+        alice.send("bob", &format!("{} {}", secret(), "x ".repeat(2500))).await["state"],
         "held"
     );
     let more = alice.send("bob", &format!("more: {}", secret())).await;
