@@ -87,15 +87,12 @@ pub const ORDER_BYTES_MAX: usize = POLICY_BYTES_MAX + 256;
 pub const TAINT_SOURCES_MAX: usize = 64;
 /// A decision's signed bytes: its fields and those names.
 pub const STATEMENT_BYTES_MAX: usize = 512 + TAINT_SOURCES_MAX * 36;
-/// How long a text that was shown to an agent counts when the policy does not say.
-pub const TAINT_LIFE_DEFAULT: Duration = hours(12);
-/// The longest that it may count.
-pub const TAINT_LIFE_MAX: Duration = days(7);
-/// A reply to the peer whose text was read may be so long without a question, bytes of UTF-8,
-/// when the policy does not say.
-pub const TAINT_REPLY_BYTES_DEFAULT: u64 = 16 * KIB as u64;
 /// How much longer it counts than was said, so that not every look at the inbox is a write.
 pub const TAINT_STEP: Duration = minutes(5);
+/// Messages that the policy refuses go into the audit log this often at most, for each peer.
+pub const REFUSALS_NOTED_EVERY: Duration = minutes(1);
+/// So many bytes that arrived together are looked at by the node itself; more, elsewhere.
+pub const LOOK_AT_ONCE_BYTES: usize = 8 * KIB;
 /// The longest window of a rate in a policy.
 pub const RATE_WINDOW_MAX: Duration = days(1);
 /// The largest number of messages in one.

@@ -12,8 +12,8 @@ use crate::{base::Timestamp, identity::IdentityError, policy::Strength, wire::Wi
 
 pub use decision::{Answer, Decision, Item, Outcome, Pending, SignedConsent, Statement, What};
 pub use pass::{
-    Bench, Incoming, PEER_REQUIRES, REQUIRE, Refused, Rules, Ruling, admit_by_grant, explain,
-    findings, incoming, or_better, outgoing, release_by_grant, released_by, strength,
+    Bench, Incoming, Looked, PEER_REQUIRES, REQUIRE, Refused, Rules, Ruling, admit_by_grant,
+    explain, findings, incoming, or_better, outgoing, release_by_grant, released_by, strength,
 };
 
 /// Proof that the human, or a rule that the human stands behind, let `T` pass.

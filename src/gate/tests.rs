@@ -47,7 +47,9 @@ fn release_by_grant(
 }
 
 fn incoming(envelope: Envelope, approver: &ApproverId, now: Timestamp) -> Incoming {
-    bench(&envelope.clone(), |bench| super::incoming(envelope, approver, bench, now))
+    bench(&envelope.clone(), |bench| {
+        super::incoming(Looked::at(envelope, Scanner::standard()), approver, bench, now)
+    })
 }
 
 const NOW: Timestamp = Timestamp::from_ms(1_000_000_000);

@@ -8,7 +8,7 @@ use super::{
     grants::{Fitting, note_use},
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
-    state::{Came, Intake, Judged, Node},
+    state::{Came, Intake, Judged, Node, Then},
     views::{PEER_FULL, prefix},
     written::held_row,
 };
@@ -20,7 +20,7 @@ use crate::{
         inbox::{self, Refusal, Room, Turn},
         outbox::Input,
     },
-    gate::{self, Approved, Bench, Incoming, Rules, Ruling, What},
+    gate::{self, Approved, Bench, Incoming, Looked, Rules, Ruling, What},
     net::{Inbound, LinkId, Outbound, code},
     policy::Reason,
     store::{
@@ -46,8 +46,13 @@ struct Taken {
     granted: Vec<GrantId>,
     /// How many count for a rate.
     counted: usize,
+    /// A refusal was noted.
+    noted: bool,
     turn: Turn,
 }
+
+/// A message that was looked at, and why it is not to be taken where that is plain from itself.
+type Seen = (Looked, Option<Refusal>);
 
 /// What a batch is judged by.
 struct Judge {
@@ -169,28 +174,47 @@ impl Node {
         Ok(())
     }
 
-    /// Writes a batch in one transaction, then acknowledges it with one signed receipt.
+    /// Looks at a batch, writes it in one transaction, and acknowledges it with one signed receipt.
     fn take(&mut self, peer: PeerId, link: LinkId) {
-        let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
         let Some(intake) = self.intake(&peer, link) else { return };
         let Some((batch, upto)) = intake.next() else { return };
-        let (now, turn) = (clock::now(), intake.turn);
-        let (human, grants) = (self.approver, self.grants_in(&peer, now));
-        let (rules, facts) = (self.rules.clone(), self.facts(&peer));
-        let (recent, room) = (self.recent.times(&peer, Direction::In), Room::default());
-        let payloads_left = 0;
+        let scanner = self.rules.scanner.clone();
+        let look = move |batch: Vec<Judged>| -> Vec<Seen> {
+            let looked = |(envelope, refusal)| (Looked::at(envelope, &scanner), refusal);
+            batch.into_iter().map(looked).collect()
+        };
+        let bytes: usize = batch.iter().map(|(envelope, _)| envelope.bytes().len()).sum();
+        if bytes <= limits::LOOK_AT_ONCE_BYTES {
+            return self.write_batch(peer, (link, upto), look(batch));
+        }
+        // Elsewhere: neither the node nor the disk waits for it.
+        let looked = tokio::task::spawn_blocking(move || look(batch));
+        self.reads.push(Box::pin(async move {
+            let looked = looked.await;
+            Box::new(move |node: &mut Self| match looked {
+                Ok(batch) => node.write_batch(peer, (link, upto), batch),
+                Err(_) => node.not_stored(&peer, link, &StoreError::Closed),
+            }) as Then
+        }));
+    }
+
+    fn write_batch(&mut self, peer: PeerId, (link, upto): (LinkId, u64), batch: Vec<Seen>) {
+        // Trust, or the link, may have ended meanwhile.
+        let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
+        let Some(turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
+        let now = clock::now();
         let judge = Judge {
             peer,
             approver,
-            human,
-            grants,
-            rules,
-            facts,
-            recent,
+            human: self.approver,
+            grants: self.grants_in(&peer, now),
+            rules: self.rules.clone(),
+            facts: self.facts(&peer),
+            recent: self.recent.times(&peer, Direction::In),
             now,
-            room,
-            payloads_left,
-            note_refusal: true,
+            room: Room::default(),
+            payloads_left: 0,
+            note_refusal: self.recent.may_note(&peer, now),
         };
         let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
@@ -237,6 +261,9 @@ impl Node {
         for id in taken.arrived {
             self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
         }
+        if taken.noted {
+            self.recent.noted(peer, now);
+        }
         for _ in 0..taken.counted {
             self.recent.note(peer, Direction::In, now);
         }
@@ -273,7 +300,7 @@ fn take_all(
     db: &Connection,
     mut judge: Judge,
     turn: Turn,
-    batch: Vec<Judged>,
+    batch: Vec<Seen>,
 ) -> Result<Taken, StoreError> {
     judge.room = messages::room(db, &judge.peer)?;
     let (of_peer, all) = pending::payloads(db, &judge.peer)?;
@@ -284,10 +311,11 @@ fn take_all(
     if !batch.is_empty() {
         taken.turn.hear(judge.now);
     }
-    for (envelope, refusal) in batch {
+    for (looked, refusal) in batch {
+        let envelope = looked.envelope();
         let (id, digest) = (envelope.header().id, envelope.digest());
         let expires = envelope.header().expires;
-        let (state, reason) = take_one(db, &mut judge, &mut taken, envelope, refusal)?;
+        let (state, reason) = take_one(db, &mut judge, &mut taken, looked, refusal)?;
         if state == ReceiptState::Busy {
             taken.turn.no_room(id, expires);
         } else {
@@ -299,10 +327,10 @@ fn take_all(
 }
 
 impl Judge {
-    fn judge(&self, envelope: Envelope) -> Incoming {
+    fn judge(&self, looked: Looked) -> Incoming {
         let recent = |window| count(&self.recent, window, self.now);
         let bench = Bench { rules: &self.rules, peer: self.facts.peer(), recent: &recent };
-        gate::incoming(envelope, &self.approver, &bench, self.now)
+        gate::incoming(looked, &self.approver, &bench, self.now)
     }
 }
 
@@ -315,12 +343,13 @@ fn take_one(
     db: &Connection,
     judge: &mut Judge,
     taken: &mut Taken,
-    envelope: Envelope,
+    looked: Looked,
     refusal: Option<Refusal>,
 ) -> Result<Said, StoreError> {
+    let envelope = looked.envelope();
     let id = envelope.header().id;
     if let Some(before) = messages::arrival(db, &judge.peer, &id)? {
-        return again(db, judge, &envelope, before);
+        return again(db, judge, envelope, before);
     }
     if let Some(refusal) = refusal {
         return Ok((ReceiptState::Refused, Some(refusal.to_string())));
@@ -329,7 +358,7 @@ fn take_one(
     if !taken.turn.is_of(&id) || !judge.room.take(size) {
         return Ok((ReceiptState::Busy, None));
     }
-    let judged = judge.judge(envelope);
+    let judged = judge.judge(looked);
     if !matches!(judged, Incoming::Refused(..)) {
         judge.recent.push_back(judge.now);
         taken.counted += 1;
@@ -344,7 +373,7 @@ fn take_one(
             Ok((ReceiptState::Accepted, None))
         }
         Incoming::Asked(envelope, ruling) => ask(db, judge, taken, (envelope, ruling)),
-        Incoming::Refused(envelope, ruling) => refuse(db, judge, &envelope, &ruling),
+        Incoming::Refused(envelope, ruling) => refuse(db, judge, taken, (&envelope, &ruling)),
     }
 }
 
@@ -381,10 +410,11 @@ fn ask(
 fn refuse(
     db: &Connection,
     judge: &mut Judge,
-    envelope: &Envelope,
-    ruling: &Ruling,
+    taken: &mut Taken,
+    (envelope, ruling): (&Envelope, &Ruling),
 ) -> Result<Said, StoreError> {
     if std::mem::take(&mut judge.note_refusal) {
+        taken.noted = true;
         let what = format!("message {} by {}", envelope.header().id, ruling.rule);
         let event = audit::Event::refused(what, Some(judge.peer));
         store::audit::append(db, judge.now, &event)?;

@@ -21,7 +21,8 @@ fn requiring(strength: &str, of: &str, more: &str) -> Rules {
 
 fn taken(envelope: Envelope, rules: &Rules) -> Incoming {
     let peer = Peer { id: envelope.header().sender, name: "peer", verified: false };
-    crate::gate::incoming(envelope, &human(9).id(), &Bench { rules, peer, recent: &|_| 0 }, NOW)
+    let looked = Looked::at(envelope, &rules.scanner);
+    crate::gate::incoming(looked, &human(9).id(), &Bench { rules, peer, recent: &|_| 0 }, NOW)
 }
 
 fn by_hand(envelope: &Envelope, method: Method, key: u8) -> Envelope {

@@ -77,7 +77,8 @@ async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
             take_receipt(db, &key(2).id(), &busy, NOW)?;
         }
         assert_eq!(count(db, "receipts"), 0, "a full inbox is no state");
-        let one = |n| (text((2, 1), 9, &format!("{n}")), None);
+        let look = |envelope| Looked::at(envelope, crate::risk::Scanner::standard());
+        let one = |n| (look(text((2, 1), 9, &format!("{n}"))), None);
         let batch = || (0..50).map(one).collect();
         for _ in 0..3 {
             let judge = Judge {
