@@ -75,6 +75,8 @@ pub const DECISION_LIFE: Duration = minutes(10);
 pub const GRANT_LIFE_MAX: Duration = days(30);
 /// Messages that may pass by one grant.
 pub const GRANT_MESSAGES_MAX: u64 = 1000;
+/// The time within which a grant's rate counts.
+pub const GRANT_RATE_WINDOW: Duration = hours(1);
 /// Rules that one grant names.
 pub const GRANT_RULES_MAX: usize = 16;
 /// A grant's bytes.

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     base::PendingId,
     gate::What,
-    node::api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList},
+    node::{
+        api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList},
+        review,
+    },
 };
 
 /// Lists what waits.
@@ -61,14 +64,7 @@ pub(super) struct Wish {
     /// The words were compared.
     pub(super) verified: bool,
     /// A grant for the like of it.
-    pub(super) like: Option<Like>,
-}
-
-/// How long and for how many messages a grant is to hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Like {
-    pub(super) hours: u64,
-    pub(super) messages: u64,
+    pub(super) like: Option<review::Like>,
 }
 
 /// Shows one item, and approves it when the passphrase is typed.

@@ -242,13 +242,14 @@ impl Node {
         };
         let findings = ruling.reasons.iter().map(FindingInfo::from).collect();
         let granted = self.granted_out(&envelope, &ruling.reasons, now);
-        let word = if granted.is_some() { "grant" } else { "ask" };
+        let word = if granted.is_empty() { "ask" } else { "grant" };
         let verdict = verdict(word, &ruling, &self.rules);
         let row = held_row(What::MessageOut, envelope.clone(), ruling.reasons, now);
         let row = PendingRow { after: sources, ..row };
-        let ready = match granted {
-            Some(granted) => Ready::Granted(granted, row, verdict),
-            None => Ready::Hold(envelope, row, verdict),
+        let ready = if granted.is_empty() {
+            Ready::Hold(envelope, row, verdict)
+        } else {
+            Ready::Granted(granted, row, verdict)
         };
         Ok((ready, findings))
     }

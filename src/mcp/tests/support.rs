@@ -331,6 +331,8 @@ fn peers(world: &World) -> Vec<Peer> {
             direction: Direction::Out,
             rules: vec!["secret.x".to_owned()],
             messages_left: 3,
+            kinds: Vec::new(),
+            per_hour_max: None,
             until: "2026-11-21T10:00:00.000Z".to_owned(),
         }],
         warning: None,

@@ -29,6 +29,8 @@ fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
         messages_max: 2,
         from: clock::now().minus(Duration::from_secs(1)),
         until: clock::now().plus(Duration::from_hours(1)),
+        kinds: Vec::new(),
+        per_hour_max: None,
     }
 }
 

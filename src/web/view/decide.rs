@@ -8,7 +8,7 @@ use crate::{
     gate::Item,
     node::{
         api::PendingItem,
-        review::{self, Checked},
+        review::{self, Checked, Like},
     },
     wire::Grant,
 };
@@ -104,7 +104,8 @@ const MESSAGES: u64 = 20;
 /// its bytes have nothing that a grant could name.
 fn offered(frame: &Frame<'_>, checked: &Checked) -> Option<Grant> {
     let id = GrantId::from_bytes([0; 5]);
-    review::grant_like(checked, HOURS, MESSAGES, frame.now, id).ok()
+    let like = Like { hours: HOURS, messages: MESSAGES, per_hour: None, same_kind: false };
+    review::grant_like(checked, like, frame.now, id).ok()
 }
 
 fn allow(frame: &Frame<'_>, checked: &Checked, grant: &Grant) -> Markup {
@@ -118,14 +119,36 @@ fn allow(frame: &Frame<'_>, checked: &Checked, grant: &Grant) -> Markup {
                 p { "With the numbers that stand below at first, you sign this: " }
                 p .quoted { (text::line(&sentence)) }
                 (forms::grant_bounds(&item.id, (HOURS, MESSAGES)))
+                (narrower(item, checked))
                 p .hint {
-                    "Other numbers change its end and its count, and nothing else. It ends with \
+                    "Other numbers change its end and its count, and the two fields below them make \
+                     it narrower; nothing else changes. It ends with \
                      whichever comes first, and you can end it at any time under Peers. \
                      It never covers a new peer, a key or a policy."
                 }
                 (forms::passphrase(&format!("grant-{}", item.id), forms::FOR_THIS_ALONE))
                 button .primary type="submit" { "Approve and allow" }
             }
+        }
+    }
+}
+
+/// What makes the grant narrower than it would be: a rate, and the item's kind.
+fn narrower(item: &PendingItem, checked: &Checked) -> Markup {
+    let kind = match checked.item() {
+        Item::Message(_, envelope) => envelope.header().kind.as_str(),
+        Item::Peer(..) => "",
+    };
+    let (rate, same) = (format!("per-hour-{}", item.id), format!("same-kind-{}", item.id));
+    html! {
+        div .field {
+            label for=(rate) { "Of these, at most so many within an hour (empty: as many as come)" }
+            input id=(rate) name="per_hour" type="number" inputmode="numeric" min="1" max="1000"
+                autocomplete="off";
+        }
+        div .check {
+            input id=(same) name="same_kind" type="checkbox" value="on";
+            label for=(same) { "Only messages of the kind " (text::line(kind)) ", as this one" }
         }
     }
 }

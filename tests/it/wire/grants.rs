@@ -56,6 +56,8 @@ pub(crate) fn unasked() -> Grant {
         messages_max: 20,
         from: Timestamp::from_ms(NOW),
         until: Timestamp::from_ms(NOW + DAY_MS),
+        kinds: Vec::new(),
+        per_hour_max: None,
     }
 }
 

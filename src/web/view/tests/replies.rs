@@ -182,6 +182,8 @@ pub(super) fn grant(cast: &Cast, kind: GrantKind, id: &str) -> GrantInfo {
         direction: Direction::Out,
         rules: vec!["secret.aws_access_key".into()],
         messages_left: 17,
+        kinds: Vec::new(),
+        per_hour_max: None,
         until: after(60 * 5),
     }
 }
