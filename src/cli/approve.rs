@@ -167,6 +167,7 @@ mod tests {
             expires_at: "2020-01-08T00:00:00.000Z".into(),
             note: Some("hi\n".into()),
             not_ready: None,
+            after: Vec::new(),
         };
         let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };
         let list = PendingList { items: vec![item, late] };

@@ -390,4 +390,3 @@ impl Pending<Envelope> {
         Ok(Outcome::Approved(Approved { item }))
     }
 }
-

@@ -8,14 +8,12 @@ mod decision;
 mod pass;
 pub mod taint;
 
-use crate::{
-    base::Timestamp, identity::IdentityError, wire::WireError,
-};
+use crate::{base::Timestamp, identity::IdentityError, wire::WireError};
 
 pub use decision::{Answer, Decision, Item, Outcome, Pending, SignedConsent, Statement, What};
 pub use pass::{
-    Bench, Incoming, Refused, Rules, Ruling, PEER_REQUIRES, admit_by_grant, findings, incoming, outgoing, release_by_grant,
-    released_by, strength,
+    Bench, Incoming, PEER_REQUIRES, Refused, Rules, Ruling, admit_by_grant, findings, incoming,
+    outgoing, release_by_grant, released_by, strength,
 };
 
 /// Proof that the human, or a rule that the human stands behind, let `T` pass.
@@ -77,11 +75,8 @@ pub(crate) fn passed(
     envelope: crate::wire::Envelope,
     us: (&crate::base::PeerId, Option<&crate::base::ApproverId>),
 ) -> Approved<crate::wire::Envelope> {
-    let peer = crate::policy::Peer {
-        id: envelope.header().recipient,
-        name: "peer",
-        verified: false,
-    };
+    let peer =
+        crate::policy::Peer { id: envelope.header().recipient, name: "peer", verified: false };
     let bench = Bench { rules: &Rules::standard(), peer, recent: &|_| 0 };
     outgoing(envelope, us, &bench, Vec::new()).map(|(approved, _)| approved).unwrap()
 }

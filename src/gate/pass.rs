@@ -202,8 +202,7 @@ fn covers(grant: &Grant, envelope: &Envelope, findings: &[Finding], at: Timestam
         Direction::In => (header.sender, Matters::Leaving),
     };
     let counts = |f: &&Finding| f.severity >= policy::ASK_FROM && f.matters != passed_over;
-    let found: Vec<_> =
-        findings.iter().filter(counts).map(|f| (&*f.rule, f.severity)).collect();
+    let found: Vec<_> = findings.iter().filter(counts).map(|f| (&*f.rule, f.severity)).collect();
     let size = envelope.body().text().map_or(0, |text| text.as_str().len());
     // What has no text is not what anybody read in the grant's sentence.
     envelope.body().text().is_some()

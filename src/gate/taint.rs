@@ -71,7 +71,10 @@ impl Taint {
 
     /// Whose texts count at `now`.
     pub fn live(&self, now: Timestamp) -> impl Iterator<Item = (&PeerId, Timestamp)> {
-        self.until.iter().filter(move |(_, until)| **until > now).map(|(peer, until)| (peer, *until))
+        self.until
+            .iter()
+            .filter(move |(_, until)| **until > now)
+            .map(|(peer, until)| (peer, *until))
     }
 
     /// The human says that it counts no more.

@@ -1,10 +1,13 @@
 use super::*;
 use crate::{
-    base::{ApproverId, MessageId, MessageText, PeerId, PendingId, Secret},
+    base::{ApproverId, MessageId, MessageText, PeerId, PendingId, Secret, Timestamp, limits},
     identity::{ApproverKey, Domain, IdentityKey},
     policy::{Peer, Reason},
     risk::Scanner,
-    wire::{Body, Countersignature, Draft, Envelope, Header, Kind, Method, SignedGrant},
+    wire::{
+        Body, ConsentRecord, Countersignature, Direction, Draft, Envelope, Grant, GrantKind,
+        Header, Kind, Method, SignedGrant,
+    },
 };
 
 mod grants;

@@ -189,7 +189,8 @@ impl Node {
         blocked: bool,
     ) -> PendingRow {
         let action = if what == What::PeerOut { Action::PeerOut } else { Action::PeerIn };
-        let facts = PeerFacts { id: pairing.peer, name: self.name_of(&pairing.peer), verified: false };
+        let facts =
+            PeerFacts { id: pairing.peer, name: self.name_of(&pairing.peer), verified: false };
         let note = pairing.note.as_ref();
         let findings = note.map(|note| self.rules.scanner.scan(note.as_str())).unwrap_or_default();
         let mut reasons = match self.reasons_for(action, &facts, &findings) {

@@ -9,8 +9,8 @@ use super::{
     clock,
     judge::verdict,
     outbound::{mark_replied, outbox_full},
-    written::{Ready, new_sent, write_outgoing},
     state::{Answer, Node, reply, store_failed, usage},
+    written::{Ready, new_sent, write_outgoing},
 };
 use crate::{
     base::limits,

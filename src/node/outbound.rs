@@ -15,9 +15,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{
-        Digest, MessageId, MessageText, PeerId, ThreadId, Timestamp, limits,
-    },
+    base::{Digest, MessageId, MessageText, PeerId, ThreadId, Timestamp, limits},
     delivery::{
         MessageState,
         outbox::{Effect, Input, Queued},
@@ -224,7 +222,8 @@ impl Node {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let sources = self.read_before(Act::Send { to, bytes });
         if sources.len() > limits::TAINT_SOURCES_MAX {
-            let message = "your agent has read texts of too many peers to name them in one question";
+            let message =
+                "your agent has read texts of too many peers to name them in one question";
             let next = "your human runs `countersign taint clear`";
             return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
         }

@@ -1,7 +1,10 @@
 //! Rows as the shapes of the contract.
 
 use super::{
-    api::{Countersigned, FindingInfo, Message, MessageLife, Peer, PendingItem, PendingPeer, PeerRef, Step},
+    api::{
+        Countersigned, FindingInfo, Message, MessageLife, Peer, PeerRef, PendingItem, PendingPeer,
+        Step,
+    },
     state::{Node, PeerEntry},
 };
 use crate::{

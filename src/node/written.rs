@@ -150,4 +150,3 @@ pub(super) fn write_outgoing(
     }
     Ok(written)
 }
-

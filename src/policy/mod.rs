@@ -160,9 +160,7 @@ impl Policy {
             Verdict::Ask(vec![Reason { rule, severity: Severity::High, text }])
         };
         let verdict = match subject.action {
-            Action::PeerOut => {
-                peer("peer.new", "your agent asks to be connected with a new peer")
-            }
+            Action::PeerOut => peer("peer.new", "your agent asks to be connected with a new peer"),
             Action::PeerIn => peer("peer.new", "a new peer asks to be connected with your agent"),
             Action::MessageOut => {
                 ask(reasons(subject.findings, |finding| finding.matters != Matters::Coming))

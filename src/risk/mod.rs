@@ -141,9 +141,11 @@ impl Scanner {
                 files::scan(bytes).into_iter().map(|hit| whole.finding(hit)).collect();
             match std::str::from_utf8(bytes) {
                 Ok(text) => findings.extend(self.look(text)),
-                Err(_) => findings.extend(self.look(&String::from_utf8_lossy(bytes)).into_iter().map(
-                    |finding| Finding { span: 0..bytes.len(), ..finding },
-                )),
+                Err(_) => findings.extend(
+                    self.look(&String::from_utf8_lossy(bytes))
+                        .into_iter()
+                        .map(|finding| Finding { span: 0..bytes.len(), ..finding }),
+                ),
             }
             findings
         }));
@@ -164,7 +166,8 @@ impl Scanner {
             findings.extend(hits.into_iter().flatten().map(|hit| view.finding(hit)));
         }
         for blob in &views.blobs {
-            findings.extend(files::scan(&blob.bytes).into_iter().map(|hit| blob.place.finding(hit)));
+            findings
+                .extend(files::scan(&blob.bytes).into_iter().map(|hit| blob.place.finding(hit)));
         }
         let whole = views::Place { span: 0..text.len(), layers: Vec::new() };
         let own = |hit: Hit| Finding { span: hit.span.clone(), ..whole.finding(hit) };

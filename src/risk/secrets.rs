@@ -123,7 +123,8 @@ fn scan(text: &str) -> Vec<Hit> {
     if !rules.any.is_match(text.as_bytes()) {
         return Vec::new();
     }
-    let finding = |rule: &Rule, span| Hit::new(rule.id, Severity::Critical, Matters::Both, span, rule.text);
+    let finding =
+        |rule: &Rule, span| Hit::new(rule.id, Severity::Critical, Matters::Both, span, rule.text);
     rules
         .each
         .iter()

@@ -11,12 +11,11 @@ use crate::base::PeerId;
 const APPLICATION_ID: i32 = 0x4353_676e;
 
 /// Each brings the schema from its index to the next number. Never changed once released.
-const MIGRATIONS: &[&str] =
-    &[
-        include_str!("migrations/0001.sql"),
-        include_str!("migrations/0002.sql"),
-        include_str!("migrations/0003.sql"),
-    ];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// The newest schema.
 #[must_use]

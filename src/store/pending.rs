@@ -64,10 +64,13 @@ fn read(row: &Columns<'_>) -> Result<PendingRow, StoreError> {
         message: row.id_opt("message", MessageId::from_slice)?,
         item: row.id_opt("item", |bytes| Item::decode(bytes).ok())?,
         reasons: reasons.into_iter().map(reason).collect(),
-        after: row.get::<Option<Vec<u8>>>("after")?.map_or_else(|| Ok(Vec::new()), |ids| {
-            let ids: Option<Vec<_>> = ids.chunks(32).map(PeerId::from_slice).collect();
-            ids.ok_or_else(|| row.wrong("after"))
-        })?,
+        after: row.get::<Option<Vec<u8>>>("after")?.map_or_else(
+            || Ok(Vec::new()),
+            |ids| {
+                let ids: Option<Vec<_>> = ids.chunks(32).map(PeerId::from_slice).collect();
+                ids.ok_or_else(|| row.wrong("after"))
+            },
+        )?,
         note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
         created: row.time("created_ms")?,
         expires: row.time("expires_ms")?,

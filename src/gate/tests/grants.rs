@@ -157,6 +157,7 @@ fn a_message_of_another_node_is_not_ours_to_release() {
 
 fn client_line((_, grant, signer, envelope, now): Line) -> Result<Approved<Envelope>, GateError> {
     let (signed, approver) = (signed_by(signer, &grant), human(9).id());
+    let why = reasons(&envelope);
     let waits = Pending::message(ID, What::MessageOut, envelope, Timestamp::from_ms(u64::MAX));
     waits.decide_by_client(&why, &signed, (&node(1), &approver), (Scanner::standard(), now))
 }
@@ -203,7 +204,8 @@ fn a_client_answers_in_time_and_never_for_what_comes_in() {
     let (signed, approver) = (signed_by(9, &inline()), human(9).id());
     let waits = |what, expires| Pending::message(ID, what, secret(), expires);
     let decide = |waits: Pending<Envelope>| {
-        waits.decide_by_client(&why, &signed, (&node(1), &approver), (Scanner::standard(), NOW)).map(|_| ()).err()
+        let (why, at) = (reasons(&secret()), (Scanner::standard(), NOW));
+        waits.decide_by_client(&why, &signed, (&node(1), &approver), at).map(|_| ()).err()
     };
     let next = Timestamp::from_ms(NOW.ms() + 1);
     assert_eq!(decide(waits(What::MessageOut, next)), None);
@@ -243,7 +245,7 @@ fn what_says_that_the_human_wrote_it_leaves_only_with_their_own_signature() {
     let plain = Draft { header, body: envelope("hello").body().clone() }.seal(&node(1)).unwrap();
     for draft in [plain, written()] {
         let out = |envelope, approver| outgoing(envelope, &me, approver).map(|_| ()).err();
-        let refused = Some((GateError::NotApproved, Vec::new()));
+        let refused = Some(Refused::Wrong(GateError::NotApproved));
         assert_eq!(out(draft.clone(), None), refused, "a home without an approver");
         assert_eq!(out(draft.clone(), Some(&approver)), refused, "not signed");
         assert_eq!(out(seal_by(draft.clone(), &unasked()), Some(&approver)), refused, "a grant");
@@ -259,8 +261,8 @@ fn what_says_that_the_human_wrote_it_leaves_only_with_their_own_signature() {
 /// The rules for which a receiver asks its human, of whose sender's approver it knows.
 fn asked(envelope: Envelope) -> Vec<String> {
     match incoming(envelope, &human(9).id(), NOW) {
-        Incoming::Allowed(_) => Vec::new(),
-        Incoming::Asked(_, reasons) => reasons.into_iter().map(|reason| reason.rule).collect(),
+        Incoming::Allowed(..) | Incoming::Refused(..) => Vec::new(),
+        Incoming::Asked(_, by) => by.reasons.into_iter().map(|reason| reason.rule).collect(),
     }
 }
 
@@ -311,8 +313,8 @@ fn another_humans_grant_releases_nothing_at_the_receiver() {
 
 fn admit_line((_, grant, signer, envelope, now): Line) -> Result<Approved<Envelope>, GateError> {
     let reasons = match incoming(envelope.clone(), &human(5).id(), now) {
-        Incoming::Allowed(_) => Vec::new(),
-        Incoming::Asked(_, reasons) => reasons,
+        Incoming::Allowed(..) | Incoming::Refused(..) => Vec::new(),
+        Incoming::Asked(_, ruling) => ruling.reasons,
     };
     let signed = signed_by(signer, &grant);
     admit_by_grant(envelope, &reasons, (&signed, &human(9).id()), (Scanner::standard(), now))
@@ -376,7 +378,10 @@ fn a_grant_covers_what_is_found_and_not_only_what_is_asked_about() {
     let seal = Countersignature::sign(&two, &human(5), Method::Passphrase, NOW).unwrap();
     let two = two.with_countersignature(seal).unwrap();
     let hidden = "hidden.terminal_escape".to_owned();
-    let Incoming::Asked(_, reasons) = incoming(two.clone(), &human(5).id(), NOW) else { panic!() };
+    let Incoming::Asked(_, Ruling { reasons, .. }) = incoming(two.clone(), &human(5).id(), NOW)
+    else {
+        panic!()
+    };
     assert_eq!(reasons.iter().map(|r| &r.rule).collect::<Vec<_>>(), [&hidden]);
     let both = vec![hidden.clone(), RULE.to_owned()];
     let one = Grant { rules: vec![hidden], size_bytes_max: 100, ..into_ours() };

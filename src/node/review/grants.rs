@@ -46,7 +46,8 @@ pub fn grant_like(
     let text = envelope.body().text().map_or("", |text| text.as_str());
     // From the bytes alone: a rule that somebody wrote into the description widens nothing.
     let found = risk::scan(text);
-    let rules: BTreeSet<String> = found.iter().map(|finding| finding.rule.clone().into_owned()).collect();
+    let rules: BTreeSet<String> =
+        found.iter().map(|finding| finding.rule.clone().into_owned()).collect();
     let Some(severity_max) = found.iter().map(|finding| finding.severity).max() else {
         return Err(refused("no rule found anything in this message, so there is no like of it"));
     };

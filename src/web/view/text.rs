@@ -286,11 +286,8 @@ mod tests {
     #[test]
     fn what_was_found_is_marked_where_it_stands_and_nothing_is_lost() {
         let text = "the key: AKIAIOSFODNN7EXAMPLE, <b>";
-        let findings = [
-            found(4..7, Severity::Low),
-            found(5..9, Severity::High),
-            found(90..99, Severity::Low),
-        ];
+        let findings =
+            [found(4..7, Severity::Low), found(5..9, Severity::High), found(90..99, Severity::Low)];
         let shown = marked(text, &findings, "found").into_string();
         let expected = "the <mark class=\"severity-high\" id=\"found\">key: </mark>AKIAIOSFODNN7EXAMPLE, &lt;b&gt;";
         assert_eq!(shown, expected);

@@ -24,6 +24,7 @@ fn item(id: &str, what: What) -> PendingItem {
         expires_at: "x".into(),
         note: None,
         not_ready: None,
+        after: Vec::new(),
     }
 }
 
