@@ -51,11 +51,23 @@ fn item_text(item: &PendingItem, style: Style) -> String {
     }
     let until = escape::line(&item.expires_at);
     lines.push(style.dim(&format!("  {} bytes, until {until}", item.size_bytes)));
+    if item.repeats > 0 {
+        lines.push(style.warn(&format!("  {}", like_it(item))));
+    }
     lines.push(match &item.not_ready {
         Some(why) => style.warn(&format!("  not yet: {}", escape::line(why))),
         None => format!("  see it and decide: countersign approve {id}, or deny {id}"),
     });
     lines.join("\n")
+}
+
+/// That it repeats what was approved, and the command that allows the like of it.
+pub(super) fn like_it(item: &PendingItem) -> String {
+    let (id, count) = (escape::line(&item.id), item.repeats);
+    format!(
+        "you approved {count} like it in the last 24 hours; to allow the like of it for a while: \
+         countersign approve {id} --for 24 --messages 20"
+    )
 }
 
 /// What `approve` was told beside the item's id.
@@ -167,6 +179,7 @@ mod tests {
             expires_at: "2020-01-08T00:00:00.000Z".into(),
             note: Some("hi\n".into()),
             not_ready: None,
+            repeats: 0,
             after: Vec::new(),
         };
         let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };

@@ -329,8 +329,11 @@ impl Node {
         (method, at): (&'static str, Timestamp),
         answer: Answer,
     ) {
-        self.pending.remove(&pending);
-        self.handle.tell(Event::PendingChanged);
+        let row = self.pending.remove(&pending);
+        if let Some(row) = row.filter(|_| decision == "approved") {
+            self.liked.note(&row, at);
+        }
+        self.pending_changed();
         let (id, decision) = (pending.to_string(), decision.to_owned());
         let decided = Decided { id, decision, method: method.to_owned(), at: at.rfc3339() };
         reply(answer, Ok(Reply::Decided(decided)));

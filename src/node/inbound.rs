@@ -249,7 +249,7 @@ impl Node {
         // When trust ended meanwhile, what was to be asked is no more.
         if !taken.held.is_empty() && self.trusted(&peer).is_some() {
             self.pending.extend(taken.held.into_iter().map(|row| (row.id, row)));
-            self.handle.tell(Event::PendingChanged);
+            self.pending_changed();
         }
     }
 

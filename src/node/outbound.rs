@@ -188,7 +188,7 @@ impl Node {
         }
         if let Some(row) = written.held.filter(|_| self.trusted(to).is_some()) {
             self.pending.insert(row.id, row);
-            self.handle.tell(Event::PendingChanged);
+            self.pending_changed();
         }
         if let Some(queued) = written.queued {
             self.recent.note(*to, Direction::Out, clock::now());
@@ -418,7 +418,7 @@ impl Node {
                 };
                 node.pending.retain(|_, pending| !asks(pending));
                 node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
-                node.handle.tell(Event::PendingChanged);
+                node.pending_changed();
             }
         });
     }

@@ -14,6 +14,8 @@ use super::{
     judge::Recent,
     page::PageCodes,
     pairs::new_entry,
+    prompts,
+    repeats::Liked,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -44,6 +46,8 @@ struct Loaded {
     grants: Vec<GrantRow>,
     shown: Vec<(PeerId, Timestamp)>,
     recent: Vec<(PeerId, bool, Timestamp)>,
+    approved: Vec<pending::Approved>,
+    prompted: Vec<Timestamp>,
     port: u16,
 }
 
@@ -57,6 +61,8 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         grants: grants::open_grants(db)?,
         shown: shown::all_shown(db)?,
         recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
+        approved: pending::approved(db, clock::now().minus(limits::REPEATS_WINDOW))?,
+        prompted: prompts::remembered(db)?,
         port,
     })
 }
@@ -179,6 +185,8 @@ fn assemble(
         pairings: pairings.collect(),
         connecting: HashSet::new(),
         invites: loaded.invites.into_iter().map(invite).collect(),
+        prompts: prompts::budget(pending.values(), loaded.prompted),
+        liked: Liked::of(loaded.approved),
         pending,
         grants: verified(loaded.grants, &id, approver.as_ref()),
         rules: Rules::standard(),

@@ -19,6 +19,7 @@ use super::{
     handle::NodeHandle,
     judge::Recent,
     page::PageCodes,
+    repeats::Liked,
 };
 use crate::{
     base::{
@@ -26,6 +27,7 @@ use crate::{
         limits,
     },
     delivery::{
+        budget::Budget,
         inbox::{Refusal, Turn},
         outbox::Outbox,
         pairing::{Me, Pairing},
@@ -124,6 +126,8 @@ pub(super) struct Node {
     pub(super) invites: Vec<InviteEntry>,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
+    pub(super) prompts: Budget,
+    pub(super) liked: Liked,
     pub(super) rules: Rules,
     pub(super) taint: Taint,
     pub(super) recent: Recent,

@@ -206,9 +206,7 @@ impl Grant {
             GrantKind::Unasked | GrantKind::Inline if self.until > longest => {
                 wide("until", "is over 30 days after from")
             }
-            GrantKind::Unasked | GrantKind::Inline
-                if !counts.contains(&self.messages_max) =>
-            {
+            GrantKind::Unasked | GrantKind::Inline if !counts.contains(&self.messages_max) => {
                 wide("messages", "is not 1 to 1000")
             }
             GrantKind::Unasked | GrantKind::Inline => Ok(()),
@@ -346,7 +344,8 @@ mod tests {
 
     #[test]
     fn a_grant_ends_when_its_time_is_over() {
-        let covers = |at| grant(Direction::Out, &[]).covers(&covered(Direction::Out, &Kind::Text, at));
+        let covers =
+            |at| grant(Direction::Out, &[]).covers(&covered(Direction::Out, &Kind::Text, at));
         assert_eq!([0, 1, 2, 3, 4].map(covers), [false, true, true, false, false]);
     }
 
@@ -359,7 +358,9 @@ mod tests {
         for per_hour_max in [Some(0), Some(1001)] {
             assert!(Grant { per_hour_max, ..bound.clone() }.check().is_err());
         }
-        for kinds in [vec![Kind::Text, Kind::Text], vec![Kind::Receipt], vec![Kind::Unknown("x".to_owned())]] {
+        for kinds in
+            [vec![Kind::Text, Kind::Text], vec![Kind::Receipt], vec![Kind::Unknown("x".to_owned())]]
+        {
             assert!(Grant { kinds, ..bound.clone() }.check().is_err());
         }
     }

@@ -45,6 +45,7 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
             expires_at: "2027-01-16T08:00:00.000Z".into(),
             note: Some("a \u{202e}note".into()),
             not_ready: None,
+            repeats: 0,
             after: Vec::new(),
         },
         bytes: HEXLOWER.encode(&item.encode()),

@@ -20,19 +20,24 @@ pub(super) fn actions(frame: &Frame<'_>, card: &Card<'_>) -> Markup {
         Card::Ready(checked) => Some(*checked),
         Card::NotReady(_) | Card::Broken(..) | Card::Long(_) => None,
     };
+    let grant = checked.and_then(|checked| Some((checked, offered(frame, checked)?)));
     html! {
         form .deny #(deny_form(item)) method="post" action=(action(item, "deny")) {
             (forms::csrf(frame))
         }
+        // What repeats is better allowed for a while than approved without being read.
+        @if let Some((checked, grant)) = &grant { @if item.repeats > 0 {
+            (allow(frame, checked, grant))
+        } }
         div .actions {
             @match checked {
                 Some(checked) => (approve(frame, checked)),
                 None => (deny(item)),
             }
         }
-        @if let Some(checked) = checked {
-            @if let Some(grant) = offered(frame, checked) { (allow(frame, checked, &grant)) }
-        }
+        @if let Some((checked, grant)) = &grant { @if item.repeats == 0 {
+            (allow(frame, checked, grant))
+        } }
         details .more {
             summary { "Deny, and block " (text::line(&item.peer.name)) }
             p {
@@ -112,8 +117,14 @@ fn allow(frame: &Frame<'_>, checked: &Checked, grant: &Grant) -> Markup {
     let item = checked.shown();
     let sentence = review::grant_text(grant, Some(&item.peer.name));
     html! {
-        details .more {
+        details .more open[item.repeats > 0] {
             summary { "Approve, and allow the like of it for a while" }
+            @if item.repeats > 0 {
+                p {
+                    "You approved " (item.repeats) " like this in the last 24 hours: for the same \
+                     peer and way, with the same findings."
+                }
+            }
             form method="post" action=(action(item, "grant")) {
                 (forms::csrf(frame)) (digest(item))
                 p { "With the numbers that stand below at first, you sign this: " }

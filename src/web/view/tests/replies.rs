@@ -90,6 +90,7 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         expires_at: after(60 * 23),
         note: (!message).then(|| cast.note.clone()),
         not_ready: None,
+        repeats: 0,
         after: Vec::new(),
     }
 }
