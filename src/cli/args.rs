@@ -54,6 +54,18 @@ pub enum Command {
         #[arg(long, hide = true)]
         background: bool,
     },
+    /// Measure the scanner and the default policy on sets of labelled cases
+    #[command(hide = true, after_help = "Example:\n  countersign measure --json corpora")]
+    Measure {
+        /// A folder of *.jsonl and *.jsonl.gz, an object with `label` and `text` a line
+        folder: std::path::PathBuf,
+        /// Tell of each case of this set in which nothing was found
+        #[arg(long, value_name = "SET")]
+        missed: Option<String>,
+        /// Tell of each case of this set in which something was found
+        #[arg(long, value_name = "SET", conflicts_with = "missed")]
+        found: Option<String>,
+    },
     /// Show how the node is; starts none
     #[command(after_help = "Example:\n  countersign status --json")]
     Status,

@@ -16,6 +16,7 @@ mod escape;
 mod grants;
 mod init;
 mod item;
+mod measure;
 mod messages;
 mod node;
 mod page;
@@ -102,6 +103,9 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if matches!(args.command, Command::Demo) {
         return demo::demo(out).await;
     }
+    if let Command::Measure { folder, missed, found } = args.command {
+        return measure::run(out, &folder, missed, found);
+    }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
@@ -140,7 +144,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Policy(PolicyCommand::Check { text }) => audit::policy_check(&ctx, text).await,
         Command::Policy(PolicyCommand::Inline { change }) => grants::inline(&ctx, change).await,
         Command::Doctor => doctor::doctor(&ctx).await,
-        Command::Demo => Ok(Exit::Done), // Taken above: it has homes of its own.
+        Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
     }
 }
 

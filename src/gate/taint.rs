@@ -2,7 +2,7 @@
 //! it has read it is asked about.
 //!
 //! The invariant: no message that was written after a text of A was shown goes to B without a
-//! decision that names A and B, and no new connection is begun. A decision is the approver's
+//! decision that names A and B, and no connection with B is begun. A decision is the approver's
 //! signature on the message with A in [`super::Statement::after`], on a policy with a flow from A to
 //! B, or on the order to forget what was shown. It needs no detector, and holds where they fail.
 //!
@@ -31,8 +31,11 @@ pub enum Act {
         /// The text, bytes of UTF-8.
         bytes: u64,
     },
-    /// To begin a connection with somebody new.
-    Connect,
+    /// To begin a connection.
+    Connect {
+        /// With whom.
+        to: PeerId,
+    },
 }
 
 /// How far the rule goes.
@@ -93,10 +96,13 @@ impl Taint {
         flows: impl Fn(&PeerId, &PeerId) -> bool,
     ) -> Vec<PeerId> {
         let counts = |from: &PeerId| match act {
-            Act::Connect => true,
+            Act::Connect { to } => to != *from,
             Act::Send { to, bytes } if to == *from => bytes > bounds.reply_bytes_max,
             Act::Send { to, .. } => !flows(from, &to),
         };
         self.live(now).map(|(peer, _)| *peer).filter(counts).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

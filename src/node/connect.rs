@@ -72,7 +72,7 @@ impl Node {
         if paired || known.is_some_and(holds) {
             return Ok(Request::Known(peer));
         }
-        self.may_connect()?;
+        self.may_connect(peer)?;
         let facts = PeerFacts { id: peer, name: self.name_of(&peer), verified: false };
         if let Verdict::Deny(reasons) = self.reasons_for(Action::PeerOut, &facts, &[]) {
             let why: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();

@@ -194,8 +194,8 @@ impl Node {
     }
 
     /// A new connection waits until the human has said that what was read counts no more.
-    pub(super) fn may_connect(&self) -> Result<(), ApiError> {
-        let sources = self.read_before(Act::Connect);
+    pub(super) fn may_connect(&self, to: PeerId) -> Result<(), ApiError> {
+        let sources = self.read_before(Act::Connect { to });
         if sources.is_empty() {
             return Ok(());
         }

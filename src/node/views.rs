@@ -14,6 +14,7 @@ use crate::{
         messages::{HistoryRow, MessageRow},
         pending::PendingRow,
     },
+    trust::PeerState,
     wire::{Envelope, Kind},
 };
 
@@ -125,10 +126,12 @@ impl Node {
     pub(super) fn peer_view(&self, id: &PeerId, entry: &PeerEntry) -> Peer {
         let path = entry.link.and_then(|_| self.net.path(id));
         let word = path.map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
+        // A stranger's words reach the human who decides, and no agent before that.
+        let asked = matches!(entry.state, PeerState::Requested | PeerState::Incoming);
         Peer {
             name: entry.name.to_string(),
             id: id.to_string(),
-            claim: entry.claim.to_string(),
+            claim: if asked { String::new() } else { entry.claim.to_string() },
             state: entry.state,
             verified: entry.verified,
             path: word.to_owned(),

@@ -5,11 +5,35 @@ use std::str;
 
 use countersign::{
     base::Timestamp,
+    risk,
     wire::{
         Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, PairFrame,
         cbor,
     },
 };
+
+/// What the scanner holds on any bytes: no detector fails, every finding lies in the text, there are
+/// no more of them than is said, and the same is found again.
+///
+/// # Panics
+/// When it does not hold.
+pub fn scan(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let found = risk::scan(&text);
+    assert!(found.len() <= risk::FINDINGS_MAX);
+    for finding in &found {
+        assert_ne!(finding.rule, risk::FAILED, "a detector failed");
+        assert!(text.get(finding.span.clone()).is_some(), "{finding:?} lies elsewhere");
+        assert!(!finding.rule.is_empty() && !finding.text.is_empty());
+    }
+    assert_eq!(found, risk::scan(&text), "the same again");
+    let of_bytes = risk::Scanner::standard().scan_bytes(bytes);
+    assert!(of_bytes.len() <= risk::FINDINGS_MAX);
+    for finding in &of_bytes {
+        assert_ne!(finding.rule, risk::FAILED, "a detector failed");
+        assert!(bytes.get(finding.span.clone()).is_some(), "{finding:?} lies elsewhere");
+    }
+}
 
 /// A property, with the name of its fuzz target and of the vectors that seed it.
 pub type Property = (&'static str, &'static str, fn(&[u8]));

@@ -218,10 +218,10 @@ fn only_the_gate_mints_an_approval() {
     assert!(!mints("fn f() -> Approved<T> { g() }") && !mints("Outcome::Approved(x)"));
     let wrong: Vec<String> = rust_files("src")
         .iter()
-        .filter(|(path, source)| path != Path::new("src/gate.rs") && mints(source))
+        .filter(|(path, source)| !path.starts_with("src/gate") && mints(source))
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert_none("Approved is built outside of gate.rs", &wrong);
+    assert_none("Approved is built outside of the gate", &wrong);
 }
 
 #[test]

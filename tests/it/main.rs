@@ -20,6 +20,7 @@ mod mcp;
 mod page;
 mod page_attacks;
 mod page_link;
+mod scan;
 mod support;
 mod two_nodes;
 mod watch;

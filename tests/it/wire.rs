@@ -15,7 +15,7 @@ mod envelope_bodies;
 mod envelopes;
 mod forgeries;
 mod frames;
-mod fuzz;
+pub(crate) mod fuzz;
 mod granted;
 mod grants;
 mod invites;

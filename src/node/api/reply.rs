@@ -340,7 +340,7 @@ pub struct Peer {
     pub name: String,
     /// The peer id.
     pub id: String,
-    /// What it calls itself; its own claim.
+    /// What it calls itself; its own claim. Empty until our human has decided about it.
     pub claim: String,
     /// What it is to us.
     pub state: PeerState,
