@@ -137,7 +137,7 @@ fn a_grant_can_be_narrowed_to_a_rate_and_a_kind() {
     let narrow = Like { per_hour: Some(2), same_kind: true, ..like(24, 5) };
     let grant = grant_like(&checked, narrow, NOW, id).unwrap();
     assert_eq!((grant.per_hour_max, &grant.kinds[..]), (Some(2), &[Kind::Text][..]));
-    insta::assert_snapshot!(grant_text(&grant, Some("bob")), @"");
+    insta::assert_snapshot!(grant_text(&grant, Some("bob")), @"Until 2027-01-16T08:00:00.000Z, up to 5 messages to bob leave without asking you, and not more than 2 of them within an hour, each of the kind text, each at most 4096 bytes long, where nothing else is found than secret.aws_access_key, and nothing worse than critical.");
     for per_hour in [0, 1001] {
         let wide = Like { per_hour: Some(per_hour), ..narrow };
         assert_eq!(grant_like(&checked, wide, NOW, id).unwrap_err().kind, ErrorKind::Usage);

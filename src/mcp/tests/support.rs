@@ -159,6 +159,12 @@ impl Fake {
         self.asked().iter().filter(|request| speaks(request)).count()
     }
 
+    /// How often a question's end was told.
+    pub(super) fn ends(&self) -> usize {
+        let ended = |r: &&AgentRequest| matches!(r, AgentRequest::PromptEnded { .. });
+        self.asked().iter().filter(ended).count()
+    }
+
     pub(super) fn waits(&self) -> usize {
         self.world.lock().unwrap().waits.len()
     }

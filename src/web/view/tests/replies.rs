@@ -96,8 +96,12 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
 }
 
 pub(super) fn checked(cast: &Cast, item: &Item, id: &str) -> Checked {
+    checked_like(cast, item, id, 0)
+}
+
+pub(super) fn checked_like(cast: &Cast, item: &Item, id: &str, repeats: u64) -> Checked {
     let shown = PendingShown {
-        item: pending(cast, item, id),
+        item: PendingItem { repeats, ..pending(cast, item, id) },
         bytes: HEXLOWER.encode(&item.encode()),
         node: node(1).id().to_string(),
     };
