@@ -7,32 +7,32 @@ use crate::{
     base::{PeerId, Timestamp, limits},
     gate::{Item, What},
     risk,
-    store::pending::{Approved, PendingRow},
+    store::pending::{GivenYes, PendingRow},
 };
 
 /// What was approved within the last day, oldest first.
 #[derive(Default)]
-pub(super) struct Liked(VecDeque<Approved>);
+pub(super) struct Liked(VecDeque<GivenYes>);
 
 impl Liked {
     /// As the decisions on disk say.
-    pub(super) fn of(approved: Vec<Approved>) -> Self {
+    pub(super) fn of(approved: Vec<GivenYes>) -> Self {
         Self(approved.into())
     }
 
     /// The human said yes to this.
     pub(super) fn note(&mut self, row: &PendingRow, at: Timestamp) {
-        let old = |liked: &Approved| at.since(liked.at) > limits::REPEATS_WINDOW;
+        let old = |liked: &GivenYes| at.since(liked.at) > limits::REPEATS_WINDOW;
         while self.0.len() >= limits::REPEATS_KEPT_MAX || self.0.front().is_some_and(old) {
             self.0.pop_front();
         }
         if row.message.is_some() {
-            self.0.push_back(Approved { what: row.what, peer: row.peer, rules: rules(row), at });
+            self.0.push_back(GivenYes { what: row.what, peer: row.peer, rules: rules(row), at });
         }
     }
 
     fn count(&self, (what, peer): (What, PeerId), rules: &BTreeSet<String>, now: Timestamp) -> u64 {
-        let like = |liked: &&Approved| {
+        let like = |liked: &&GivenYes| {
             let lately = now.since(liked.at) <= limits::REPEATS_WINDOW;
             lately && (liked.what, liked.peer) == (what, peer) && liked.rules == *rules
         };
@@ -69,7 +69,7 @@ mod tests {
         let (a, b) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
         let at = |hours: u64| Timestamp::from_ms(hours * 3_600_000);
         let set = |rules: &[&str]| rules.iter().map(|rule| (*rule).to_owned()).collect();
-        let yes = |what, peer, rules: &[&str], hours| Approved {
+        let yes = |what, peer, rules: &[&str], hours| GivenYes {
             what,
             peer,
             rules: set(rules),

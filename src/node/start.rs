@@ -46,7 +46,7 @@ struct Loaded {
     grants: Vec<GrantRow>,
     shown: Vec<(PeerId, Timestamp)>,
     recent: Vec<(PeerId, bool, Timestamp)>,
-    approved: Vec<pending::Approved>,
+    approved: Vec<pending::GivenYes>,
     prompted: Vec<Timestamp>,
     port: u16,
 }

@@ -187,7 +187,7 @@ pub fn payloads(db: &Connection, peer: &PeerId) -> Result<(usize, usize), StoreE
 
 /// A message that the human let pass.
 #[derive(Clone, Debug)]
-pub struct Approved {
+pub struct GivenYes {
     /// Which way.
     pub what: What,
     /// The other side.
@@ -202,7 +202,7 @@ pub struct Approved {
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
-pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<Approved>, StoreError> {
+pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<GivenYes>, StoreError> {
     let sql = "SELECT d.what, d.peer, d.at_ms, m.verdict FROM decisions AS d JOIN messages AS m
                ON m.id = d.message AND m.peer = d.peer AND m.outgoing = (d.what = 'message_out')
                WHERE d.decision = 'approved' AND d.at_ms > ?1 AND m.verdict IS NOT NULL
@@ -211,7 +211,7 @@ pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<Approved>, Stor
     let mut found = all(db, "decisions", sql, params, |row| {
         let verdict: Verdict = serde_json::from_str(&row.get::<String>("verdict")?)
             .map_err(|_| row.wrong("verdict"))?;
-        Ok(Approved {
+        Ok(GivenYes {
             what: row.word("what", What::parse)?,
             peer: row.id("peer", PeerId::from_slice)?,
             rules: verdict.reasons.into_iter().map(|reason| reason.rule).collect(),
