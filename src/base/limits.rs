@@ -75,6 +75,8 @@ pub const DECISION_LIFE: Duration = minutes(10);
 pub const GRANT_LIFE_MAX: Duration = days(30);
 /// Messages that may pass by one grant.
 pub const GRANT_MESSAGES_MAX: u64 = 1000;
+/// The time within which a grant's rate counts.
+pub const GRANT_RATE_WINDOW: Duration = hours(1);
 /// Rules that one grant names.
 pub const GRANT_RULES_MAX: usize = 16;
 /// A grant's bytes.
@@ -97,6 +99,22 @@ pub const LOOK_AT_ONCE_BYTES: usize = 8 * KIB;
 pub const RATE_WINDOW_MAX: Duration = days(1);
 /// The largest number of messages in one.
 pub const RATE_MESSAGES_MAX: usize = 1024;
+/// Prompts that a person gets within [`PROMPTS_WINDOW`]: more are not read.
+pub const PROMPTS_MAX: usize = 6;
+/// See [`PROMPTS_MAX`].
+pub const PROMPTS_WINDOW: Duration = hours(1);
+/// How long a prompt counts as open that nobody answers: a person who is there has answered.
+pub const PROMPT_LIFE: Duration = minutes(10);
+/// Held messages of peers that an agent is told of at once.
+pub const HELD_SHOWN_MAX: usize = 20;
+/// Bytes of a result for them.
+pub const HELD_BYTES_MAX: usize = 8 * KIB;
+/// Reasons of one of them.
+pub const HELD_REASONS_MAX: usize = 8;
+/// The time within which what was approved counts for what repeats it.
+pub const REPEATS_WINDOW: Duration = hours(24);
+/// Approvals among them that are looked at.
+pub const REPEATS_KEPT_MAX: usize = 1000;
 /// Grants that hold at once.
 pub const GRANTS_MAX: usize = 200;
 /// Strangers that wait for a decision at once; more would tire a person.

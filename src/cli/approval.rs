@@ -2,7 +2,7 @@
 //! whole, open the approver key with the typed passphrase, and sign. `approve` and `watch` both go
 //! this way. What is not here: a way around the passphrase.
 
-use super::{approve::Like, item, print::Style};
+use super::{item, print::Style};
 use crate::{
     base::{GrantId, PendingId, Secret},
     gate::{Item, What},
@@ -55,10 +55,9 @@ impl Approval {
     ///
     /// # Errors
     /// For a new peer, and for bounds that a grant exceeds.
-    pub(super) fn with_grant(&mut self, like: Like) -> Result<(), ApiError> {
+    pub(super) fn with_grant(&mut self, like: review::Like) -> Result<(), ApiError> {
         let id = GrantId::from_bytes(clock::random());
-        let Like { hours, messages } = like;
-        let grant = review::grant_like(&self.checked, hours, messages, clock::now(), id)?;
+        let grant = review::grant_like(&self.checked, like, clock::now(), id)?;
         self.grant = Some(grant);
         Ok(())
     }

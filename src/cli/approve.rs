@@ -13,7 +13,10 @@ use super::{
 use crate::{
     base::PendingId,
     gate::What,
-    node::api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList},
+    node::{
+        api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingList},
+        review,
+    },
 };
 
 /// Lists what waits.
@@ -48,11 +51,23 @@ fn item_text(item: &PendingItem, style: Style) -> String {
     }
     let until = escape::line(&item.expires_at);
     lines.push(style.dim(&format!("  {} bytes, until {until}", item.size_bytes)));
+    if item.repeats > 0 {
+        lines.push(style.warn(&format!("  {}", like_it(item))));
+    }
     lines.push(match &item.not_ready {
         Some(why) => style.warn(&format!("  not yet: {}", escape::line(why))),
         None => format!("  see it and decide: countersign approve {id}, or deny {id}"),
     });
     lines.join("\n")
+}
+
+/// That it repeats what was approved, and the command that allows the like of it.
+pub(super) fn like_it(item: &PendingItem) -> String {
+    let (id, count) = (escape::line(&item.id), item.repeats);
+    format!(
+        "you approved {count} like it in the last 24 hours; to allow the like of it for a while: \
+         countersign approve {id} --for 24 --messages 20"
+    )
 }
 
 /// What `approve` was told beside the item's id.
@@ -61,14 +76,7 @@ pub(super) struct Wish {
     /// The words were compared.
     pub(super) verified: bool,
     /// A grant for the like of it.
-    pub(super) like: Option<Like>,
-}
-
-/// How long and for how many messages a grant is to hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Like {
-    pub(super) hours: u64,
-    pub(super) messages: u64,
+    pub(super) like: Option<review::Like>,
 }
 
 /// Shows one item, and approves it when the passphrase is typed.
@@ -171,6 +179,7 @@ mod tests {
             expires_at: "2020-01-08T00:00:00.000Z".into(),
             note: Some("hi\n".into()),
             not_ready: None,
+            repeats: 0,
             after: Vec::new(),
             strength: None,
         };

@@ -162,7 +162,7 @@ pub enum Command {
     /// Show an item that waits, and approve it with the passphrase
     #[command(after_help = "Examples:\n  countersign approve k3v9x2ma\n  \
         countersign approve k3v9x2ma --verified\n  \
-        countersign approve k3v9x2ma --for 24 --messages 10")]
+        countersign approve k3v9x2ma --for 24 --messages 10 --per-hour 3")]
     Approve {
         /// The item's id
         id: PendingId,
@@ -176,6 +176,12 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 20, requires = "hours",
             value_parser = messages())]
         messages: u64,
+        /// And at most so many of them within an hour, up to 1000
+        #[arg(long, value_name = "N", requires = "hours", value_parser = messages())]
+        per_hour: Option<u64>,
+        /// And only messages of its kind: text, request or reply
+        #[arg(long, requires = "hours")]
+        same_kind: bool,
     },
     /// Deny an item that waits
     #[command(after_help = "Example:\n  countersign deny k3v9x2ma --block")]
@@ -499,6 +505,9 @@ mod tests {
         assert!(!good("countersign approve abcdefgh --for 721"));
         assert!(!good("countersign approve abcdefgh --for 1 --messages 1001"));
         assert!(!good("countersign approve abcdefgh --messages 5"), "of no grant");
+        assert!(good("countersign approve abcdefgh --for 1 --per-hour 1 --same-kind"));
+        assert!(!good("countersign approve abcdefgh --for 1 --per-hour 0"));
+        assert!(!good("countersign approve abcdefgh --per-hour 5"), "of no grant");
         assert!(good("countersign policy inline on --for 1 --severity critical"));
         assert!(!good("countersign policy inline on"), "never without an end");
         assert!(!good("countersign policy inline on --for 1 --severity medium"));

@@ -114,6 +114,8 @@ async fn inline_on(ctx: &Ctx, hours: u64, messages: u64, worst: Worst) -> anyhow
         messages_max: messages,
         from,
         until: from.plus(Duration::from_secs(hours.saturating_mul(60 * 60))),
+        kinds: Vec::new(),
+        per_hour_max: None,
     };
     terminal.say(&explanation(&grant, terminal.style()))?;
     let passphrase = terminal.passphrase("Approval passphrase (Enter alone changes nothing): ")?;
@@ -172,6 +174,8 @@ mod tests {
             messages_max: 20,
             from: Timestamp::from_ms(0),
             until: Timestamp::from_ms(3_600_000),
+            kinds: Vec::new(),
+            per_hour_max: None,
         };
         insta::assert_snapshot!("inline", explanation(&grant, Style::plain()));
     }
@@ -186,6 +190,8 @@ mod tests {
             direction: Direction::Out,
             rules: vec!["secret.x".into()],
             messages_left: 1,
+            kinds: Vec::new(),
+            per_hour_max: None,
             until: "x".into(),
         };
         insta::assert_snapshot!(list_text(&[grant], "", Style::plain()), @r"

@@ -12,7 +12,8 @@ use super::{
     print::{self, Style, fields, table},
 };
 use crate::node::api::{
-    AgentRequest, Inbox, InboxRequest, Message, MessageLife, MessagePart, SendRequest, Sent,
+    AgentRequest, HeldInfo, Inbox, InboxRequest, Message, MessageLife, MessagePart, SendRequest,
+    Sent,
 };
 
 /// Sends a message.
@@ -105,12 +106,34 @@ pub(super) async fn inbox(ctx: &Ctx, args: InboxArgs) -> anyhow::Result<Exit> {
 }
 
 fn inbox_text(inbox: &Inbox, style: Style) -> String {
+    let held = held_text(inbox, style);
     if inbox.messages.is_empty() {
-        return "No messages.".to_owned();
+        return format!("No messages.{held}");
     }
     let texts: Vec<_> = inbox.messages.iter().map(|one| message_text(one, style)).collect();
     let unread = format!("{} not seen by the agent", inbox.unread);
-    format!("{}\n\n{}", texts.join("\n\n"), style.dim(&unread))
+    format!("{}\n\n{}{held}", texts.join("\n\n"), style.dim(&unread))
+}
+
+/// What came and waits for its human: who, how large and why, as an agent sees it too.
+fn held_text(inbox: &Inbox, style: Style) -> String {
+    if inbox.held_total == 0 {
+        return String::new();
+    }
+    let line = |held: &HeldInfo| {
+        let rules: Vec<_> = held.reasons.iter().map(|reason| escape::line(&reason.rule)).collect();
+        let (from, kind, size) =
+            (escape::line(&held.from), escape::line(&held.kind), held.size_bytes);
+        format!(
+            "\n  {from}  {kind}  {size} bytes, since {}: {}",
+            escape::line(&held.since),
+            rules.join(", ")
+        )
+    };
+    let head = format!("{} held for you, unseen by the agent:", inbox.held_total);
+    let lines: String = inbox.held.iter().map(line).collect();
+    let end = "  see and decide: countersign pending";
+    format!("\n\n{}{lines}\n{end}", style.warn(&head))
 }
 
 /// One message. What its sender wrote stands behind a margin.

@@ -39,6 +39,7 @@ use crate::{
     node::{
         api::{ApiError, ErrorKind},
         config::Home,
+        review::Like,
     },
 };
 use args::{AuditCommand, GrantsCommand, KnownCommand, PolicyCommand, TaintCommand};
@@ -133,8 +134,8 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Pending => approve::pending(&ctx).await,
         Command::Page { open, name } => page::page(&ctx, open, name).await,
         Command::Watch { quiet } => watch::watch(&ctx, quiet).await,
-        Command::Approve { id, verified, hours, messages } => {
-            let like = hours.map(|hours| approve::Like { hours, messages });
+        Command::Approve { id, verified, hours, messages, per_hour, same_kind } => {
+            let like = hours.map(|hours| Like { hours, messages, per_hour, same_kind });
             approve::approve(&ctx, id, approve::Wish { verified, like }).await
         }
         Command::Grants { change: None } => grants::list(&ctx).await,

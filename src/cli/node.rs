@@ -10,7 +10,7 @@ use crate::{
     base::limits,
     daemon,
     node::{
-        api::{AgentRequest, ApiError, ErrorKind, HumanRequest, Status, Stopping, Whoami},
+        api::{AgentRequest, ApiError, ErrorKind, HumanRequest, Prompts, Status, Stopping, Whoami},
         config::Home,
     },
 };
@@ -53,6 +53,14 @@ fn status_text(status: &Status, style: Style) -> String {
         rows.push(("messages held", status.held.to_string()));
     }
     let mut text = fields(&rows, style);
+    let Prompts { open, last_hour, digest } = &status.prompts;
+    if status.running {
+        let open = if *open { "one is open" } else { "none is open" };
+        let more =
+            if *digest == 0 { String::new() } else { format!("; {digest} more wait unasked") };
+        let line = format!("prompts: {last_hour} in the last hour, {open}{more}");
+        text.extend(["\n", &style.dim(&line)]);
+    }
     for warning in &status.warnings {
         text.extend(["\n", &style.warn(&escape::line(warning))]);
     }

@@ -1,5 +1,6 @@
 //! Delivery and pairing as machines without I/O: what to do next, given what happened.
 
+pub mod budget;
 pub mod inbox;
 pub mod outbox;
 pub mod pairing;

@@ -220,6 +220,7 @@ fn covers(grant: &Grant, envelope: &Envelope, findings: &[Finding], at: Timestam
         && grant.covers(&Covered {
             peer,
             direction: grant.direction,
+            kind: &header.kind,
             findings: &found,
             size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
             at,

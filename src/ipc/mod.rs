@@ -53,6 +53,11 @@ pub enum Hint {
     PeersChanged,
     /// Something began or ceased to wait for the human.
     PendingChanged,
+    /// The human may be interrupted, once.
+    Alert {
+        /// So many items wait that nobody was told of before.
+        items: u64,
+    },
     /// A link to the page was used.
     PageOpened,
     /// There were more than could be told: ask for everything again.
@@ -66,6 +71,7 @@ impl From<Event> for Hint {
             Event::MessageChanged { message } => Self::MessageChanged { message },
             Event::PeersChanged => Self::PeersChanged,
             Event::PendingChanged => Self::PendingChanged,
+            Event::Alert { items } => Self::Alert { items },
             Event::PageOpened => Self::PageOpened,
         }
     }

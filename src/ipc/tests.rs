@@ -60,9 +60,13 @@ async fn run() -> Running {
 fn reply(request: &Request) -> Result<Reply, ApiError> {
     match request {
         Request::Human(_) => Ok(Reply::Status(Status { running: true, ..Status::default() })),
-        Request::Agent(AgentRequest::Inbox(_)) => {
-            Ok(Reply::Inbox(Inbox { messages: Vec::new(), unread: 3, next_cursor: None }))
-        }
+        Request::Agent(AgentRequest::Inbox(_)) => Ok(Reply::Inbox(Inbox {
+            messages: Vec::new(),
+            unread: 3,
+            next_cursor: None,
+            held: Vec::new(),
+            held_total: 0,
+        })),
         Request::Agent(AgentRequest::Invite { note, .. }) => Ok(Reply::Invite(InviteMade {
             invite: note.clone().unwrap_or_default().repeat(limits::LINE_BYTES_MAX / 4),
             expires_at: String::new(),

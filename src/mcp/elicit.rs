@@ -50,13 +50,20 @@ pub(super) async fn ask(call: &Call<'_>, about: &About) -> Asked {
         return Asked::Nobody;
     }
     let events = call.node().events();
-    let Some(question) = question(call.node(), pending).await else { return Asked::Look };
+    let question = match prompt(call.node(), pending).await {
+        Ok(question) => question,
+        // The human is asked about something else, or was asked often enough lately.
+        Err(Unasked::Busy) => return Asked::Nobody,
+        Err(Unasked::Gone) => return Asked::Look,
+    };
+    let open = Open { node: call.node(), pending };
     let page = call.node().page();
     let Some(params) = question::params(&question, mode, page.as_deref()) else {
         return Asked::Nobody;
     };
     let may_approve = question.may_approve;
     if is_modern(&call.context) {
+        open.stays();
         return Asked::Carry(Box::new(call.carry(about.clone(), params, may_approve)));
     }
     let verdict = match dialog(call, params, pending, events).await {
@@ -106,6 +113,40 @@ pub(super) async fn question(node: &AgentHandle, pending: &str) -> Option<Questi
     match node.ask(asked).await {
         Ok(Reply::Question(question)) => Some(question),
         _ => None,
+    }
+}
+
+/// Why nobody is asked.
+enum Unasked {
+    Busy,
+    Gone,
+}
+
+/// What may be shown of an item, where its human may be interrupted for it.
+async fn prompt(node: &AgentHandle, pending: &str) -> Result<Question, Unasked> {
+    match node.ask(AgentRequest::Prompt { pending: pending.to_owned() }).await {
+        Ok(Reply::Question(question)) => Ok(question),
+        Err(error) if error.kind == ErrorKind::Busy => Err(Unasked::Busy),
+        Ok(_) | Err(_) => Err(Unasked::Gone),
+    }
+}
+
+/// A question that is shown. The node hears of its end however its call ends.
+struct Open<'a> {
+    node: &'a AgentHandle,
+    pending: &'a str,
+}
+
+impl Open<'_> {
+    /// The client shows it beyond this call, and brings the answer with another one.
+    fn stays(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.node.prompt_ended(self.pending);
     }
 }
 
@@ -175,6 +216,7 @@ async fn gone(node: &AgentHandle, pending: &str, mut events: Receiver<Event>) {
                 Event::Arrived { .. }
                 | Event::MessageChanged { .. }
                 | Event::PeersChanged
+                | Event::Alert { .. }
                 | Event::PageOpened,
             ) => {}
         }

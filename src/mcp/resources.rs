@@ -16,7 +16,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     fence,
-    results::{PeersResult, cleaned, fenced, fenced_part, fitting},
+    results::{PeersResult, cleaned, fenced, fenced_part, fitting, with_held},
     server::Server,
     wait::unexpected,
 };
@@ -125,7 +125,7 @@ async fn inbox(node: &AgentHandle) -> Result<Inbox, ApiError> {
             Ok(fits) if fits < limit && usize::try_from(fits) != Ok(inbox.messages.len()) => {
                 limit = fits;
             }
-            _ => return Ok(inbox),
+            _ => return Ok(with_held(inbox)),
         }
     }
 }
@@ -145,7 +145,9 @@ async fn next(events: &mut Receiver<Event>) -> Change {
             Change::Some(vec![INBOX.to_owned(), format!("{MESSAGE}{message}")])
         }
         Ok(Event::PeersChanged) => Change::Some(vec![PEERS.to_owned()]),
-        Ok(Event::PendingChanged | Event::PageOpened) => Change::Some(Vec::new()),
+        // What is held stands in it.
+        Ok(Event::PendingChanged) => Change::Some(vec![INBOX.to_owned()]),
+        Ok(Event::Alert { .. } | Event::PageOpened) => Change::Some(Vec::new()),
         Err(RecvError::Lagged(_)) => Change::All,
         Err(RecvError::Closed) => std::future::pending().await,
     }

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::fence::{self, Fence};
 use crate::{
-    base::limits::RESULT_BYTES_MAX,
+    base::limits::{HELD_BYTES_MAX, RESULT_BYTES_MAX},
     node::api::{
-        ApiError, Connected, Message, MessageLife, MessagePart, Outstanding, Peer, Peers, Sent,
-        Step, Whoami,
+        ApiError, Connected, Inbox, Message, MessageLife, MessagePart, Outstanding, Peer, Peers,
+        Sent, Step, Whoami,
     },
 };
 
@@ -166,6 +166,12 @@ pub(super) fn connected(mut connected: Connected) -> Connected {
     connected
 }
 
+/// Shows no more of what is held than fits beside the messages; its total says how many there are.
+pub(super) fn with_held(mut inbox: Inbox) -> Inbox {
+    inbox.held.truncate(fitting_in(&inbox.held, HELD_BYTES_MAX));
+    inbox
+}
+
 #[derive(Clone, Copy)]
 enum Keep {
     First,
@@ -178,19 +184,24 @@ fn keep_fitting<T: Serialize>(items: &mut Vec<T>, keep: Keep) -> Option<usize> {
         items.reverse();
     }
     let before = items.len();
-    items.truncate(fitting(items));
+    items.truncate(fitting_in(items, CONTENT_BYTES_MAX));
     if matches!(keep, Keep::Last) {
         items.reverse();
     }
     Some(before - items.len()).filter(|omitted| *omitted > 0)
 }
 
-/// How many of `items`, from the first, fit a result once they are escaped.
-pub(super) fn fitting<T: Serialize>(items: &[T]) -> usize {
+/// How many of `messages`, from the first, fit a result beside what is held.
+pub(super) fn fitting(messages: &[Message]) -> usize {
+    fitting_in(messages, CONTENT_BYTES_MAX - HELD_BYTES_MAX)
+}
+
+/// How many of `items`, from the first, take at most `bytes_max` once they are escaped.
+fn fitting_in<T: Serialize>(items: &[T], bytes_max: usize) -> usize {
     let mut bytes = 0;
     let fits = |item: &&T| {
         bytes += json_bytes(&cleaned(item)) + 1;
-        bytes <= CONTENT_BYTES_MAX
+        bytes <= bytes_max
     };
     items.iter().take_while(fits).count()
 }

@@ -152,7 +152,8 @@ pub(super) async fn ask(call: &Call<'_>, arguments: Ask) -> Outcome {
     Ok(sent_result(&without_reply_yet(sent)).into())
 }
 
-const NO_REPLY: Inbox = Inbox { messages: Vec::new(), unread: 0, next_cursor: None };
+const NO_REPLY: Inbox =
+    Inbox { messages: Vec::new(), unread: 0, next_cursor: None, held: Vec::new(), held_total: 0 };
 
 fn without_reply_yet(sent: Sent) -> SentResult {
     let mut result = SentResult { sent, next: None };

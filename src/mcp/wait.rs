@@ -67,6 +67,7 @@ impl<'a> Call<'a> {
         let Answered { about, verdict } = self.back.clone()?;
         if let Some(pending) = about.pending() {
             elicit::apply(self, pending, verdict).await;
+            self.node().prompt_ended(pending);
         }
         Some(about)
     }
@@ -146,6 +147,7 @@ pub(super) async fn ended(node: &AgentHandle, id: &str) -> Result<MessageLife, A
                     | Event::Arrived { .. }
                     | Event::PeersChanged
                     | Event::PendingChanged
+                    | Event::Alert { .. }
                     | Event::PageOpened,
                 ) => {}
             }

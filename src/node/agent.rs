@@ -47,6 +47,11 @@ impl Node {
             AgentRequest::Outstanding => self.outstanding(answer),
             AgentRequest::Peers { state } => reply(answer, Ok(self.list_peers(state))),
             AgentRequest::Question { pending } => reply(answer, self.question(&pending)),
+            AgentRequest::Prompt { pending } => {
+                let asked = self.prompt(&pending);
+                reply(answer, asked);
+            }
+            AgentRequest::PromptEnded { pending } => reply(answer, self.prompt_ended(&pending)),
             AgentRequest::ClientAnswered { pending, yes } => {
                 self.client_answered(&pending, yes, answer);
             }
@@ -165,7 +170,7 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let mark_read = request.mark_read;
-        let limit = filter.limit;
+        let (limit, from) = (filter.limit, filter.peer);
         let op = move |db: &Connection| {
             let more = Filter { limit: limit + 1, ..filter };
             Ok((messages::page(db, &more)?, messages::counts(db)?.unread))
@@ -178,7 +183,8 @@ impl Node {
                 rows.truncate(limit);
                 let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
                 let messages = rows.iter().map(|row| node.message_view(row)).collect();
-                let inbox = Inbox { messages, unread, next_cursor };
+                let (held, held_total) = node.held_view(from.as_ref());
+                let inbox = Inbox { messages, unread, next_cursor, held, held_total };
                 let whole = |row: &&MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
                 let read = rows.iter().filter(|row| mark_read && whole(row)).cloned().collect();
                 node.show_messages(&rows, read, Reply::Inbox(inbox), answer);
@@ -369,7 +375,7 @@ impl Node {
         };
         self.write(op, move |node, done| {
             node.handle.tell(Event::PeersChanged);
-            node.handle.tell(Event::PendingChanged);
+            node.pending_changed();
             then(node, done);
         });
     }

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{
-    api::{ApiError, Connected, ErrorKind, Event, PeerRef, Reply},
+    api::{ApiError, Connected, ErrorKind, PeerRef, Reply},
     clock,
     judge::PeerFacts,
     pairs::new_entry,
@@ -148,7 +148,7 @@ impl Node {
             node.pending.insert(id, row);
             node.refresh_pairing();
             node.dial(&peer);
-            node.handle.tell(Event::PendingChanged);
+            node.pending_changed();
         });
     }
 

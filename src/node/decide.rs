@@ -13,14 +13,15 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, GrantId, MessageId, PeerId, PendingId, Timestamp, limits},
+    base::{Digest, MessageId, PeerId, PendingId, Timestamp, limits},
     delivery::{
         MessageState,
         outbox::{Input, Queued},
     },
     gate::{self, Approved, Decision, GateError, Item, Outcome, Pending, SignedConsent, What},
     store::{
-        self, StoreError, grants,
+        self, StoreError,
+        grants::{self, Room},
         messages::{self, HistoryRow},
         outbox, peers,
         pending::{self, DecisionRow, PendingRow},
@@ -154,11 +155,11 @@ impl Node {
             let Some(message) = found.filter(|m| m.state == MessageState::Held) else {
                 return Ok(None);
             };
-            if let How::Granted(grant, messages_max) = &how {
-                if !grants::has_room(db, grant, *messages_max)? {
+            if let How::Granted(room) = &how {
+                if !grants::has_room(db, room, now)? {
                     return Ok(None);
                 }
-                note_use(db, (grant, message.number), envelope.item(), now)?;
+                note_use(db, (&room.id, message.number), envelope.item(), now)?;
             }
             keep_decision(db, &row, "approved", &how, now)?;
             messages::set_envelope(db, message.number, envelope.item())?;
@@ -221,7 +222,7 @@ impl Node {
     fn after_decision(&mut self, how: How) {
         match how {
             How::Signed(_, Some(grant)) => self.keep_grant(grant),
-            How::Granted(grant, _) => self.count_use(grant),
+            How::Granted(room) => self.count_use(room.id),
             How::Signed(_, None) | How::Typed | How::Client | How::Late => {}
         }
     }
@@ -230,11 +231,11 @@ impl Node {
     pub(super) fn release_by_client(
         &mut self,
         row: PendingRow,
-        (grant, messages_max): (GrantId, u64),
+        room: Room,
         envelope: Approved<Envelope>,
         answer: Answer,
     ) {
-        self.release(row, How::Granted(grant, messages_max), envelope, answer);
+        self.release(row, How::Granted(room), envelope, answer);
     }
 
     fn one_receipt(
@@ -329,8 +330,11 @@ impl Node {
         (method, at): (&'static str, Timestamp),
         answer: Answer,
     ) {
-        self.pending.remove(&pending);
-        self.handle.tell(Event::PendingChanged);
+        let row = self.pending.remove(&pending);
+        if let Some(row) = row.filter(|_| decision == "approved") {
+            self.liked.note(&row, at);
+        }
+        self.pending_changed();
         let (id, decision) = (pending.to_string(), decision.to_owned());
         let decided = Decided { id, decision, method: method.to_owned(), at: at.rfc3339() };
         reply(answer, Ok(Reply::Decided(decided)));
@@ -391,7 +395,7 @@ pub(super) enum How {
     /// By the human's key, with a grant for the like of it.
     Signed(Decision, Option<GrantEntry>),
     /// A yes by an MCP client's word, under a grant that lets so many messages pass.
-    Granted(GrantId, u64),
+    Granted(Room),
     /// By a human without a key, which is enough for a no.
     Typed,
     /// By whoever answered in an MCP client, which is enough for a no too.

@@ -17,7 +17,7 @@ use crate::{
     risk,
     store::{
         self, StoreError,
-        grants::{self, GrantRow},
+        grants::{self, GrantRow, Room},
         pending::PendingRow,
     },
     wire::{Direction, Envelope, Grant, GrantKind, SignedGrant},
@@ -89,8 +89,8 @@ pub(super) fn note_use(
     store::audit::append(db, now, &event).map(drop)
 }
 
-/// A grant that covers a message: its id, and how many messages may pass by it.
-pub(super) type Fitting<T> = (GrantId, u64, T);
+/// A grant that covers a message, and how much may pass by it.
+pub(super) type Fitting<T> = (Room, T);
 
 impl Node {
     /// The grants that hold at `now`.
@@ -101,14 +101,14 @@ impl Node {
         })
     }
 
-    /// Lets a message of ours out by the first grant that covers it.
+    /// Lets a message of ours out by each grant that covers it; the first that has room counts.
     pub(super) fn granted_out(
         &self,
         envelope: &Envelope,
         reasons: &[Reason],
         now: Timestamp,
-    ) -> Option<Fitting<Approved<Envelope>>> {
-        let approver = self.approver.as_ref()?;
+    ) -> Vec<Fitting<Approved<Envelope>>> {
+        let Some(approver) = self.approver.as_ref() else { return Vec::new() };
         let to = envelope.header().recipient;
         let fits = |entry: &&GrantEntry| {
             let grant = &entry.grant;
@@ -116,13 +116,14 @@ impl Node {
                 && grant.direction == Direction::Out
                 && grant.peer == Some(to)
         };
-        self.live_grants(now).filter(fits).find_map(|entry| {
+        let release = |entry: &GrantEntry| {
             let keys = (&*self.key, approver);
             let (signed, scanner) = (&entry.signed, &self.rules.scanner);
             let released =
                 gate::release_by_grant(envelope.clone(), reasons, signed, keys, (scanner, now));
-            Some((entry.grant.id, entry.grant.messages_max, released.ok()?))
-        })
+            Some((Room::from(&entry.grant), released.ok()?))
+        };
+        self.live_grants(now).filter(fits).filter_map(release).collect()
     }
 
     /// The grants that may let messages of this peer in.
@@ -131,7 +132,7 @@ impl Node {
             entry.grant.direction == Direction::In && entry.grant.peer == Some(*peer)
         };
         let fitting = self.live_grants(now).filter(fits);
-        fitting.map(|e| (e.grant.id, e.grant.messages_max, e.signed.clone())).collect()
+        fitting.map(|e| (Room::from(&e.grant), e.signed.clone())).collect()
     }
 
     /// One more message passed by it.
@@ -290,6 +291,8 @@ impl Node {
             direction: grant.direction,
             rules: grant.rules.clone(),
             messages_left: grant.messages_max.saturating_sub(entry.used),
+            kinds: grant.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            per_hour_max: grant.per_hour_max,
             until: grant.until.rfc3339(),
         }
     }

@@ -140,6 +140,15 @@ impl AgentHandle {
         self.0.page()
     }
 
+    /// The call for which a client asked its user about an item is over. Waits for nothing, so
+    /// that it can be said on every way out of a call.
+    pub fn prompt_ended(&self, pending: &str) {
+        let ended = AgentRequest::PromptEnded { pending: pending.to_owned() };
+        let (answer, _) = oneshot::channel();
+        // Where the queue is full, the question's time ends it.
+        self.0.questions.try_send(Question { request: Request::Agent(ended), answer }).ok();
+    }
+
     /// A page of the inbox; when it is empty, waits for a message until `wait` is over. Waits on
     /// events, and reads the store again after each.
     ///
@@ -189,6 +198,7 @@ async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant)
                 Event::MessageChanged { .. }
                 | Event::PeersChanged
                 | Event::PendingChanged
+                | Event::Alert { .. }
                 | Event::PageOpened,
             )) => {}
         }

@@ -106,6 +106,7 @@ impl Node {
     fn status(&mut self, answer: Answer) {
         let connected = self.peers.values().filter(|entry| entry.link.is_some()).count();
         let warnings = self.warnings();
+        let prompts = self.prompts_view();
         self.read(messages::counts, move |_, counts| {
             let result = counts.map_err(|e| store_failed(&e)).map(|counts| {
                 Reply::Status(Status {
@@ -116,6 +117,7 @@ impl Node {
                     queued: counts.queued,
                     held: counts.held,
                     warnings,
+                    prompts,
                 })
             });
             reply(answer, result);

@@ -276,7 +276,7 @@ impl Node {
         // When trust ended meanwhile, what was to be asked is no more.
         if !taken.held.is_empty() && self.trusted(&peer).is_some() {
             self.pending.extend(taken.held.into_iter().map(|row| (row.id, row)));
-            self.handle.tell(Event::PendingChanged);
+            self.pending_changed();
         }
     }
 
@@ -433,14 +433,14 @@ fn by_grant(
     reasons: &[Reason],
 ) -> Result<Option<(GrantId, Approved<Envelope>)>, StoreError> {
     let Some(human) = &judge.human else { return Ok(None) };
-    for (id, messages_max, signed) in &judge.grants {
+    for (room, signed) in &judge.grants {
         let keys = (signed, human);
         let at = (&judge.rules.scanner, judge.now);
         let admitted = gate::admit_by_grant(envelope.clone(), reasons, keys, at);
         if let Ok(approved) = admitted
-            && grants::has_room(db, id, *messages_max)?
+            && grants::has_room(db, room, judge.now)?
         {
-            return Ok(Some((*id, approved)));
+            return Ok(Some((room.id, approved)));
         }
     }
     Ok(None)

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     base::limits,
     gate::{Approved, Item, Pending, What},
-    store::pending::PendingRow,
+    store::{grants::Room, pending::PendingRow},
     wire::{Envelope, GrantKind},
 };
 
@@ -43,7 +43,7 @@ impl Node {
             let keys = (&*self.key, &approver);
             let scanner = (&self.rules.scanner, now);
             let released = pending.decide_by_client(&row.reasons, &entry.signed, keys, scanner);
-            Some((entry.grant.id, entry.grant.messages_max, released.ok()?))
+            Some((Room::from(&entry.grant), released.ok()?))
         };
         self.live_grants(now).filter(inline).find_map(covers).ok_or_else(off)
     }
@@ -51,9 +51,7 @@ impl Node {
     /// Lets a message out because a client says so, if the human signed that this may be.
     pub(super) fn approve_by_client(&mut self, row: PendingRow, answer: Answer) {
         match self.by_client(&row) {
-            Ok((id, messages_max, envelope)) => {
-                self.release_by_client(row, (id, messages_max), envelope, answer);
-            }
+            Ok((room, envelope)) => self.release_by_client(row, room, envelope, answer),
             Err(error) => {
                 self.note_refusal(&error);
                 reply(answer, Err(error));

@@ -189,7 +189,7 @@ impl Node {
         }
         if let Some(row) = written.held.filter(|_| self.trusted(to).is_some()) {
             self.pending.insert(row.id, row);
-            self.handle.tell(Event::PendingChanged);
+            self.pending_changed();
         }
         if let Some(queued) = written.queued {
             self.recent.note(*to, Direction::Out, clock::now());
@@ -243,13 +243,14 @@ impl Node {
         };
         let findings = ruling.reasons.iter().map(FindingInfo::from).collect();
         let granted = self.granted_out(&envelope, &ruling.reasons, now);
-        let word = if granted.is_some() { "grant" } else { "ask" };
+        let word = if granted.is_empty() { "ask" } else { "grant" };
         let verdict = verdict(word, &ruling, &self.rules);
         let row = held_row(What::MessageOut, envelope.clone(), ruling.reasons, now);
         let row = PendingRow { after: sources, ..row };
-        let ready = match granted {
-            Some(granted) => Ready::Granted(granted, row, verdict),
-            None => Ready::Hold(envelope, row, verdict),
+        let ready = if granted.is_empty() {
+            Ready::Hold(envelope, row, verdict)
+        } else {
+            Ready::Granted(granted, row, verdict)
         };
         Ok((ready, findings))
     }
@@ -426,7 +427,7 @@ impl Node {
                 };
                 node.pending.retain(|_, pending| !asks(pending));
                 node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
-                node.handle.tell(Event::PendingChanged);
+                node.pending_changed();
             }
         });
     }

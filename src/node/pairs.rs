@@ -299,7 +299,7 @@ impl Node {
         entry.claim = row.claim;
         entry.state = row.state;
         self.pending.insert(pending.id, pending);
-        self.handle.tell(Event::PendingChanged);
+        self.pending_changed();
         self.handle.tell(Event::PeersChanged);
         self.release_waiting(&peer);
     }
@@ -385,7 +385,7 @@ impl Node {
             peers::remove_invites(db, now, Some(&invite))?;
             pending::remove_asks(db, &peer)
         };
-        self.write(op, |node, _| node.handle.tell(Event::PendingChanged));
+        self.write(op, |node, _| node.pending_changed());
     }
 
     pub(super) fn send_pair(&self, peer: &PeerId, link: LinkId, frame: PairFrame) {

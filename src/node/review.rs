@@ -3,7 +3,7 @@
 
 mod grants;
 
-pub use grants::{grant_like, grant_text};
+pub use grants::{Like, grant_like, grant_text};
 
 use data_encoding::HEXLOWER;
 

@@ -189,6 +189,7 @@ impl Node {
         self.expire(now);
         self.expire_pending(now);
         self.expire_grants(now);
+        self.prompts_tick();
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -21,6 +21,7 @@ use super::{
     judge::Recent,
     known::Watched,
     page::PageCodes,
+    repeats::Liked,
 };
 use crate::{
     base::{
@@ -28,6 +29,7 @@ use crate::{
         limits,
     },
     delivery::{
+        budget::Budget,
         inbox::{Refusal, Turn},
         outbox::Outbox,
         pairing::{Me, Pairing},
@@ -128,6 +130,8 @@ pub(super) struct Node {
     pub(super) invites: Vec<InviteEntry>,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
+    pub(super) prompts: Budget,
+    pub(super) liked: Liked,
     pub(super) rules: Rules,
     /// The policy of these rules, and where it comes from.
     pub(super) policy: Effective,

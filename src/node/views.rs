@@ -178,6 +178,7 @@ impl Node {
             expires_at: row.expires.rfc3339(),
             note: row.note.as_ref().map(ToString::to_string),
             not_ready,
+            repeats: self.repeats(row),
             after: row
                 .after
                 .iter()

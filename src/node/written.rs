@@ -27,8 +27,8 @@ use crate::{
 /// A message that is ready to be written down.
 pub(super) enum Ready {
     Queue(Approved<Envelope>, Verdict),
-    /// It passes by a grant, or is held when that is used up.
-    Granted(Fitting<Approved<Envelope>>, PendingRow, Verdict),
+    /// It passes by the first of these grants that has room, or is held.
+    Granted(Vec<Fitting<Approved<Envelope>>>, PendingRow, Verdict),
     Hold(Envelope, PendingRow, Verdict),
 }
 
@@ -85,19 +85,29 @@ pub(super) struct Written {
     pub(super) granted: Option<GrantId>,
 }
 
+/// A message that is about to be written down.
+enum Settled {
+    Queue(Approved<Envelope>, Option<GrantId>, Verdict),
+    Hold(Envelope, PendingRow, Verdict),
+}
+
 /// Whether a grant still has room shows only here, where nothing else is written.
-fn settled(db: &Connection, ready: Ready) -> Result<Ready, StoreError> {
-    let Ready::Granted((id, messages_max, released), row, verdict) = ready else {
-        return Ok(ready);
+fn settled(db: &Connection, ready: Ready, now: Timestamp) -> Result<Settled, StoreError> {
+    let (granted, row, verdict) = match ready {
+        Ready::Queue(envelope, verdict) => return Ok(Settled::Queue(envelope, None, verdict)),
+        Ready::Hold(envelope, row, verdict) => return Ok(Settled::Hold(envelope, row, verdict)),
+        Ready::Granted(granted, row, verdict) => (granted, row, verdict),
     };
-    if grants::has_room(db, &id, messages_max)? {
-        return Ok(Ready::Granted((id, messages_max, released), row, verdict));
+    for (room, released) in granted {
+        if grants::has_room(db, &room, now)? {
+            return Ok(Settled::Queue(released, Some(room.id), verdict));
+        }
     }
     let Some(Item::Message(_, envelope)) = row.item.clone() else {
         let problem = "it holds no message".to_owned();
         return Err(StoreError::Row { table: "pending", problem });
     };
-    Ok(Ready::Hold(envelope, row, Verdict { verdict: "ask".to_owned(), ..verdict }))
+    Ok(Settled::Hold(envelope, row, Verdict { verdict: "ask".to_owned(), ..verdict }))
 }
 
 pub(super) fn write_outgoing(
@@ -106,12 +116,10 @@ pub(super) fn write_outgoing(
     request: Option<&Digest>,
     now: Timestamp,
 ) -> Result<Written, StoreError> {
-    let ready = settled(db, ready)?;
-    let (state, envelope) = match &ready {
-        Ready::Queue(approved, _) | Ready::Granted((_, _, approved), ..) => {
-            (MessageState::Queued, approved.item())
-        }
-        Ready::Hold(envelope, ..) => (MessageState::Held, envelope),
+    let settled = settled(db, ready, now)?;
+    let (state, envelope) = match &settled {
+        Settled::Queue(approved, ..) => (MessageState::Queued, approved.item()),
+        Settled::Hold(envelope, ..) => (MessageState::Held, envelope),
     };
     let (id, peer) = (envelope.header().id, envelope.header().recipient);
     let number = messages::add(db, envelope, true, state, now)?;
@@ -124,21 +132,17 @@ pub(super) fn write_outgoing(
     };
     store::audit::append(db, now, &event)?;
     let mut written = Written { id, queued: None, held: None, granted: None };
-    match &ready {
-        Ready::Queue(_, verdict) | Ready::Granted(_, _, verdict) | Ready::Hold(_, _, verdict) => {
-            verdicts::set_verdict(db, number, verdict)?;
-        }
-    }
-    match ready {
-        Ready::Queue(envelope, _) => {
+    match settled {
+        Settled::Queue(envelope, grant, verdict) => {
+            verdicts::set_verdict(db, number, &verdict)?;
+            if let Some(grant) = &grant {
+                note_use(db, (grant, number), envelope.item(), now)?;
+            }
             written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
+            written.granted = grant;
         }
-        Ready::Granted((grant, _, envelope), ..) => {
-            note_use(db, (&grant, number), envelope.item(), now)?;
-            written.queued = Some(Queued { number: outbox::add(db, &peer, &id, None)?, envelope });
-            written.granted = Some(grant);
-        }
-        Ready::Hold(_, row, _) => {
+        Settled::Hold(_, row, verdict) => {
+            verdicts::set_verdict(db, number, &verdict)?;
             pending::put(db, &row)?;
             messages::set_request(db, number, request)?;
             written.held = Some(row);

@@ -7,8 +7,8 @@ use super::{
     rows::{Columns, all, ms},
 };
 use crate::{
-    base::{GrantId, Timestamp},
-    wire::SignedGrant,
+    base::{GrantId, Timestamp, limits},
+    wire::{Grant, SignedGrant},
 };
 
 /// A grant as its row says, with how many messages passed by it.
@@ -54,15 +54,44 @@ pub fn end(db: &Connection, id: &GrantId, now: Timestamp) -> Result<bool, StoreE
     Ok(db.prepare_cached(sql)?.execute(params![id.as_bytes(), ms(now)])? == 1)
 }
 
-/// Whether a grant has not been ended, and fewer than `messages_max` messages passed by it.
+/// How much may pass by a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Which grant.
+    pub id: GrantId,
+    /// Messages in all.
+    pub messages_max: u64,
+    /// Messages within an hour, where that is bounded.
+    pub per_hour_max: Option<u64>,
+}
+
+impl From<&Grant> for Room {
+    fn from(grant: &Grant) -> Self {
+        let Grant { id, messages_max, per_hour_max, .. } = *grant;
+        Self { id, messages_max, per_hour_max }
+    }
+}
+
+/// Whether a grant has not been ended, and one more message may pass by it at `now`.
 ///
 /// # Errors
 /// When the database fails.
-pub fn has_room(db: &Connection, id: &GrantId, messages_max: u64) -> Result<bool, StoreError> {
+pub fn has_room(db: &Connection, room: &Room, now: Timestamp) -> Result<bool, StoreError> {
     let sql = "SELECT count(*) = 1 AND (SELECT count(*) FROM messages WHERE granted = ?1) < ?2
                FROM grants WHERE id = ?1 AND ended_ms IS NULL";
-    let room = params![id.as_bytes(), messages_max];
-    Ok(db.prepare_cached(sql)?.query_row(room, |row| row.get(0))?)
+    let all = params![room.id.as_bytes(), room.messages_max];
+    let open: bool = db.prepare_cached(sql)?.query_row(all, |row| row.get(0))?;
+    let Some(per_hour_max) = room.per_hour_max.filter(|_| open) else { return Ok(open) };
+    Ok(used_since(db, &room.id, now.minus(limits::GRANT_RATE_WINDOW))? < per_hour_max)
+}
+
+/// How many messages passed by a grant after `since`. What was held at first passed when it was
+/// queued.
+fn used_since(db: &Connection, id: &GrantId, since: Timestamp) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM messages WHERE granted = ?1 AND (stored_ms > ?2 OR EXISTS
+               (SELECT 1 FROM history WHERE message = number AND state = 'queued' AND at_ms > ?2))";
+    let params = params![id.as_bytes(), ms(since)];
+    Ok(db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)
 }
 
 /// Notes that a message passed by a grant.

@@ -1,13 +1,16 @@
 //! What waits for the human, and what the human decided, on disk.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    verdicts::Verdict,
 };
 use crate::{
-    base::{Digest, MessageId, Note, PeerId, PendingId, Timestamp},
+    base::{Digest, MessageId, Note, PeerId, PendingId, Timestamp, limits},
     gate::{Decision, Item, What},
     policy::Reason,
     risk::Severity,
@@ -180,6 +183,43 @@ pub fn payloads(db: &Connection, peer: &PeerId) -> Result<(usize, usize), StoreE
         .prepare_cached(sql)?
         .query_row([peer.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(counted)
+}
+
+/// A message that the human let pass.
+#[derive(Clone, Debug)]
+pub struct GivenYes {
+    /// Which way.
+    pub what: What,
+    /// The other side.
+    pub peer: PeerId,
+    /// The rules for which the human was asked.
+    pub rules: BTreeSet<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The messages that the human let pass since `since`, oldest first; of very many, the newest.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<GivenYes>, StoreError> {
+    let sql = "SELECT d.what, d.peer, d.at_ms, m.verdict FROM decisions AS d JOIN messages AS m
+               ON m.id = d.message AND m.peer = d.peer AND m.outgoing = (d.what = 'message_out')
+               WHERE d.decision = 'approved' AND d.at_ms > ?1 AND m.verdict IS NOT NULL
+               ORDER BY d.at_ms DESC LIMIT ?2";
+    let params = params![ms(since), limits::REPEATS_KEPT_MAX];
+    let mut found = all(db, "decisions", sql, params, |row| {
+        let verdict: Verdict = serde_json::from_str(&row.get::<String>("verdict")?)
+            .map_err(|_| row.wrong("verdict"))?;
+        Ok(GivenYes {
+            what: row.word("what", What::parse)?,
+            peer: row.id("peer", PeerId::from_slice)?,
+            rules: verdict.reasons.into_iter().map(|reason| reason.rule).collect(),
+            at: row.time("at_ms")?,
+        })
+    })?;
+    found.reverse();
+    Ok(found)
 }
 
 /// What is kept of a decision.

@@ -1,5 +1,6 @@
 //! The store's own rules.
 
+mod grants;
 mod search;
 mod talks;
 mod timeline;

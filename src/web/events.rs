@@ -28,10 +28,12 @@ struct Changed {
     pending: bool,
     messages: bool,
     peers: bool,
+    /// So many items wait that the human is to be told of.
+    alert: Option<u64>,
 }
 
 impl Changed {
-    const ALL: Self = Self { pending: true, messages: true, peers: true };
+    const ALL: Self = Self { pending: true, messages: true, peers: true, alert: None };
 
     /// Adds an event. `false` when none will come any more.
     fn add(&mut self, event: &Result<Event, RecvError>) -> bool {
@@ -39,8 +41,11 @@ impl Changed {
             Ok(Event::Arrived { .. } | Event::MessageChanged { .. }) => self.messages = true,
             Ok(Event::PeersChanged) => self.peers = true,
             Ok(Event::PendingChanged) => self.pending = true,
+            Ok(Event::Alert { items }) => {
+                self.alert = Some(items.saturating_add(self.alert.unwrap_or_default()));
+            }
             Ok(Event::PageOpened) => {}
-            Err(RecvError::Lagged(_)) => *self = Self::ALL,
+            Err(RecvError::Lagged(_)) => *self = Self { alert: self.alert, ..Self::ALL },
             Err(RecvError::Closed) => return false,
         }
         true
@@ -82,9 +87,12 @@ impl Hints {
         }
         self.next_at = Instant::now() + PAGE_EVENTS_EVERY;
         let me: Whoami = self.whoami().await.ok()?;
-        let data = serde_json::json!({
+        let mut data = serde_json::json!({
             "waiting": me.waiting, "unread": me.unread, "what": changed.names(),
         });
+        if let (Some(items), Some(data)) = (changed.alert, data.as_object_mut()) {
+            data.insert("alert".to_owned(), items.into());
+        }
         Some(sse::Event::default().event("changed").data(data.to_string()))
     }
 
@@ -122,6 +130,9 @@ mod tests {
         assert_eq!(changed.names(), ["messages", "peers"]);
         assert!(changed.add(&Err(RecvError::Lagged(1))));
         assert_eq!(changed.names(), ["pending", "messages", "peers"]);
+        assert_eq!(changed.alert, None, "nobody is interrupted for what was missed");
+        assert!(changed.add(&Ok(Event::Alert { items: 7 })));
+        assert_eq!(changed.alert, Some(7));
         assert!(!changed.add(&Err(RecvError::Closed)));
     }
 }

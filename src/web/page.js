@@ -181,16 +181,16 @@
   // What the node says over the event stream.
   const title = document.title.replace(/^\(\d+\) /, "");
   const gone = (text) => { const at = byId("connection"); if (at && at.textContent !== text) at.textContent = text; };
-  const first = document.title.match(/^\((\d+)\) /);
-  let waiting = first ? Number(first[1]) : 0;
   let wait = 1000;
   const tell = (now) => {
     document.title = (now > 0 ? `(${now}) ` : "") + title;
-    if (now > waiting) {
-      announce("Something waits for your decision.");
-      notify();
-    }
-    waiting = now;
+  };
+  // The node says when a person may be interrupted, and about how many items; a count that grows is
+  // no reason to.
+  const alerted = (items) => {
+    const text = items > 1 ? `${items} more wait for your decision.` : "Something waits for your decision.";
+    announce(text);
+    notify(text);
   };
   const listen = () => {
     const events = new EventSource("/events");
@@ -203,6 +203,7 @@
       let hint = {};
       try { hint = JSON.parse(event.data); } catch { /* A hint that cannot be read is a hint all the same. */ }
       if (Number.isInteger(hint.waiting)) tell(hint.waiting);
+      if (Number.isInteger(hint.alert)) alerted(hint.alert);
       refresh();
     });
     events.addEventListener("error", async () => {
@@ -215,10 +216,10 @@
     });
   };
 
-  const notify = () => {
+  const notify = (body) => {
     if (!stored() || !("Notification" in window) || Notification.permission !== "granted") return;
     if (document.visibilityState === "visible" && document.hasFocus()) return;
-    const shown = new Notification("Countersign", { body: "Something waits for your decision.", tag: "waiting" });
+    const shown = new Notification("Countersign", { body, tag: "waiting" });
     shown.onclick = () => { window.focus(); shown.close(); };
   };
   const settings = byId("notifications");

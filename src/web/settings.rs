@@ -45,6 +45,8 @@ async fn allow_inline(submitted: &Submitted) -> Result<(), ApiError> {
             messages_max: messages,
             from: now,
             until: now.plus(Duration::from_hours(hours)),
+            kinds: Vec::new(),
+            per_hour_max: None,
         };
         grant.sign(key)
     })?;

@@ -23,7 +23,7 @@ use crate::{
     node::{
         api::{ApiError, Decided, ErrorKind, HumanRequest, PendingItem, PendingShown},
         clock,
-        review::{self, Checked},
+        review::{self, Checked, Like},
     },
     wire::Grant,
 };
@@ -224,8 +224,12 @@ const fn said(what: What) -> &'static str {
 /// sentence on the page and as a command makes it.
 fn wanted(form: &Form, checked: &Checked) -> Result<Grant, ApiError> {
     let (hours, messages) = grant_bounds(form)?;
-    let id = GrantId::from_bytes(clock::random());
-    review::grant_like(checked, hours, messages, clock::now(), id)
+    let per_hour = match form.line("per_hour") {
+        Some(_) => Some(form.number("per_hour", limits::GRANT_MESSAGES_MAX)?),
+        None => None,
+    };
+    let like = Like { hours, messages, per_hour, same_kind: form.ticked("same_kind") };
+    review::grant_like(checked, like, clock::now(), GrantId::from_bytes(clock::random()))
 }
 
 /// How long, in hours, and how often: the part of a grant that a person chooses.

@@ -2,7 +2,7 @@
 //! (`SPEC.md` section 15).
 //!
 //! A grant is as narrow as a sentence that a person reads: whom, which way, what may be found in
-//! a message, how large, how many, until when. It never covers a new peer, a key or a policy.
+//! a message, of which kinds, how large, how many and how fast, until when. It never covers a new peer, a key or a policy.
 //! Whether one covers a message is a pure function; counting its use is the store's work.
 
 use ciborium::Value;
@@ -10,6 +10,7 @@ use ciborium::Value;
 use super::{
     VERSION, WireError,
     cbor::{self, Fields, MapBuilder},
+    message::Kind,
 };
 use crate::{
     base::{ApproverId, GrantId, PeerId, Severity, Timestamp, limits},
@@ -68,7 +69,14 @@ pub struct Grant {
     pub from: Timestamp,
     /// Until when, at most [`limits::GRANT_LIFE_MAX`] later.
     pub until: Timestamp,
+    /// The kinds of message that it covers, among [`KINDS`]. None named is each of them.
+    pub kinds: Vec<Kind>,
+    /// How many messages may pass by it within an hour. `None` leaves that open.
+    pub per_hour_max: Option<u64>,
 }
+
+/// The kinds of message that a grant can cover: those that a person can read.
+pub const KINDS: [Kind; 3] = [Kind::Text, Kind::Request, Kind::Reply];
 
 /// A message, as far as a grant looks at it.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +85,8 @@ pub struct Covered<'m> {
     pub peer: PeerId,
     /// Which way.
     pub direction: Direction,
+    /// Its kind.
+    pub kind: &'m Kind,
     /// What was found: each rule and how bad.
     pub findings: &'m [(&'m str, Severity)],
     /// The text, bytes of UTF-8.
@@ -125,6 +135,8 @@ impl Grant {
             .put(10, self.messages_max)
             .put(11, self.from.ms())
             .put(12, self.until.ms())
+            .put_opt(13, (!self.kinds.is_empty()).then(|| kinds_value(&self.kinds)))
+            .put_opt(14, self.per_hour_max)
             .encode()
     }
 
@@ -160,6 +172,11 @@ impl Grant {
             messages_max: fields.uint(10, "messages")?,
             from: Timestamp::from_ms(fields.uint(11, "from")?),
             until: Timestamp::from_ms(fields.uint(12, "until")?),
+            kinds: fields.take(13).map(kinds).transpose()?.unwrap_or_default(),
+            per_hour_max: match fields.take(14) {
+                Some(value) => Some(cbor::uint("per hour", &value)?),
+                None => None,
+            },
         };
         fields.finish()?;
         grant.check().map(|()| grant)
@@ -173,6 +190,11 @@ impl Grant {
         let wide = |field, problem| Err(WireError::field(field, problem));
         let open = self.peer.is_none() || self.rules.is_empty();
         let longest = self.from.plus(limits::GRANT_LIFE_MAX);
+        let counts = 1..=limits::GRANT_MESSAGES_MAX;
+        check_kinds(&self.kinds)?;
+        if self.per_hour_max.is_some_and(|most| !counts.contains(&most)) {
+            return wide("per hour", "is not 1 to 1000");
+        }
         match self.kind {
             GrantKind::Unasked if open => wide("grant", "names no peer or no rule"),
             GrantKind::Inline if self.direction == Direction::In => {
@@ -184,9 +206,7 @@ impl Grant {
             GrantKind::Unasked | GrantKind::Inline if self.until > longest => {
                 wide("until", "is over 30 days after from")
             }
-            GrantKind::Unasked | GrantKind::Inline
-                if !(1..=limits::GRANT_MESSAGES_MAX).contains(&self.messages_max) =>
-            {
+            GrantKind::Unasked | GrantKind::Inline if !counts.contains(&self.messages_max) => {
                 wide("messages", "is not 1 to 1000")
             }
             GrantKind::Unasked | GrantKind::Inline => Ok(()),
@@ -202,6 +222,8 @@ impl Grant {
         };
         self.peer.is_none_or(|peer| peer == message.peer)
             && self.direction == message.direction
+            && KINDS.contains(message.kind)
+            && (self.kinds.is_empty() || self.kinds.contains(message.kind))
             && message.size_bytes <= self.size_bytes_max
             && (self.from..self.until).contains(&message.at)
             && message
@@ -227,6 +249,29 @@ fn rules(value: Value) -> Result<Vec<String>, WireError> {
     cbor::texts("rules", value, limits::GRANT_RULES_MAX, 2 * limits::KIND_BYTES_MAX)
 }
 
+fn kinds_value(kinds: &[Kind]) -> Value {
+    Value::Array(kinds.iter().map(|kind| Value::from(kind.as_str())).collect())
+}
+
+fn kinds(value: Value) -> Result<Vec<Kind>, WireError> {
+    let names = cbor::texts("kinds", value, KINDS.len(), limits::KIND_BYTES_MAX)?;
+    if names.is_empty() {
+        // Absent says the same, and there is one way to say it.
+        return Err(WireError::field("kinds", "is an empty array"));
+    }
+    Ok(names.iter().map(|name| Kind::parse(name)).collect())
+}
+
+fn check_kinds(kinds: &[Kind]) -> Result<(), WireError> {
+    let known = kinds.iter().all(|kind| KINDS.contains(kind));
+    let once = (1..).zip(kinds).all(|(after, kind)| !kinds.iter().skip(after).any(|k| k == kind));
+    if known && once {
+        Ok(())
+    } else {
+        Err(WireError::field("kinds", "is not of text, request and reply, each once"))
+    }
+}
+
 impl SignedGrant {
     /// Verifies who signed, and reads it.
     ///
@@ -242,30 +287,81 @@ impl SignedGrant {
 mod tests {
     use super::*;
 
+    fn grant(direction: Direction, kinds: &[Kind]) -> Grant {
+        Grant {
+            id: GrantId::from_bytes([3; 5]),
+            node: PeerId::from_bytes([1; 32]),
+            kind: GrantKind::Unasked,
+            peer: Some(PeerId::from_bytes([2; 32])),
+            direction,
+            rules: vec!["a.b".to_owned()],
+            severity_max: Severity::High,
+            size_bytes_max: 1,
+            messages_max: 1,
+            from: Timestamp::from_ms(1),
+            until: Timestamp::from_ms(3),
+            kinds: kinds.to_vec(),
+            per_hour_max: None,
+        }
+    }
+
+    fn covered<'m>(direction: Direction, kind: &'m Kind, at_ms: u64) -> Covered<'m> {
+        Covered {
+            peer: PeerId::from_bytes([2; 32]),
+            direction,
+            kind,
+            findings: &[("a.b", Severity::High)],
+            size_bytes: 1,
+            at: Timestamp::from_ms(at_ms),
+        }
+    }
+
     #[test]
     fn a_grant_covers_its_own_direction_alone() {
-        let (node, peer) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
-        let (from, until) = (Timestamp::from_ms(1), Timestamp::from_ms(2));
         for granted in [Direction::Out, Direction::In] {
-            let grant = Grant {
-                id: GrantId::from_bytes([3; 5]),
-                node,
-                kind: GrantKind::Unasked,
-                peer: Some(peer),
-                direction: granted,
-                rules: vec!["a.b".to_owned()],
-                severity_max: Severity::High,
-                size_bytes_max: 1,
-                messages_max: 1,
-                from,
-                until,
-            };
             for direction in [Direction::Out, Direction::In] {
-                let findings = [("a.b", Severity::High)];
-                let message =
-                    Covered { peer, direction, findings: &findings, size_bytes: 1, at: from };
-                assert_eq!(grant.covers(&message), direction == granted, "{direction:?}");
+                let covers = grant(granted, &[]).covers(&covered(direction, &Kind::Text, 1));
+                assert_eq!(covers, direction == granted, "{direction:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_grant_covers_the_kinds_that_it_names_and_without_names_all_that_can_be_read() {
+        let unknown = Kind::Unknown("file".to_owned());
+        let all = [Kind::Text, Kind::Request, Kind::Reply, Kind::Receipt, unknown];
+        let check = |named: &[Kind], expected: [bool; 5]| {
+            let grant = grant(Direction::Out, named);
+            let covers = all.each_ref().map(|kind| grant.covers(&covered(Direction::Out, kind, 1)));
+            assert_eq!(covers, expected, "{named:?}");
+        };
+        check(&[], [true, true, true, false, false]);
+        check(&[Kind::Text], [true, false, false, false, false]);
+        check(&[Kind::Reply, Kind::Request], [false, true, true, false, false]);
+        // None that may be signed; none covers it in any case.
+        check(&all[3..], [false; 5]);
+    }
+
+    #[test]
+    fn a_grant_ends_when_its_time_is_over() {
+        let covers =
+            |at| grant(Direction::Out, &[]).covers(&covered(Direction::Out, &Kind::Text, at));
+        assert_eq!([0, 1, 2, 3, 4].map(covers), [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn what_a_grant_does_not_name_is_not_in_its_bytes() {
+        let plain = grant(Direction::Out, &[]);
+        assert_eq!(plain.encode().first(), Some(&0xac), "twelve fields, as ever");
+        let bound = Grant { kinds: vec![Kind::Text], per_hour_max: Some(9), ..plain.clone() };
+        assert_eq!(Grant::decode(&bound.encode()), Ok(bound.clone()));
+        for per_hour_max in [Some(0), Some(1001)] {
+            assert!(Grant { per_hour_max, ..bound.clone() }.check().is_err());
+        }
+        for kinds in
+            [vec![Kind::Text, Kind::Text], vec![Kind::Receipt], vec![Kind::Unknown("x".to_owned())]]
+        {
+            assert!(Grant { kinds, ..bound.clone() }.check().is_err());
         }
     }
 }

@@ -15,7 +15,7 @@ pub use consent::{ConsentRecord, Party};
 pub use countersignature::{Countersignature, Method};
 pub use envelope::{Draft, Envelope, Header};
 pub use frame::{Frame, Hello};
-pub use grant::{Covered, Direction, Grant, GrantKind, SignedGrant};
+pub use grant::{Covered, Direction, Grant, GrantKind, KINDS as GRANT_KINDS, SignedGrant};
 pub use invite::{Invite, InviteError};
 pub use message::{Body, Kind, Receipt, ReceiptState};
 pub use order::{Command, Order, SignedOrder};

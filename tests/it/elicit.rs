@@ -81,6 +81,31 @@ fn a_no_in_the_client_is_a_no_and_the_record_says_whose() {
 }
 
 #[test]
+fn ten_messages_of_two_sessions_are_one_question_and_a_list() {
+    let (alice, _bob) = friends();
+    let session = Session::asking(&alice).into_iter().next().unwrap();
+    let other = Session::legacy(&alice);
+    let text = |number: u32| json!({"to": "bob", "text": format!("{number} {}", secret()["text"])});
+    let first = session.start_call("peer_send", &text(0));
+    let question = session.question();
+    let calls: Vec<u64> = (1..5).map(|n| session.start_call("peer_send", &text(n))).collect();
+    for call in calls {
+        let sent = outcome(&session.answer(call, SOON)).unwrap();
+        assert_eq!(sent["state"], "held", "{sent:#}");
+        assert!(sent["pending"].is_string(), "{sent:#}");
+    }
+    for number in 5..10 {
+        assert_eq!(other.call("peer_send", text(number))["state"], "held");
+    }
+    assert_eq!(alice.pending().len(), 10);
+    assert_eq!(alice.status()["prompts"]["digest"], 9);
+    session.says(&question, &deny());
+    assert_eq!(outcome(&session.answer(first, SOON)).unwrap()["state"], "denied");
+    let prompts = alice.status()["prompts"].clone();
+    assert_eq!((&prompts["open"], &prompts["digest"]), (&json!(true), &json!(0)), "told at once");
+}
+
+#[test]
 fn a_client_that_accepts_everything_gets_neither_a_message_nor_a_peer_approved() {
     let (alice, bob) = (alice(), bob());
     for (at, session) in Session::asking(&bob).iter().enumerate() {
@@ -146,9 +171,13 @@ fn an_approval_in_the_terminal_withdraws_the_question_and_the_call_goes_on() {
 fn a_question_does_not_outlive_its_node_and_the_message_does() {
     let (alice, _bob) = friends();
     let [legacy, modern] = Session::asking(&alice);
-    let (call, old) = asked(&legacy);
-    let pending = waiting(&alice);
+    // One question is open at a time: each session's own ends with a node of its own.
     let (_, stale) = carried(&modern, "peer_send", &secret(), &deny());
+    let pending = waiting(&alice);
+    alice.kill_node();
+    alice.start();
+    until("the session is back", SOON, || legacy.try_call("peer_whoami", json!({})).is_ok());
+    let (call, old) = asked(&legacy);
     alice.kill_node();
     assert!(outcome(&legacy.answer(call, SOON)).is_err());
     let withdrawn = legacy.next(SOON, |line| line["method"] == "notifications/cancelled");

@@ -83,6 +83,29 @@ fn a_grant_lets_the_like_pass_so_often_and_no_more() {
 }
 
 #[test]
+fn a_grant_with_a_rate_lets_so_many_pass_an_hour_and_a_kind_no_other() {
+    let (alice, bob) = friends();
+    let item = send(&alice, 0)["pending"].as_str().unwrap().to_owned();
+    let narrow = ["approve", &item, "--for", "1", "--per-hour", "1", "--same-kind"];
+    let mut terminal = Terminal::open(&alice, &narrow);
+    terminal.shows("not more than 1 of them within an hour, each of the kind text");
+    terminal.answer(alice.passphrase);
+    terminal.finish().expect(0);
+    bob.received_text("key 0");
+    let ask = alice.json_code(&["ask", "bob", &secret(9), "--wait", "0"], 3);
+    assert!(is_held(&ask), "a request is no text: {ask:#}");
+    assert!(!is_held(&send(&alice, 1)));
+    alice.stop();
+    alice.start();
+    assert!(is_held(&send(&alice, 2)), "one an hour, over a restart");
+    assert_eq!(grants(&alice)[0]["per_hour_max"], 1);
+    let listed = alice.run(&["pending"]).expect(0).stdout;
+    assert!(listed.contains("you approved 1 like it"), "{listed}");
+    assert!(listed.contains("--for 24 --messages 20"), "{listed}");
+    assert_eq!(methods(&bob), ["passphrase", "grant"]);
+}
+
+#[test]
 fn many_at_once_do_not_make_a_grant_longer() {
     let (alice, bob) = with_grant("2");
     let sent: Vec<Value> = thread::scope(|scope| {

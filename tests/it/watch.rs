@@ -216,6 +216,23 @@ fn without_a_terminal_a_watch_says_so_and_quiet_rings_no_bell() {
 }
 
 #[test]
+fn the_bell_rings_once_for_many_and_once_more_for_the_rest_of_them() {
+    let (alice, _bob) = friends();
+    let mut terminal = watch(&alice);
+    let items: Vec<String> = (0..4).map(|number| held(&alice, &secret(number)).1).collect();
+    for item in &items {
+        terminal.shows(&format!("waits for you: {item}"));
+    }
+    assert_eq!(terminal.screen().matches('\u{7}').count(), 1, "{}", terminal.screen());
+    alice.json(&["deny", &items[0]]);
+    terminal.shows("3 items wait for you that did not ring before");
+    terminal.shows("\u{7}");
+    assert_eq!(terminal.screen().matches('\u{7}').count(), 2, "{}", terminal.screen());
+    terminal.press("q");
+    terminal.ends_as_usual().expect(0);
+}
+
+#[test]
 fn a_watch_takes_the_device_where_stdin_is_something_else() {
     let alice = alice();
     let script = format!("echo ay | {PROGRAM} watch");

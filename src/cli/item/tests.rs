@@ -5,7 +5,7 @@ use crate::{
     identity::{ApproverKey, IdentityKey},
     node::{
         api::{ApiError, ErrorKind, FindingInfo, PeerRef, PendingItem, PendingPeer, PendingShown},
-        review::{grant_like, grant_text, ready},
+        review::{Like, grant_like, grant_text, ready},
     },
     wire::{Direction, Draft, GrantKind, Header, Kind, Method},
 };
@@ -45,6 +45,7 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
             expires_at: "2027-01-16T08:00:00.000Z".into(),
             note: Some("a \u{202e}note".into()),
             not_ready: None,
+            repeats: 0,
             after: Vec::new(),
             strength: None,
         },
@@ -138,12 +139,31 @@ fn nothing_of_an_item_is_wider_than_a_narrow_terminal() {
     }
 }
 
+fn like(hours: u64, messages: u64) -> Like {
+    Like { hours, messages, per_hour: None, same_kind: false }
+}
+
+#[test]
+fn a_grant_can_be_narrowed_to_a_rate_and_a_kind() {
+    let id = GrantId::from_bytes([1; 5]);
+    let secret = ["AKIA", "ABCD2345EFGH6723"].concat();
+    let checked = check(shown(&message_item(&secret), &node(3).id())).unwrap();
+    let narrow = Like { per_hour: Some(2), same_kind: true, ..like(24, 5) };
+    let grant = grant_like(&checked, narrow, NOW, id).unwrap();
+    assert_eq!((grant.per_hour_max, &grant.kinds[..]), (Some(2), &[Kind::Text][..]));
+    insta::assert_snapshot!(grant_text(&grant, Some("bob")), @"Until 2027-01-16T08:00:00.000Z, up to 5 messages to bob leave without asking you, and not more than 2 of them within an hour, each of the kind text, each at most 4096 bytes long, where nothing else is found than secret.aws_access_key, and nothing worse than critical.");
+    for per_hour in [0, 1001] {
+        let wide = Like { per_hour: Some(per_hour), ..narrow };
+        assert_eq!(grant_like(&checked, wide, NOW, id).unwrap_err().kind, ErrorKind::Usage);
+    }
+}
+
 #[test]
 fn a_grant_is_for_the_like_of_the_message_and_for_nothing_else() {
     let id = GrantId::from_bytes([1; 5]);
     let secret = ["AKIA", "ABCD2345EFGH6723"].concat();
     let checked = check(shown(&message_item(&secret), &node(3).id())).unwrap();
-    let grant = grant_like(&checked, 24, 5, NOW, id).unwrap();
+    let grant = grant_like(&checked, like(24, 5), NOW, id).unwrap();
     // The description names another rule, which is not in the bytes.
     assert_eq!(grant.rules, ["secret.aws_access_key"]);
     assert_eq!((grant.node, grant.peer), (node(1).id(), Some(node(3).id())));
@@ -154,18 +174,18 @@ fn a_grant_is_for_the_like_of_the_message_and_for_nothing_else() {
     for length in [30_000, 40_000] {
         let long = format!("{secret} {}", "x".repeat(length));
         let checked = check(shown(&message_item(&long), &node(3).id())).unwrap();
-        let size = grant_like(&checked, 1, 1, NOW, id).unwrap().size_bytes_max;
+        let size = grant_like(&checked, like(1, 1), NOW, id).unwrap().size_bytes_max;
         assert_eq!(size, if length == 30_000 { 2 * (21 + 30_000) } else { 65536 });
     }
     for (hours, messages) in [(0, 1), (721, 1), (1, 0), (1, 1001)] {
         assert_eq!(
-            grant_like(&checked, hours, messages, NOW, id).unwrap_err().kind,
+            grant_like(&checked, like(hours, messages), NOW, id).unwrap_err().kind,
             ErrorKind::Usage
         );
     }
     for item in [peer_item(), message_item("harmless")] {
         let checked = check(shown(&item, &node(3).id())).unwrap();
-        assert_eq!(grant_like(&checked, 1, 1, NOW, id).unwrap_err().kind, ErrorKind::Refused);
+        assert_eq!(grant_like(&checked, like(1, 1), NOW, id).unwrap_err().kind, ErrorKind::Refused);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::super::{escape, item, print::Style};
+use super::super::{approve::like_it, escape, item, print::Style};
 use crate::{
     gate::What,
     node::api::{Message, MessageLife, Outstanding, Peer, Peers, PendingItem, PendingList},
@@ -27,7 +27,7 @@ pub(super) struct Desk {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lines {
     pub(super) lines: Vec<String>,
-    /// Something began to wait for the human.
+    /// The human may be interrupted for it.
     pub(super) bell: bool,
 }
 
@@ -89,10 +89,16 @@ impl Desk {
         }
     }
 
-    /// What waits, as the node says now.
-    pub(super) fn take_pending(&mut self, list: PendingList, style: Style) -> Lines {
+    /// What waits, as the node says now. `alert` is for how many items the bell rings, which the
+    /// node says: it counts how often it rang.
+    pub(super) fn take_pending(
+        &mut self,
+        list: PendingList,
+        alert: Option<u64>,
+        style: Style,
+    ) -> Lines {
         let known = |items: &[PendingItem], id: &str| items.iter().any(|item| item.id == id);
-        let mut lines = Lines::default();
+        let (mut lines, mut told) = (Lines::default(), 0);
         for gone in self.items.iter().filter(|item| !known(&list.items, &item.id)) {
             let id = escape::line(&gone.id);
             lines.lines.push(format!("{id} does not wait any longer: decided, or expired"));
@@ -104,8 +110,15 @@ impl Desk {
                 let what = if ready { "can be decided now" } else { "waits for you" };
                 let what = style.warn(what);
                 lines.lines.push(format!("{what}: {}", summary(item, style)));
-                lines.bell = true;
+                told += 1;
             }
+        }
+        lines.bell = alert.is_some();
+        // What was told of before without the bell.
+        if let Some(items) = alert.filter(|items| *items > told) {
+            let wait = if items == 1 { "item waits" } else { "items wait" };
+            let digest = format!("{items} {wait} for you that did not ring before; r lists them");
+            lines.lines.push(style.warn(&digest));
         }
         self.items = list.items;
         self.select();
@@ -205,8 +218,10 @@ fn summary(item: &PendingItem, style: Style) -> String {
         let text = escape::line(&reason.text);
         format!("; {}: {text}", item::severity(reason.severity, style))
     });
+    let like = (item.repeats > 0).then(|| format!("; {}", like_it(item)));
     let not_yet = item.not_ready.as_ref().map(|why| format!("; not yet: {}", escape::line(why)));
-    format!("{id}, {what}{}{}", reason.unwrap_or_default(), not_yet.unwrap_or_default())
+    let parts = [reason, not_yet, like].map(Option::unwrap_or_default);
+    format!("{id}, {what}{}", parts.concat())
 }
 
 /// A message that arrived, in one line.

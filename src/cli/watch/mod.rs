@@ -52,6 +52,8 @@ struct Watch<'c> {
     desk: Desk,
     /// The node answered once.
     was_up: bool,
+    /// The bell is to ring with what is told next, for so many items.
+    alert: Option<u64>,
 }
 
 /// Runs until a key or a signal ends it.
@@ -68,7 +70,8 @@ pub(super) async fn watch(ctx: &Ctx, quiet: bool) -> anyhow::Result<Exit> {
     let keyboard = Keyboard::open(&terminal)?;
     let feed = Feed::new(ctx.home.clone());
     let desk = Desk::default();
-    let mut watch = Watch { ctx, quiet, terminal, keyboard, signals, feed, desk, was_up: false };
+    let mut watch =
+        Watch { ctx, quiet, terminal, keyboard, signals, feed, desk, was_up: false, alert: None };
     watch.run().await?;
     Ok(Exit::Done)
 }
@@ -198,7 +201,7 @@ impl Watch<'_> {
         self.desk.follow(out);
         let list = self.ask(Request::Human(HumanRequest::Pending)).await?;
         let style = self.terminal.style();
-        self.desk.take_pending(list, style);
+        self.desk.take_pending(list, None, style);
         let name = super::escape::line(&me.name);
         let mut text = format!("Watching as \"{name}\". Unread by your agent: {}.\n", me.unread);
         if !me.approver.set {
@@ -221,8 +224,13 @@ impl Watch<'_> {
         match hint {
             Hint::PendingChanged => {
                 let list: PendingList = self.ask(Request::Human(HumanRequest::Pending)).await?;
-                let lines = self.desk.take_pending(list, self.terminal.style());
+                let alert = self.alert.take();
+                let lines = self.desk.take_pending(list, alert, self.terminal.style());
                 self.tell(&lines)
+            }
+            Hint::Alert { items } => {
+                self.alert = Some(items);
+                Ok(())
             }
             Hint::PeersChanged => {
                 let request = AgentRequest::Peers { state: None };

@@ -28,6 +28,8 @@ pub(super) fn unasked() -> Grant {
         messages_max: 1,
         from: NOW,
         until: LATER,
+        kinds: Vec::new(),
+        per_hour_max: None,
     }
 }
 

@@ -200,6 +200,48 @@ async fn a_client_that_throws_gets_what_waits() {
 }
 
 #[tokio::test]
+async fn where_the_human_was_asked_often_enough_the_call_says_at_once_that_it_waits() {
+    both(Person::Chooses("deny"), async |client, fake, told| {
+        fake.world.lock().unwrap().busy = true;
+        let sent = good(client, "peer_send", secret()).await;
+        assert_eq!((&sent["state"], &sent["pending"]), (&"held".into(), &"pnd_9".into()));
+        assert!(sent["next"].as_str().unwrap().contains("countersign approve pnd_9"), "{sent}");
+        assert_eq!(questions(told), 0);
+        assert_eq!(fake.ends(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_node_hears_of_the_end_of_each_question() {
+    for person in [Person::Chooses("later"), Person::Declines, Person::Cancels] {
+        both(person, async |client, fake, _| {
+            good(client, "peer_send", secret()).await;
+            // What it is told last is asked before what is asked next.
+            good(client, "peer_whoami", none()).await;
+            assert_eq!(fake.ends(), 1, "{person:?}");
+        })
+        .await;
+    }
+    let fake = Fake::new();
+    let (client, mut told) = session_of(&fake, Era::Legacy, Person::Away).await;
+    let peer = client.peer().clone();
+    tokio::spawn(async move {
+        let call = CallToolRequest::new(request("peer_send", secret()));
+        peer.send_request(ClientRequest::CallToolRequest(call)).await
+    });
+    asked(&mut told).await;
+    client.cancel().await.unwrap();
+    timeout(Duration::from_secs(20), async {
+        while fake.ends() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_vanishes_leaves_it_waiting() {
     for era in [Era::Legacy, Era::Modern] {
         let fake = Fake::new();

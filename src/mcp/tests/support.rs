@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) peer_state: Option<PeerState>,
     /// What waits for the human.
     pub(super) waits: Vec<api::Question>,
+    /// The human was asked often enough.
+    pub(super) busy: bool,
     /// Whether a client's yes counts.
     pub(super) inline: bool,
 }
@@ -157,6 +159,12 @@ impl Fake {
         self.asked().iter().filter(|request| speaks(request)).count()
     }
 
+    /// How often a question's end was told.
+    pub(super) fn ends(&self) -> usize {
+        let ended = |r: &&AgentRequest| matches!(r, AgentRequest::PromptEnded { .. });
+        self.asked().iter().filter(ended).count()
+    }
+
     pub(super) fn waits(&self) -> usize {
         self.world.lock().unwrap().waits.len()
     }
@@ -205,7 +213,11 @@ fn answer_to(world: &mut World, request: AgentRequest) -> Result<Reply, ApiError
             queued: 99,
         })),
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: peers(world) })),
-        AgentRequest::Question { pending } => {
+        AgentRequest::Prompt { .. } if world.busy => {
+            Err(ApiError::new(ErrorKind::Busy, "asked often enough", "it waits"))
+        }
+        AgentRequest::PromptEnded { .. } => Ok(Reply::Done(Done { done: true })),
+        AgentRequest::Question { pending } | AgentRequest::Prompt { pending } => {
             let found = world.waits.iter().find(|item| item.id == pending).cloned();
             found.map(Reply::Question).ok_or_else(|| nobody(&pending))
         }
@@ -273,7 +285,7 @@ fn inbox(world: &mut World, request: &InboxRequest) -> Inbox {
     }
     let end = from + messages.len();
     let next_cursor = (end < wanted.len()).then(|| format!("c{end}"));
-    Inbox { messages, unread: 0, next_cursor }
+    Inbox { messages, unread: 0, next_cursor, held: Vec::new(), held_total: 0 }
 }
 
 fn part(
@@ -331,6 +343,8 @@ fn peers(world: &World) -> Vec<Peer> {
             direction: Direction::Out,
             rules: vec!["secret.x".to_owned()],
             messages_left: 3,
+            kinds: Vec::new(),
+            per_hour_max: None,
             until: "2026-11-21T10:00:00.000Z".to_owned(),
         }],
         requires: vec!["messages of kind request need a countersignature".to_owned()],

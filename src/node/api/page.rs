@@ -60,6 +60,12 @@ pub struct GrantInfo {
     pub rules: Vec<String>,
     /// How many messages may still pass by it.
     pub messages_left: u64,
+    /// The kinds of message that it covers; none named is every kind that holds a text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// How many messages may pass by it within an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour_max: Option<u64>,
     /// Until when.
     pub until: String,
 }

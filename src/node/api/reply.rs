@@ -232,6 +232,29 @@ pub struct Message {
     pub untrusted: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A message that a peer sent and that waits for our human. Nothing in it is the peer's words.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct HeldInfo {
+    /// Our name for its sender.
+    pub from: String,
+    /// `text`, `request`, `reply`, or `unsupported`.
+    pub kind: String,
+    /// How long what it says is, in bytes.
+    pub size_bytes: u64,
+    /// Why it waits, the worst first; at most eight.
+    pub reasons: Vec<FindingInfo>,
+    /// Since when.
+    pub since: String,
+    /// Who is looking at it.
+    pub note: String,
+}
+
 /// A page of messages.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Inbox {
@@ -242,6 +265,13 @@ pub struct Inbox {
     /// Pass it as `cursor` for the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+    /// What peers sent and our human looks at first, newest first; at most 20. It cannot be read
+    /// before they say yes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldInfo>,
+    /// How many such there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_total: u64,
 }
 
 /// One message whole, or a part of it.
@@ -403,6 +433,10 @@ pub struct PendingItem {
     /// Why it cannot be approved yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_ready: Option<String>,
+    /// How many like it the human approved in the last 24 hours, where a grant would cover it:
+    /// of the same peer and way, with the same rules.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
     /// Of a message that wants to leave: whose texts our agent had read before, in the order of
     /// their ids. A yes names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -487,6 +521,20 @@ pub struct Status {
     /// What needs a human's look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// How often the human was interrupted.
+    #[serde(default)]
+    pub prompts: Prompts,
+}
+
+/// How often the human was interrupted, and what waits until they may be again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompts {
+    /// A prompt is open: something that the human was told of and has not answered.
+    pub open: bool,
+    /// Prompts within the last hour.
+    pub last_hour: u64,
+    /// Items that wait and that the human is told of once together, when they may be.
+    pub digest: u64,
 }
 
 /// One audit record.

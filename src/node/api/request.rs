@@ -57,6 +57,17 @@ pub enum AgentRequest {
         /// Which item.
         pending: String,
     },
+    /// As [`AgentRequest::Question`], by a client that is about to show it: `busy` where the human
+    /// is asked about something else, or was asked often enough lately.
+    Prompt {
+        /// Which item.
+        pending: String,
+    },
+    /// The call that led to a question of a client's has ended.
+    PromptEnded {
+        /// The item that the question was about.
+        pending: String,
+    },
     /// What an MCP client says that its user answered to a question that it was given. A no
     /// counts. A yes counts where the human signed beforehand that it may.
     ClientAnswered {

@@ -60,6 +60,12 @@ pub enum Event {
     PeersChanged,
     /// Something began or ceased to wait for the human.
     PendingChanged,
+    /// The human may be interrupted: surfaces ring or notify, once. [`Event::PendingChanged`]
+    /// follows.
+    Alert {
+        /// So many items wait that nobody was told of before.
+        items: u64,
+    },
     /// A link to the page was used.
     PageOpened,
 }

@@ -8,21 +8,33 @@ use crate::{
     gate::{Item, What},
     node::api::{ApiError, ErrorKind},
     risk,
-    wire::{Direction, Grant, GrantKind},
+    wire::{Direction, Grant, GrantKind, Kind},
 };
 
 /// The smallest size that a grant covers: the next message is seldom as short as this one.
 const SIZE_BYTES_LEAST: u64 = 4096;
 
+/// The part of a grant for the like of a message that a person chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Like {
+    /// For how many hours.
+    pub hours: u64,
+    /// For how many messages.
+    pub messages: u64,
+    /// For how many of them within an hour.
+    pub per_hour: Option<u64>,
+    /// For messages of the same kind alone.
+    pub same_kind: bool,
+}
+
 /// A grant for the like of a message: its peer, its direction, exactly the rules that are found in
-/// its bytes, nothing worse, and at most twice as long. It holds from `now` for `hours`.
+/// its bytes, nothing worse, and at most twice as long. It holds from `now` on.
 ///
 /// # Errors
 /// For what is no message, for one in which nothing is found, and for bounds that a grant exceeds.
 pub fn grant_like(
     checked: &Checked,
-    hours: u64,
-    messages: u64,
+    like: Like,
     now: Timestamp,
     id: GrantId,
 ) -> Result<Grant, ApiError> {
@@ -50,15 +62,17 @@ pub fn grant_like(
         rules: rules.into_iter().collect(),
         severity_max,
         size_bytes_max: size.saturating_mul(2).max(SIZE_BYTES_LEAST).min(most),
-        messages_max: messages,
+        messages_max: like.messages,
         from: now,
-        until: now.plus(Duration::from_secs(hours.saturating_mul(60 * 60))),
+        until: now.plus(Duration::from_secs(like.hours.saturating_mul(60 * 60))),
+        kinds: if like.same_kind { vec![envelope.header().kind.clone()] } else { Vec::new() },
+        per_hour_max: like.per_hour,
     };
     grant.check().map_err(|error| ApiError::new(ErrorKind::Usage, error.to_string(), NARROWER))?;
     Ok(grant)
 }
 
-const NARROWER: &str = "use 1 to 720 hours and 1 to 1000 messages";
+const NARROWER: &str = "use 1 to 720 hours, and 1 to 1000 messages in all and an hour";
 
 fn refused(message: &str) -> ApiError {
     ApiError::new(ErrorKind::Refused, message, "approve it alone")
@@ -90,6 +104,13 @@ pub fn grant_text(grant: &Grant, peer: Option<&str>) -> String {
         ),
     }
     .ok();
+    if let Some(per_hour_max) = grant.per_hour_max {
+        write!(text, ", and not more than {per_hour_max} of them within an hour").ok();
+    }
+    if !grant.kinds.is_empty() {
+        let kinds: Vec<_> = grant.kinds.iter().map(Kind::as_str).collect();
+        write!(text, ", each of the kind {}", kinds.join(" or ")).ok();
+    }
     write!(text, ", each at most {} bytes long", grant.size_bytes_max).ok();
     if grant.rules.is_empty() {
         text.push_str(", whatever rule found something in it");

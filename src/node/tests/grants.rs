@@ -4,8 +4,9 @@ use super::*;
 use crate::{
     base::{GrantId, PeerId, Severity, Timestamp},
     node::api::SignedHex,
-    wire::{Direction, Envelope, Grant, GrantKind},
+    wire::{Direction, Envelope, Grant, GrantKind, Kind},
 };
+use serde_json::json;
 
 // Put together here, so that no scanner of repositories takes it for real.
 pub(super) fn secret() -> String {
@@ -29,6 +30,8 @@ pub(super) fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
         messages_max: 2,
         from: clock::now().minus(Duration::from_secs(1)),
         until: clock::now().plus(Duration::from_hours(1)),
+        kinds: Vec::new(),
+        per_hour_max: None,
     }
 }
 
@@ -263,4 +266,62 @@ async fn a_clients_yes_counts_where_the_human_signed_that_it_may() {
     assert_eq!(alice.ask(yes(&third)).await.unwrap_err().kind, ErrorKind::Refused, "ended");
     let verified = alice.human(HumanRequest::AuditVerify).await;
     assert_eq!(verified["ok"], true);
+}
+
+#[tokio::test]
+async fn a_grant_covers_its_kinds_alone_and_so_many_an_hour_over_a_restart() {
+    let (alice, bob) = paired().await;
+    let (me, peer) = (id_of(&alice).await, id_of(&bob).await);
+    let granted = Grant {
+        kinds: vec![Kind::Text],
+        per_hour_max: Some(2),
+        messages_max: 9,
+        ..grant(me, peer, Direction::Out)
+    };
+    alice.human(HumanRequest::Grant(signed(&granted, &alice.human))).await;
+    let listed = &alice.grants().await[0];
+    assert_eq!((&listed["kinds"], &listed["per_hour_max"]), (&json!(["text"]), &json!(2)));
+    let request = SendRequest {
+        to: "bob".to_owned(),
+        text: format!("asked: {}", secret()),
+        request: true,
+        ..SendRequest::default()
+    };
+    let asked = alice.agent(AgentRequest::Send(request)).await;
+    assert_eq!(asked["state"], "held", "a request is no text");
+    let texts: Vec<String> = (0..4).map(|n| format!("{n}: {}", secret())).collect();
+    assert_eq!(alice.send("bob", &texts[0]).await["state"], "queued");
+    let alice = alice.restart().await;
+    assert_eq!(alice.send("bob", &texts[1]).await["state"], "queued");
+    assert_eq!(alice.send("bob", &texts[2]).await["state"], "held", "two within the hour");
+    let alice = alice.restart().await;
+    assert_eq!(alice.send("bob", &texts[3]).await["state"], "held", "a restart counts them too");
+    assert_eq!(alice.grants().await[0]["messages_left"], 7);
+    // A second grant passes what the first has no room for.
+    let more = Grant { per_hour_max: None, ..grant(me, peer, Direction::Out) };
+    alice.human(HumanRequest::Grant(signed(&more, &alice.human))).await;
+    assert_eq!(alice.send("bob", &format!("4: {}", secret())).await["state"], "queued");
+    assert_eq!(arrived(&bob, 3).await.len(), 3, "the receiver checks the kinds for itself");
+}
+
+#[tokio::test]
+async fn what_repeats_what_was_approved_says_so_and_over_a_restart() {
+    let (alice, _bob) = paired().await;
+    for n in 0..2 {
+        let held = alice.send("bob", &format!("{n}: {}", secret())).await;
+        assert_eq!(alice.pending().await[0].get("repeats"), (n > 0).then(|| json!(n)).as_ref());
+        alice.approve(held["pending"].as_str().unwrap()).await;
+    }
+    let alice = alice.restart().await;
+    let held = alice.send("bob", &format!("3: {}", secret())).await;
+    assert_eq!(alice.pending().await[0]["repeats"], 2);
+    alice
+        .human(HumanRequest::Deny {
+            id: held["pending"].as_str().unwrap().to_owned(),
+            block: false,
+        })
+        .await;
+    let other = format!("{}{} and {}", "AKIA", "ABCD2345".repeat(2), secret());
+    alice.send("bob", &other).await;
+    assert_eq!(alice.pending().await[0].get("repeats"), None, "another set of rules");
 }

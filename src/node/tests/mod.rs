@@ -1,8 +1,10 @@
 //! Two nodes in one process, over loopback, with both humans' keys at hand.
 
 mod again;
+mod budget;
 mod crash;
 mod grants;
+mod held;
 mod hostile;
 mod mallory;
 mod outsiders;

@@ -269,6 +269,8 @@ async fn a_grant_takes_the_passphrase_and_is_as_wide_as_the_message() {
         messages_max: 20,
         from: grant.from,
         until: grant.from.plus(std::time::Duration::from_hours(24)),
+        kinds: Vec::new(),
+        per_hour_max: None,
     };
     assert_eq!(grant, expected, "from the bytes alone, whatever the node says was found");
     let sentence = grant_text(&grant, Some("bob"));

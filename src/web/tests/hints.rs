@@ -42,6 +42,21 @@ async fn what_changed_is_told_with_what_waits() {
     assert_eq!(data, expected);
 }
 
+#[tokio::test]
+async fn what_may_interrupt_is_told_apart_from_what_waits() {
+    let desk = Desk::new();
+    let browser = desk.open().await;
+    let mut stream = listen(&desk, &browser).await;
+    desk.node.tell(Event::PendingChanged);
+    assert!(!next(&mut stream).await.unwrap().contains("alert"));
+    desk.node.tell(Event::Alert { items: 7 });
+    desk.node.tell(Event::PendingChanged);
+    let hint = next(&mut stream).await.unwrap();
+    assert!(hint.contains("\"alert\":7") && hint.contains("pending"), "{hint}");
+    desk.node.tell(Event::PendingChanged);
+    assert!(!next(&mut stream).await.unwrap().contains("alert"), "it is told once");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_burst_is_a_few_hints_and_a_silence_is_touched() {
     let desk = Desk::new();

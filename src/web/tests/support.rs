@@ -453,6 +453,7 @@ fn shown(item: &Item) -> PendingShown {
             expires_at: clock::now().plus(std::time::Duration::from_hours(1)).to_string(),
             note: None,
             not_ready: None,
+            repeats: 0,
             after: Vec::new(),
             strength: None,
         },

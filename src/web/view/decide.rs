@@ -8,7 +8,7 @@ use crate::{
     gate::Item,
     node::{
         api::PendingItem,
-        review::{self, Checked},
+        review::{self, Checked, Like},
     },
     policy::Strength,
     wire::Grant,
@@ -21,19 +21,24 @@ pub(super) fn actions(frame: &Frame<'_>, card: &Card<'_>) -> Markup {
         Card::Ready(checked) => Some(*checked),
         Card::NotReady(_) | Card::Broken(..) | Card::Long(_) => None,
     };
+    let grant = checked.and_then(|checked| Some((checked, offered(frame, checked)?)));
     html! {
         form .deny #(deny_form(item)) method="post" action=(action(item, "deny")) {
             (forms::csrf(frame))
         }
+        // What repeats is better allowed for a while than approved without being read.
+        @if let Some((checked, grant)) = &grant { @if item.repeats > 0 {
+            (allow(frame, checked, grant))
+        } }
         div .actions {
             @match checked {
                 Some(checked) => (approve(frame, checked)),
                 None => (deny(item)),
             }
         }
-        @if let Some(checked) = checked {
-            @if let Some(grant) = offered(frame, checked) { (allow(frame, checked, &grant)) }
-        }
+        @if let Some((checked, grant)) = &grant { @if item.repeats == 0 {
+            (allow(frame, checked, grant))
+        } }
         details .more {
             summary { "Deny, and block " (text::line(&item.peer.name)) }
             p {
@@ -108,28 +113,57 @@ fn offered(frame: &Frame<'_>, checked: &Checked) -> Option<Grant> {
         return None;
     }
     let id = GrantId::from_bytes([0; 5]);
-    review::grant_like(checked, HOURS, MESSAGES, frame.now, id).ok()
+    let like = Like { hours: HOURS, messages: MESSAGES, per_hour: None, same_kind: false };
+    review::grant_like(checked, like, frame.now, id).ok()
 }
 
 fn allow(frame: &Frame<'_>, checked: &Checked, grant: &Grant) -> Markup {
     let item = checked.shown();
     let sentence = review::grant_text(grant, Some(&item.peer.name));
     html! {
-        details .more {
+        details .more open[item.repeats > 0] {
             summary { "Approve, and allow the like of it for a while" }
+            @if item.repeats > 0 {
+                p {
+                    "You approved " (item.repeats) " like this in the last 24 hours: for the same \
+                     peer and way, with the same findings."
+                }
+            }
             form method="post" action=(action(item, "grant")) {
                 (forms::csrf(frame)) (digest(item))
                 p { "With the numbers that stand below at first, you sign this: " }
                 p .quoted { (text::line(&sentence)) }
                 (forms::grant_bounds(&item.id, (HOURS, MESSAGES)))
+                (narrower(item, checked))
                 p .hint {
-                    "Other numbers change its end and its count, and nothing else. It ends with \
+                    "Other numbers change its end and its count, and the two fields below them make \
+                     it narrower; nothing else changes. It ends with \
                      whichever comes first, and you can end it at any time under Peers. \
                      It never covers a new peer, a key or a policy."
                 }
                 (forms::passphrase(&format!("grant-{}", item.id), forms::FOR_THIS_ALONE))
                 button .primary type="submit" { "Approve and allow" }
             }
+        }
+    }
+}
+
+/// What makes the grant narrower than it would be: a rate, and the item's kind.
+fn narrower(item: &PendingItem, checked: &Checked) -> Markup {
+    let kind = match checked.item() {
+        Item::Message(_, envelope) => envelope.header().kind.as_str(),
+        Item::Peer(..) => "",
+    };
+    let (rate, same) = (format!("per-hour-{}", item.id), format!("same-kind-{}", item.id));
+    html! {
+        div .field {
+            label for=(rate) { "Of these, at most so many within an hour (empty: as many as come)" }
+            input id=(rate) name="per_hour" type="number" inputmode="numeric" min="1" max="1000"
+                autocomplete="off";
+        }
+        div .check {
+            input id=(same) name="same_kind" type="checkbox" value="on";
+            label for=(same) { "Only messages of the kind " (text::line(kind)) ", as this one" }
         }
     }
 }

@@ -4,7 +4,7 @@ use ciborium::Value;
 use countersign::{
     base::{ApproverId, GrantId, PeerId, Severity, Timestamp, limits},
     identity::Domain,
-    wire::{Direction, Grant, GrantKind, SignedGrant, WireError, cbor},
+    wire::{Direction, Grant, GrantKind, Kind, SignedGrant, WireError, cbor},
 };
 use ed25519_dalek::Signer as _;
 use serde_json::{Value as Json, json};
@@ -27,7 +27,7 @@ pub(crate) fn decode(vector: &Vector) -> Result<Json, String> {
 }
 
 pub(crate) fn shown(grant: &Grant) -> Json {
-    json!({
+    let mut shown = json!({
         "id": grant.id,
         "node": grant.node,
         "kind": grant.kind,
@@ -39,7 +39,15 @@ pub(crate) fn shown(grant: &Grant) -> Json {
         "messages_max": grant.messages_max,
         "from": grant.from,
         "until": grant.until,
-    })
+    });
+    // Absent is absent here as in the bytes.
+    if !grant.kinds.is_empty() {
+        shown["kinds"] = grant.kinds.iter().map(Kind::as_str).collect();
+    }
+    if let Some(per_hour_max) = grant.per_hour_max {
+        shown["per_hour_max"] = per_hour_max.into();
+    }
+    shown
 }
 
 /// Alice's human lets one kind of secret go to Bob unasked, for a day.
@@ -56,6 +64,8 @@ pub(crate) fn unasked() -> Grant {
         messages_max: 20,
         from: Timestamp::from_ms(NOW),
         until: Timestamp::from_ms(NOW + DAY_MS),
+        kinds: Vec::new(),
+        per_hour_max: None,
     }
 }
 
@@ -138,6 +148,7 @@ fn good(v: &mut Vectors) {
     let severities = five.map(|name| Severity::parse(name).unwrap());
     let names = vec!["r".repeat(64), String::new(), "clock.ahead".to_owned()];
     let rules: Vec<String> = (0..16).map(|n| format!("secret.rule_{n}")).collect();
+    let kinds = |names: &[&str]| names.iter().map(|name| Kind::parse(name)).collect();
     let last = (Timestamp::from_ms(u64::MAX - 1), Timestamp::from_ms(u64::MAX));
     for (id, what, grant) in [
         ("unasked", "one kind of secret to one peer for a day", unasked()),
@@ -155,6 +166,20 @@ fn good(v: &mut Vectors) {
         ("rules-max", "16 rules", Grant { rules, ..unasked() }),
         ("rule-names", "names of 64 bytes and of none", Grant { rules: names, ..unasked() }),
         ("size-max", "1024 bytes", of_size(1024)),
+        ("kinds-one", "texts alone", Grant { kinds: kinds(&["text"]), ..unasked() }),
+        (
+            "kinds-all",
+            "all three, in an order of its own",
+            Grant { kinds: kinds(&["reply", "text", "request"]), ..unasked() },
+        ),
+        ("inline-kinds", "a client, requests", Grant { kinds: kinds(&["request"]), ..inline() }),
+        ("hour-least", "one an hour", Grant { per_hour_max: Some(1), ..unasked() }),
+        ("hour-max", "1000 an hour", Grant { per_hour_max: Some(1000), ..unasked() }),
+        (
+            "kinds-and-hour",
+            "replies, five an hour",
+            Grant { kinds: kinds(&["reply"]), per_hour_max: Some(5), ..unasked() },
+        ),
     ] {
         let by = grant.sign(&approver(ALICE_HUMAN)).unwrap();
         add(v, (id, what), &by.statement, &by.signature, None);
@@ -208,7 +233,7 @@ fn fields(v: &mut Vectors) {
         ("id-text", "the id is a text", "grant id: is not a byte string", with(2, "abcde")),
         ("peer-null", "the peer is null", "peer: is not a byte string", with(5, Value::Null)),
         ("field-0", "a field before the first", "a field that version 1", unknown_first()),
-        ("field-13", "a thirteenth field", "a field that version 1", with(13, 1)),
+        ("field-15", "a fifteenth field", "a field that version 1", with(15, 1)),
     ] {
         bad(v, (id, what, error), &statement);
     }
@@ -225,6 +250,11 @@ fn names(v: &mut Vectors) {
     let direction = "direction: is neither out nor in";
     let severity = "severity: is not one that version 1 knows";
     let rules = |names: Vec<Value>| with(7, Value::Array(names));
+    let kinds = |names: &[&str]| {
+        with(13, Value::Array(names.iter().map(|name| Value::from(*name)).collect()))
+    };
+    let of = "kinds: is not of text, request and reply, each once";
+    let four = ["text", "request", "reply", "text"];
     let many: Vec<Value> = (0..17).map(|n| format!("rule.{n}").into()).collect();
     for (id, what, error, statement) in [
         ("kind-unknown", "an unknown kind", kind, with(4, "always")),
@@ -239,6 +269,18 @@ fn names(v: &mut Vectors) {
         ("severity-upper", "a severity in upper case", severity, with(8, "High")),
         ("severity-over", "of 33 bytes", "the limit is 32", with(8, "s".repeat(33))),
         ("severity-number", "the severity is a number", "severity: is not a text", with(8, 4)),
+        ("kinds-none", "no kinds", "kinds: is an empty array", kinds(&[])),
+        ("kinds-twice", "a kind twice", of, kinds(&["text", "reply", "text"])),
+        ("kinds-over", "four kinds", "kinds is 4 bytes; the limit is 3", kinds(&four)),
+        ("kinds-unknown", "an unknown kind of message", of, kinds(&["file"])),
+        ("kinds-receipt", "receipts", of, kinds(&["receipt"])),
+        ("kinds-upper", "a kind in upper case", of, kinds(&["Text"])),
+        ("kinds-long", "of 33 bytes", "the limit is 32", kinds(&[&"k".repeat(33)])),
+        ("kinds-text", "the kinds are a text", "kinds: is not an array", with(13, "text")),
+        ("kinds-null", "the kinds are null", "kinds: is not an array", with(13, Value::Null)),
+        ("hour-text", "the rate is a text", "per hour: is not an unsigned", with(14, "5")),
+        ("hour-null", "the rate is null", "per hour: is not an unsigned", with(14, Value::Null)),
+        ("hour-negative", "the rate is negative", "per hour: is not an unsigned", with(14, -1)),
         ("rules-over", "17 rules", "rules is 17 bytes; the limit is 16", rules(many)),
         ("rules-text", "the rules are a text", "rules: is not an array", with(7, RULE)),
         ("rules-null", "the rules are null", "rules: is not an array", with(7, Value::Null)),
@@ -255,6 +297,7 @@ fn widths(v: &mut Vectors) {
     let over = at(NOW + 30 * DAY_MS + 1);
     let last = at(u64::MAX);
     let (order, long) = ("until: is not after from", "until: is over 30 days after from");
+    let rate = "per hour: is not 1 to 1000";
     let (count, way) = ("messages: is not 1 to 1000", "direction: is in, and a client");
     for (id, what, error, grant) in [
         ("unasked-no-peer", "every peer, unasked", open, Grant { peer: None, ..unasked() }),
@@ -274,6 +317,8 @@ fn widths(v: &mut Vectors) {
         ("inline-life-none", "a client, no time", order, Grant { until: at(NOW), ..inline() }),
         ("messages-none", "no messages", count, Grant { messages_max: 0, ..unasked() }),
         ("messages-over", "1001 messages", count, Grant { messages_max: 1001, ..unasked() }),
+        ("hour-none", "none an hour", rate, Grant { per_hour_max: Some(0), ..unasked() }),
+        ("hour-over", "1001 an hour", rate, Grant { per_hour_max: Some(1001), ..unasked() }),
         ("inline-messages-none", "a client, none", count, Grant { messages_max: 0, ..inline() }),
         ("inline-messages-over", "a client, 1001", count, Grant { messages_max: 1001, ..inline() }),
     ] {

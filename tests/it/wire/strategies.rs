@@ -12,7 +12,7 @@ use countersign::{
         pair::{Answer, EndReason, Knock},
     },
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
 use super::cast::{approver, peer};
 
@@ -154,8 +154,11 @@ pub(crate) fn grants() -> impl Strategy<Value = Grant> {
         .prop_map(|(peer, rules)| (GrantKind::Inline, peer, Direction::Out, rules));
     let bounds = (severities(), any::<u64>(), 1..=limits::GRANT_MESSAGES_MAX);
     let from = 0..u64::MAX / 2;
-    (any::<[u8; 5]>(), peers(), prop_oneof![unasked, inline], bounds, (from, life)).prop_map(
-        |(id, node, (kind, peer, direction, rules), bounds, (from, life))| Grant {
+    let kinds = subsequence(vec![Kind::Text, Kind::Request, Kind::Reply], 0..=3);
+    let narrow = (kinds, option::of(1..=limits::GRANT_MESSAGES_MAX));
+    let time = (from, life, narrow);
+    (any::<[u8; 5]>(), peers(), prop_oneof![unasked, inline], bounds, time).prop_map(
+        |(id, node, (kind, peer, direction, rules), bounds, (from, life, narrow))| Grant {
             id: GrantId::from_bytes(id),
             node,
             kind,
@@ -167,6 +170,8 @@ pub(crate) fn grants() -> impl Strategy<Value = Grant> {
             messages_max: bounds.2,
             from: Timestamp::from_ms(from),
             until: Timestamp::from_ms(from + life),
+            kinds: narrow.0,
+            per_hour_max: narrow.1,
         },
     )
 }

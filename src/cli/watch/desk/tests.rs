@@ -24,6 +24,7 @@ fn item(id: &str, what: What) -> PendingItem {
         expires_at: "x".into(),
         note: None,
         not_ready: None,
+        repeats: 0,
         after: Vec::new(),
         strength: None,
     }
@@ -34,14 +35,18 @@ fn list(items: &[PendingItem]) -> PendingList {
 }
 
 fn take(desk: &mut Desk, items: &[PendingItem]) -> Lines {
-    desk.take_pending(list(items), Style::plain())
+    desk.take_pending(list(items), None, Style::plain())
+}
+
+fn alerted(desk: &mut Desk, items: &[PendingItem], alert: u64) -> Lines {
+    desk.take_pending(list(items), Some(alert), Style::plain())
 }
 
 #[test]
 fn each_new_item_is_told_once_with_its_worst_reason() {
     let mut desk = Desk::default();
     let first = item("aaaaaaaa", What::MessageOut);
-    let lines = take(&mut desk, std::slice::from_ref(&first));
+    let lines = alerted(&mut desk, std::slice::from_ref(&first), 1);
     let text = "waits for you: aaaaaaaa, a message to bob; critical: a secret\\u{1b}[2J";
     assert_eq!(lines, Lines { lines: vec![text.to_owned()], bell: true });
     assert_eq!(take(&mut desk, std::slice::from_ref(&first)), Lines::default());
@@ -51,11 +56,22 @@ fn each_new_item_is_told_once_with_its_worst_reason() {
 }
 
 #[test]
-fn an_item_that_becomes_ready_rings_again() {
+fn the_bell_rings_when_the_node_says_so_and_tells_of_what_did_not_ring() {
+    let mut desk = Desk::default();
+    let items = ["a", "b", "c"].map(|id| item(id, What::MessageIn));
+    let lines = take(&mut desk, &items);
+    assert!(!lines.bell && lines.lines.len() == 3, "{lines:?}");
+    let lines = alerted(&mut desk, &items, 3);
+    let digest = "3 items wait for you that did not ring before; r lists them";
+    assert_eq!(lines, Lines { lines: vec![digest.to_owned()], bell: true });
+}
+
+#[test]
+fn an_item_that_becomes_ready_rings() {
     let mut desk = Desk::default();
     let early = PendingItem { not_ready: Some("no\nanswer".into()), ..item("a", What::PeerOut) };
     assert!(take(&mut desk, &[early]).lines[0].ends_with("; not yet: no\\nanswer"));
-    let lines = take(&mut desk, &[item("a", What::PeerOut)]);
+    let lines = alerted(&mut desk, &[item("a", What::PeerOut)], 1);
     assert!(lines.bell && lines.lines[0].starts_with("can be decided now: a,"), "{lines:?}");
 }
 

@@ -190,6 +190,22 @@ fn fields(html: &str, action: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_repeats_has_its_grant_first_and_open_and_nothing_chosen() {
+    let cast = Cast::plain();
+    let place = |html: &str, text: &str| html.find(text).unwrap_or_else(|| panic!("no {text}"));
+    let (grant, once) =
+        ("action=\"/waiting/mmmmmmmm/grant\"", "action=\"/waiting/mmmmmmmm/approve\"");
+    let first = pages::decisions(&cast, true).message;
+    assert!(place(&first, once) < place(&first, grant));
+    assert!(!first.contains("<details class=\"more\" open") && !first.contains("like this"));
+    let again = pages::repeated(&cast, 3);
+    assert!(place(&again, grant) < place(&again, once));
+    assert!(again.contains("<details class=\"more\" open"));
+    assert!(again.contains("You approved 3 like this in the last 24 hours"), "{again}");
+    assert!(!again.contains("checked") && !again.contains("autofocus"), "{again}");
+}
+
+#[test]
 fn an_unlocked_page_asks_for_the_passphrase_where_more_than_a_message_is_at_stake() {
     let cast = Cast::plain();
     let (locked, unlocked) = (pages::decisions(&cast, false), pages::decisions(&cast, true));
@@ -197,7 +213,8 @@ fn an_unlocked_page_asks_for_the_passphrase_where_more_than_a_message_is_at_stak
         |html: &str, action: &str, expected: &[&str]| assert_eq!(fields(html, action), expected);
     check(&locked.message, "/waiting/mmmmmmmm/approve", &["csrf", "digest", "passphrase"]);
     check(&unlocked.message, "/waiting/mmmmmmmm/approve", &["csrf", "digest"]);
-    let grant = ["csrf", "digest", "hours", "messages", "passphrase"];
+    let narrower = ["per_hour", "same_kind"];
+    let grant = ["csrf", "digest", "hours", "messages", narrower[0], narrower[1], "passphrase"];
     check(&locked.message, "/waiting/mmmmmmmm/grant", &grant);
     check(&unlocked.message, "/waiting/mmmmmmmm/grant", &grant);
     let pairing = ["csrf", "digest", "verified", "passphrase"];

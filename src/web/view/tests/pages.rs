@@ -8,9 +8,9 @@ use super::{
     },
     cast::Cast,
     replies::{
-        MINUTE, NOW, after, checked, grant, message_item, one, other_peer, peer_id, peer_item,
-        peer_list, pending, settings_view, shown_peer, steps, talk, the_peer, thread_id, threads,
-        timeline, whoami,
+        MINUTE, NOW, after, checked, checked_like, grant, message_item, one, other_peer, peer_id,
+        peer_item, peer_list, pending, settings_view, shown_peer, steps, talk, the_peer, thread_id,
+        threads, timeline, whoami,
     },
 };
 use crate::{
@@ -84,6 +84,15 @@ pub(super) fn decisions(cast: &Cast, open: bool) -> Decisions {
         not_ready: page(&Card::NotReady(&not_ready)),
         broken: page(&Card::Broken(&pending(cast, &message, "mmmmmmmm"), &broken(cast))),
     }
+}
+
+/// An item like so many that were approved.
+pub(super) fn repeated(cast: &Cast, repeats: u64) -> String {
+    let me = whoami(cast);
+    let frame = frame(Section::Waiting, &me, &cast.name, unlocked());
+    let item = message_item(cast, What::MessageOut, None);
+    let checked = checked_like(cast, &item, "mmmmmmmm", repeats);
+    waiting_item(&frame, Some(&Card::Ready(&checked))).into_string()
 }
 
 fn waiting_list(cast: &Cast) -> String {

@@ -91,6 +91,7 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         expires_at: after(60 * 23),
         note: (!message).then(|| cast.note.clone()),
         not_ready: None,
+        repeats: 0,
         after: if item.what() == What::MessageOut { vec![read_before(cast)] } else { Vec::new() },
         strength: None,
     }
@@ -102,8 +103,12 @@ fn read_before(cast: &Cast) -> PeerRef {
 }
 
 pub(super) fn checked(cast: &Cast, item: &Item, id: &str) -> Checked {
+    checked_like(cast, item, id, 0)
+}
+
+pub(super) fn checked_like(cast: &Cast, item: &Item, id: &str, repeats: u64) -> Checked {
     let shown = PendingShown {
-        item: pending(cast, item, id),
+        item: PendingItem { repeats, ..pending(cast, item, id) },
         bytes: HEXLOWER.encode(&item.encode()),
         node: node(1).id().to_string(),
     };
@@ -190,6 +195,8 @@ pub(super) fn grant(cast: &Cast, kind: GrantKind, id: &str) -> GrantInfo {
         direction: Direction::Out,
         rules: vec!["secret.aws_access_key".into()],
         messages_left: 17,
+        kinds: Vec::new(),
+        per_hour_max: None,
         until: after(60 * 5),
     }
 }
