@@ -84,6 +84,17 @@ impl MessageState {
         matches!(self, Self::Replied | Self::Denied | Self::Refused | Self::Expired)
     }
 
+    /// Whether a receipt said so, so that its reason is the receiver's own words.
+    #[must_use]
+    pub const fn is_peers_word(self) -> bool {
+        match self {
+            Self::Delivered | Self::HeldByPeer | Self::Accepted | Self::Read | Self::Refused => {
+                true
+            }
+            Self::Held | Self::Queued | Self::Replied | Self::Denied | Self::Expired => false,
+        }
+    }
+
     /// Whether a message of ours in this state may be said to be in `next`. Receipts can arrive
     /// late and in any order: a state never goes back.
     #[must_use]

@@ -160,11 +160,13 @@ pub fn outgoing(
     let findings = findings(&envelope, &bench.rules.scanner);
     let subject = bench.subject(Action::MessageOut, &envelope, &findings);
     let decided = bench.rules.policy.decide(&subject);
-    let released = approver.is_some_and(|approver| is_released(&envelope, approver, &findings));
+    let grant = approver.and_then(|approver| grant_of(&envelope, approver, &findings));
+    let named = |reasons: &[Reason]| grant.as_ref().is_some_and(|grant| names_all(grant, reasons));
     let rule = decided.rule;
     match decided.verdict {
         Verdict::Deny(reasons) => Err(Refused::Denied(Ruling { rule, reasons })),
-        Verdict::Ask(_) | Verdict::Allow if released => {
+        // A grant lets pass what it names, and no policy that came later is overruled by it.
+        Verdict::Ask(reasons) if further.is_empty() && named(&reasons) => {
             Ok((Approved { item: envelope }, by("grant")))
         }
         Verdict::Allow if further.is_empty() => {
@@ -198,10 +200,15 @@ pub fn released_by<'e>(
 /// Whether the human behind `approver` let these findings out: by their own signature on the
 /// message, or by a grant that covers them.
 fn is_released(envelope: &Envelope, approver: &ApproverId, findings: &[Finding]) -> bool {
-    let Some(by) = envelope.countersigned_by(approver) else { return false };
-    let Some(grant) = &by.grant else { return true };
-    let Ok(grant) = grant.open(approver) else { return false };
-    covers(&grant, envelope, findings, by.at)
+    let by = envelope.countersigned_by(approver);
+    by.is_some_and(|by| by.grant.is_none()) || grant_of(envelope, approver, findings).is_some()
+}
+
+/// The grant in an envelope's countersignature, where it covers these findings.
+fn grant_of(envelope: &Envelope, approver: &ApproverId, findings: &[Finding]) -> Option<Grant> {
+    let by = envelope.countersigned_by(approver)?;
+    let grant = by.grant.as_ref()?.open(approver).ok()?;
+    covers(&grant, envelope, findings, by.at).then_some(grant)
 }
 
 /// Whether a grant covers what is found: all that a human would be asked about, which is what
@@ -314,9 +321,10 @@ pub fn admit_by_grant(
     (scanner, now): (&Scanner, Timestamp),
 ) -> Result<Approved<Envelope>, GateError> {
     let grant = signed.open(approver)?;
-    let findings = findings(&envelope, scanner);
     let ours = grant.node == envelope.header().recipient && grant.direction == Direction::In;
-    if ours && names_all(&grant, reasons) && covers(&grant, &envelope, &findings, now) {
+    // Looking takes time, and comes last.
+    let covered = || covers(&grant, &envelope, &findings(&envelope, scanner), now);
+    if ours && names_all(&grant, reasons) && covered() {
         Ok(Approved { item: envelope })
     } else {
         Err(GateError::NotApproved)

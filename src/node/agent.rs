@@ -272,13 +272,13 @@ impl Node {
             Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
         };
         let op = move |db: &Connection| with_history(db, messages::find(db, &id)?);
-        self.read(op, move |node, found| {
-            let result = match found {
-                Ok(Some((row, history))) => Ok(Reply::Message(node.life_view(&row, &history))),
-                Ok(None) => Err(no_message(&id)),
-                Err(error) => Err(store_failed(&error)),
-            };
-            reply(answer, result);
+        self.read(op, move |node, found| match found {
+            Ok(Some((row, history))) => {
+                let life = Reply::Message(node.life_view(&row, &history));
+                node.show_lives(&[(row, history)], life, answer);
+            }
+            Ok(None) => reply(answer, Err(no_message(&id))),
+            Err(error) => reply(answer, Err(store_failed(&error))),
         });
     }
 
@@ -291,15 +291,16 @@ impl Node {
                 .collect();
             Ok((lives?, messages::counts(db)?))
         };
-        self.read(op, |node, found| {
-            let result = found.map_err(|e| store_failed(&e)).map(|(lives, counts)| {
+        self.read(op, |node, found| match found {
+            Err(error) => reply(answer, Err(store_failed(&error))),
+            Ok((lives, counts)) => {
                 let view =
                     |(row, history): &(MessageRow, Vec<HistoryRow>)| node.life_view(row, history);
                 let messages = lives.iter().map(view).collect();
                 let (held, queued) = (counts.held, counts.queued);
-                Reply::Outstanding(Outstanding { messages, held, queued })
-            });
-            reply(answer, result);
+                let all = Reply::Outstanding(Outstanding { messages, held, queued });
+                node.show_lives(&lives, all, answer);
+            }
         });
     }
 

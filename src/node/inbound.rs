@@ -256,16 +256,16 @@ impl Node {
             intake.turn = taken.turn;
             intake.taking = false;
         }
-        self.take(peer, link);
-        let from = self.name_of(&peer);
-        for id in taken.arrived {
-            self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
-        }
         if taken.noted {
             self.recent.noted(peer, now);
         }
         for _ in 0..taken.counted {
             self.recent.note(peer, Direction::In, now);
+        }
+        self.take(peer, link);
+        let from = self.name_of(&peer);
+        for id in taken.arrived {
+            self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
         }
         for id in taken.granted {
             self.count_use(id);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::limits,
-    gate::{Approved, Item, Pending, What},
+    gate::{Approved, Item, Pending, Refused, What, taint::Act},
     store::{grants::Room, pending::PendingRow},
     wire::{Envelope, GrantKind},
 };
@@ -36,13 +36,25 @@ impl Node {
             return Err(off());
         }
         let (now, least) = (clock::now(), self.required(envelope));
+        // What holds now, too: the row says what held when it was written.
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let read = self.read_before(Act::Send { to: row.peer, bytes });
+        let mut reasons = match self.judge_out(envelope.clone(), Vec::new()) {
+            Ok(_) => Vec::new(),
+            Err(Refused::Asked(ruling)) => ruling.reasons,
+            Err(Refused::Denied(_) | Refused::Wrong(_)) => return Err(off()),
+        };
+        if !read.is_empty() {
+            return Err(off());
+        }
+        reasons.extend(row.reasons.iter().cloned());
         let inline = |entry: &&GrantEntry| entry.grant.kind == GrantKind::Inline;
         let covers = |entry: &GrantEntry| {
             let pending = Pending::message(row.id, What::MessageOut, envelope.clone(), row.expires);
             let pending = pending.after(row.after.clone()).needs(least);
             let keys = (&*self.key, &approver);
             let scanner = (&self.rules.scanner, now);
-            let released = pending.decide_by_client(&row.reasons, &entry.signed, keys, scanner);
+            let released = pending.decide_by_client(&reasons, &entry.signed, keys, scanner);
             Some((Room::from(&entry.grant), released.ok()?))
         };
         self.live_grants(now).filter(inline).find_map(covers).ok_or_else(off)

@@ -2,7 +2,7 @@
 //! went before, and what our agent has read.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -99,6 +99,41 @@ const fn direction(outgoing: bool) -> Direction {
     if outgoing { Direction::Out } else { Direction::In }
 }
 
+/// Whose texts were shown, as far as it is on disk: nobody is answered before.
+#[derive(Default)]
+pub(super) struct Kept {
+    until: HashMap<PeerId, Timestamp>,
+    /// It is being forgotten, so that what is on disk is not sure.
+    clearing: bool,
+}
+
+impl Kept {
+    /// As it was written down.
+    pub(super) fn of(rows: &[(PeerId, Timestamp)]) -> Self {
+        Self { until: rows.iter().copied().collect(), clearing: false }
+    }
+
+    fn has(&self, peer: &PeerId, until: Timestamp) -> bool {
+        !self.clearing && self.until.get(peer).is_some_and(|kept| *kept >= until)
+    }
+
+    /// It was written down.
+    pub(super) fn add(&mut self, rows: Vec<(PeerId, Timestamp)>) {
+        self.until.extend(rows);
+    }
+
+    /// It is to be forgotten.
+    pub(super) fn clear(&mut self) {
+        self.clearing = true;
+    }
+
+    /// It is forgotten; what follows is written after it.
+    pub(super) fn cleared(&mut self) {
+        self.until.clear();
+        self.clearing = false;
+    }
+}
+
 /// What was decided of a message, as it is written down beside it.
 pub(super) fn verdict(word: &str, ruling: &Ruling, rules: &Rules) -> Verdict {
     Verdict {
@@ -193,17 +228,18 @@ impl Node {
     }
 
     /// Texts of these peers are about to be shown to an agent. What has to be on disk before.
-    pub(super) fn taint_by(&mut self, peers: &[PeerId]) -> Vec<(PeerId, Timestamp)> {
+    pub(super) fn taint_by(&mut self, peers: &BTreeSet<PeerId>) -> Vec<(PeerId, Timestamp)> {
         let (now, bounds) = (clock::now(), self.taint_bounds());
         // A little longer, so that not every look is a write.
-        let bounds = Bounds { life: bounds.life + limits::TAINT_STEP, ..bounds };
-        let soon = now.plus(bounds.life.saturating_sub(limits::TAINT_STEP));
+        let longer = Bounds { life: bounds.life + limits::TAINT_STEP, ..bounds };
         let mut changed = Vec::new();
         for peer in peers {
-            let counts = self.taint.until(peer).is_some_and(|until| until >= soon);
-            if !counts && self.taint.show(*peer, now, &bounds) {
-                changed.extend(self.taint.until(peer).map(|until| (*peer, until)));
+            let counts = self.taint.until(peer).is_some_and(|until| until >= now.plus(bounds.life));
+            if !counts {
+                let _ = self.taint.show(*peer, now, &longer);
             }
+            let until = self.taint.until(peer);
+            changed.extend(until.filter(|until| !self.kept.has(peer, *until)).map(|u| (*peer, u)));
         }
         changed
     }

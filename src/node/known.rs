@@ -40,7 +40,14 @@ impl Watched {
     /// # Errors
     /// Values that are not what [`KnownValue::new`] makes.
     pub(super) fn detector(&self) -> Result<Known, KnownError> {
-        let Some(key) = self.copy_of_key() else { return Ok(Known::default()) };
+        let Some(key) = self.copy_of_key() else {
+            // Rows without their key would find nothing, and nobody would know.
+            return if self.rows.is_empty() {
+                Ok(Known::default())
+            } else {
+                Err(KnownError::NoKey)
+            };
+        };
         Known::new(key, self.rows.iter().map(|row| row.value.clone()).collect())
     }
 

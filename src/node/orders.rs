@@ -93,6 +93,7 @@ impl Node {
         let now = clock::now();
         // What is shown from here on is written after this, and counts.
         let before = std::mem::take(&mut self.taint);
+        self.kept.clear();
         let peers = u64::try_from(before.live(now).count()).unwrap_or(u64::MAX);
         let op = move |db: &Connection| {
             shown::clear(db)?;
@@ -100,6 +101,7 @@ impl Node {
             store::audit::append(db, now, &audit::Event::TaintCleared { peers }).map(drop)
         };
         self.write(op, move |node, done| {
+            node.kept.cleared();
             if done.is_err() {
                 let since = std::mem::take(&mut node.taint);
                 let all = before.live(now).chain(since.live(now));

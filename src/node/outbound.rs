@@ -1,7 +1,5 @@
 //! Messages and receipts on their way out.
 
-use std::collections::BTreeSet;
-
 use rusqlite::Connection;
 
 use super::{
@@ -149,7 +147,8 @@ impl Node {
             return reply(answer, Err(error));
         }
         let (now, to, reply_to, request) = (clock::now(), plan.to, plan.reply_to, plan.request);
-        let ready = self.seal(plan, now).and_then(|envelope| self.ask_policy(envelope, now));
+        let sealed = self.seal(plan, now);
+        let ready = sealed.and_then(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
             Ok(ready) => ready,
             Err(error) => return reply(answer, Err(error)),
@@ -192,7 +191,6 @@ impl Node {
             self.pending_changed();
         }
         if let Some(queued) = written.queued {
-            self.recent.note(*to, Direction::Out, clock::now());
             self.feed(to, Input::Queued(queued));
         }
     }
@@ -214,7 +212,7 @@ impl Node {
     }
 
     fn ask_policy(
-        &self,
+        &mut self,
         envelope: Envelope,
         now: Timestamp,
     ) -> Result<(Ready, Vec<FindingInfo>), ApiError> {
@@ -232,6 +230,8 @@ impl Node {
         let further = further.chain(self.required_reason(&envelope)).collect();
         let ruling = match self.judge_out(envelope.clone(), further) {
             Ok((approved, ruling)) => {
+                // Counted at once: what is asked for in one breath counts too.
+                self.recent.note(to, Direction::Out, now);
                 let verdict = verdict("allow", &ruling, &self.rules);
                 return Ok((Ready::Queue(approved, verdict), Vec::new()));
             }
@@ -243,6 +243,9 @@ impl Node {
         };
         let findings = ruling.reasons.iter().map(FindingInfo::from).collect();
         let granted = self.granted_out(&envelope, &ruling.reasons, now);
+        if granted.is_some() {
+            self.recent.note(to, Direction::Out, now);
+        }
         let word = if granted.is_empty() { "ask" } else { "grant" };
         let verdict = verdict(word, &ruling, &self.rules);
         let row = held_row(What::MessageOut, envelope.clone(), ruling.reasons, now);
@@ -326,8 +329,7 @@ impl Node {
         answer: Answer,
     ) {
         let theirs = shown.iter().filter(|row| !row.outgoing).map(|row| row.peer);
-        let peers: BTreeSet<PeerId> = theirs.collect();
-        let changed = self.taint_by(&peers.into_iter().collect::<Vec<_>>());
+        let changed = self.taint_by(&theirs.collect());
         let unread = |row: &MessageRow| !row.outgoing && row.state == MessageState::Accepted;
         let rows: Vec<MessageRow> = read.into_iter().filter(unread).collect();
         if rows.is_empty() && changed.is_empty() {
@@ -335,6 +337,7 @@ impl Node {
         }
         let now = clock::now();
         let receipts = self.receipts(&rows, ReceiptState::Read, None, now);
+        let kept = changed.clone();
         let op = move |db: &Connection| {
             keep_shown(db, &changed)?;
             let step = HistoryRow { state: MessageState::Read, at: now, reason: None };
@@ -348,10 +351,39 @@ impl Node {
         self.write(op, move |node, done| match done {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(queued) => {
+                node.kept.add(kept);
                 reply(answer, Ok(result));
                 node.feed_all(queued);
             }
         });
+    }
+
+    /// The same for what became of messages: a receiver may have said why, in its own words.
+    pub(super) fn show_lives(
+        &mut self,
+        lives: &[(MessageRow, Vec<HistoryRow>)],
+        result: Reply,
+        answer: Answer,
+    ) {
+        let in_their_words = |(row, history): &&(MessageRow, Vec<HistoryRow>)| {
+            let theirs = |step: &HistoryRow| step.reason.is_some() && step.state.is_peers_word();
+            row.outgoing && history.iter().any(theirs)
+        };
+        let peers = lives.iter().filter(in_their_words).map(|(row, _)| row.peer).collect();
+        let changed = self.taint_by(&peers);
+        if changed.is_empty() {
+            return reply(answer, Ok(result));
+        }
+        let kept = changed.clone();
+        self.write(
+            move |db| keep_shown(db, &changed),
+            move |node, done| {
+                if done.is_ok() {
+                    node.kept.add(kept);
+                }
+                reply(answer, done.map(|()| result).map_err(|e| store_failed(&e)));
+            },
+        );
     }
 
     /// Receipts for messages that came in, one a peer and 256 messages.

@@ -127,8 +127,8 @@ impl Node {
         let path = entry.link.and_then(|_| self.net.path(id));
         let word = path.map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
         let (requires, we_require) = self.requirements(id, entry);
-        // A stranger's words reach the human who decides, and no agent before that.
-        let asked = matches!(entry.state, PeerState::Requested | PeerState::Incoming);
+        // A stranger's words reach the human who decides, and no agent before a yes.
+        let asked = entry.state != PeerState::Trusted;
         Peer {
             name: entry.name.to_string(),
             id: id.to_string(),

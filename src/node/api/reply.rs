@@ -346,7 +346,7 @@ pub struct Peer {
     pub name: String,
     /// The peer id.
     pub id: String,
-    /// What it calls itself; its own claim. Empty until our human has decided about it.
+    /// What it calls itself; its own claim. Empty unless our human trusts it.
     pub claim: String,
     /// What it is to us.
     pub state: PeerState,

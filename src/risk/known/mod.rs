@@ -52,6 +52,9 @@ pub enum KnownError {
     /// There are too many values.
     #[error("{0} values are registered; the limit is {VALUES_MAX}")]
     Values(usize),
+    /// The key is lost, without which nothing is found.
+    #[error("there are registered values, and no key to find them with")]
+    NoKey,
     /// There are too many lengths.
     #[error("the values have {0} different lengths; the limit is {LENGTHS_MAX}")]
     Lengths(usize),
