@@ -1,37 +1,63 @@
 //! Finding many words in one fast pass: what a rule needs at the least, so that a text with none
 //! of them is not read again.
+//!
+//! Of each word the three bytes that are rarest in texts are looked for, at every place, in a filter
+//! that stays near the processor; only where they may be are words compared.
 
 /// Places of the table: a power of two, some times the words.
-const SLOTS: usize = 1 << 14;
-/// Bits of the filter before it, which is small enough to stay near the processor.
+const SLOTS: usize = 1 << 12;
+/// Bits of the filter before it.
 const BITS: usize = 1 << 16;
-/// The least length of a word: two overlapping pieces of four bytes, of which one starts at an
-/// even place of the text.
-pub(super) const WORD_BYTES_MIN: usize = 5;
+/// The least length of a word.
+pub(super) const WORD_BYTES_MIN: usize = 3;
 
-/// Words to look for, without regard to the case of ASCII letters.
+/// A word that was found: its number in its list, and where it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) word: usize,
+    pub(super) at: usize,
+}
+
+/// Lists of words to look for, without regard to the case of ASCII letters, all in one pass.
 #[derive(Debug)]
-pub(super) struct Anchors {
+pub(super) struct Anchors<const LISTS: usize> {
     /// Whether any piece has this hash.
     bits: Box<[u64; BITS / 64]>,
-    /// For each hash of four bytes, the first of `pieces` plus one.
+    /// For each hash of three bytes, the first of `pieces` plus one.
     slots: Vec<u16>,
     pieces: Vec<Piece>,
-    words: Vec<&'static str>,
+    words: Vec<Word>,
 }
 
 #[derive(Debug)]
+struct Word {
+    list: usize,
+    number: usize,
+    text: Box<[u8]>,
+}
+
+/// Three bytes of a word, and one more if it goes on.
+#[derive(Debug)]
 struct Piece {
+    four: u32,
+    /// The bytes of `four` that count, and of these all bits but the one that a letter's case is.
+    mask: u32,
+    /// Where in the word it starts.
+    offset: u16,
     word: u16,
-    offset: u8,
     /// The next piece with this hash, plus one.
     next: u16,
 }
 
-/// Sixteen bits of four bytes, in which the case of letters makes no difference.
-fn hash(four: u32) -> u16 {
-    let [_, _, low, high] = (four | 0x2020_2020).wrapping_mul(0x9e37_79b1).to_le_bytes();
+/// Sixteen bits of three bytes, in which the case of letters makes no difference. They are the
+/// upper three of the four.
+const fn hash(three: u32) -> u16 {
+    let [_, _, low, high] = (three & !0xff | 0x2020_2000).wrapping_mul(0x9e37_79b1).to_le_bytes();
     u16::from_le_bytes([low, high])
+}
+
+fn hash_of(three: &[u8]) -> u16 {
+    hash(three.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte)) << 8)
 }
 
 /// The first four of eight bytes.
@@ -40,48 +66,60 @@ const fn low(eight: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// How common five bytes are in a text: they are looked up wherever they are.
-fn commonness(five: &[u8]) -> u32 {
-    let of = |byte: &u8| match byte {
-        b' ' => 7,
-        b'e' | b't' => 4,
-        b'a' | b'o' | b'n' | b'i' | b's' | b'r' => 3,
-        b'h' | b'u' | b'y' | b'l' | b'd' => 2,
-        b'a'..=b'z' => 1,
-        _ => 0,
+/// How common three bytes are in a text: they are looked up wherever they are. About twice the
+/// logarithm of how often each is in English and in code.
+fn commonness(three: &[u8]) -> u32 {
+    let of = |byte: &u8| match byte.to_ascii_lowercase() {
+        b' ' => 20,
+        b'e' | b't' => 19,
+        b'a' | b'o' | b'n' | b'i' | b's' | b'r' => 18,
+        b'c' | b'l' | b'd' | b'h' | b'u' | b'p' | b'm' => 16,
+        b'g' | b'f' | b'b' | b'-' | b'/' | b'.' | b'\n' => 14,
+        b'v' | b'w' | b'y' | b':' | b'`' | b'(' | b')' => 12,
+        b'k' | b'x' | b'#' | b'[' | b']' | b'_' | b',' | b'*' | b'0'..=b'9' => 10,
+        _ => 6,
     };
-    five.iter().map(of).sum()
+    three.iter().map(of).sum()
 }
 
-impl Anchors {
+impl<const LISTS: usize> Anchors<LISTS> {
     /// Words shorter than [`WORD_BYTES_MIN`] are never found.
-    pub(super) fn new(words: impl IntoIterator<Item = &'static str>) -> Self {
-        let words: Vec<&'static str> = words.into_iter().collect();
+    pub(super) fn new<W: AsRef<[u8]>>(lists: &[Vec<W>; LISTS]) -> Self {
         let (bits, slots) = (Box::new([0; BITS / 64]), vec![0; SLOTS]);
         let mut anchors = Self { bits, slots, pieces: Vec::new(), words: Vec::new() };
-        for (number, word) in words.iter().enumerate() {
-            let fives =
-                word.as_bytes().windows(WORD_BYTES_MIN).enumerate().take(usize::from(u8::MAX));
-            let rarest = fives.min_by_key(|(_, five)| commonness(five));
-            for (at, four) in rarest.iter().flat_map(|(at, five)| {
-                five.windows(4).enumerate().map(move |(n, four)| (at + n, four))
-            }) {
-                anchors.insert(u16::try_from(number).unwrap_or(u16::MAX), at, four);
+        for (list, words) in lists.iter().enumerate() {
+            for (number, word) in words.iter().enumerate() {
+                let text = word.as_ref().into();
+                anchors.insert(Word { list, number, text });
             }
         }
-        anchors.words = words;
         anchors
     }
 
-    fn insert(&mut self, word: u16, offset: usize, four: &[u8]) {
-        let Ok(four) = <[u8; 4]>::try_from(four) else { return };
-        let hash = usize::from(hash(u32::from_le_bytes(four)));
+    fn insert(&mut self, word: Word) {
+        let threes = word.text.windows(WORD_BYTES_MIN).enumerate();
+        let Some((offset, three)) = threes.min_by_key(|(_, three)| commonness(three)) else {
+            return;
+        };
+        let hash = usize::from(hash_of(three));
         if let Some(bits) = self.bits.get_mut(hash / 64) {
             *bits |= 1 << (hash % 64);
         }
         let Some(first) = self.slots.get_mut(hash % SLOTS) else { return };
-        self.pieces.push(Piece { word, offset: u8::try_from(offset).unwrap_or(0), next: *first });
+        let four = word.text.get(offset..).unwrap_or_default();
+        let number = |bytes: &mut dyn Iterator<Item = u32>| {
+            bytes.take(4).enumerate().fold(0, |all, (at, byte)| all | byte << (8 * at))
+        };
+        let mask = number(&mut four.iter().map(|_| 0xdf));
+        self.pieces.push(Piece {
+            four: number(&mut four.iter().map(|byte| u32::from(*byte))) & mask,
+            mask,
+            offset: u16::try_from(offset).unwrap_or(u16::MAX),
+            word: u16::try_from(self.words.len()).unwrap_or(u16::MAX),
+            next: *first,
+        });
         *first = u16::try_from(self.pieces.len()).unwrap_or(0);
+        self.words.push(word);
     }
 
     fn may_be(&self, hash: u16) -> bool {
@@ -89,52 +127,66 @@ impl Anchors {
         self.bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
     }
 
-    /// Calls `found` with the number of each word and where it starts, near the text's order.
-    pub(super) fn each(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
+    /// Where the words of each list are, near the text's order.
+    pub(super) fn find(&self, bytes: &[u8]) -> [Vec<Place>; LISTS] {
+        let mut found = [const { Vec::new() }; LISTS];
         let mut at = 0;
-        // Four lookups and mostly one branch for each eight bytes; what is left is the end.
-        for ten in bytes.windows(10).step_by(8) {
-            let (Some(eight), Some(last)) = (ten.first_chunk::<8>(), ten.last_chunk::<4>()) else {
+        // Eight lookups and mostly one branch for each eight bytes; what is left is the end.
+        for twelve in bytes.windows(12).step_by(8) {
+            let (Some(first), Some(last)) = (twelve.first_chunk::<8>(), twelve.last_chunk::<8>())
+            else {
                 break;
             };
-            let eight = u64::from_le_bytes(*eight);
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
             let hashes = [
-                hash(low(eight)),
-                hash(low(eight >> 16)),
-                hash(low(eight >> 32)),
-                hash(u32::from_le_bytes(*last)),
+                hash(low(first << 8)),
+                hash(low(first)),
+                hash(low(first >> 8)),
+                hash(low(first >> 16)),
+                hash(low(first >> 24)),
+                hash(low(first >> 32)),
+                hash(low(last >> 8)),
+                hash(low(last >> 16)),
             ];
             if hashes.iter().fold(false, |any, hash| any | self.may_be(*hash)) {
                 for (number, hash) in hashes.into_iter().enumerate() {
                     if self.may_be(hash) {
-                        self.at(bytes, at + number * 2, hash, &mut found);
+                        self.at(bytes, at + number, hash, &mut found);
                     }
                 }
             }
             at += 8;
         }
-        for (number, four) in bytes.get(at..).unwrap_or_default().windows(4).enumerate().step_by(2)
-        {
-            if let Ok(four) = <[u8; 4]>::try_from(four) {
-                self.at(bytes, at + number, hash(u32::from_le_bytes(four)), &mut found);
-            }
+        let rest = bytes.get(at..).unwrap_or_default();
+        for (number, three) in rest.windows(WORD_BYTES_MIN).enumerate() {
+            self.at(bytes, at + number, hash_of(three), &mut found);
         }
+        found
     }
 
     /// The words with a piece at `at`. Apart, so that the loop that mostly does not call it is short.
     #[inline(never)]
-    fn at(&self, bytes: &[u8], at: usize, hash: u16, found: &mut impl FnMut(usize, usize)) {
+    fn at(&self, bytes: &[u8], at: usize, hash: u16, found: &mut [Vec<Place>; LISTS]) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let four = rest.first_chunk::<4>().map_or_else(
+            || rest.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte)),
+            |four| u32::from_le_bytes(*four),
+        );
         let mut next = self.slots.get(usize::from(hash) % SLOTS).copied().unwrap_or(0);
         while let Some(piece) = usize::from(next).checked_sub(1).and_then(|at| self.pieces.get(at))
         {
             next = piece.next;
-            let word = self.words.get(usize::from(piece.word)).copied().unwrap_or_default();
+            if four & piece.mask != piece.four {
+                continue;
+            }
+            let Some(word) = self.words.get(usize::from(piece.word)) else { continue };
             let start = at.checked_sub(usize::from(piece.offset));
-            let text = start.and_then(|start| bytes.get(start..start + word.len()));
+            let text = start.and_then(|start| bytes.get(start..start + word.text.len()));
             if let (Some(start), Some(text)) = (start, text)
-                && text.eq_ignore_ascii_case(word.as_bytes())
+                && text.eq_ignore_ascii_case(&word.text)
+                && let Some(found) = found.get_mut(word.list)
             {
-                found(usize::from(piece.word), start);
+                found.push(Place { word: word.number, at: start });
             }
         }
     }
@@ -146,16 +198,16 @@ mod tests {
 
     #[test]
     fn every_word_is_found_at_every_place() {
-        let words = ["ignore", "curl ", "忽略之前", "/dev/tcp/"];
-        let anchors = Anchors::new(words);
+        let words = ["ignore", "curl ", "忽略之前", "/dev/tcp/", "key"];
+        let anchors = Anchors::new(&[vec!["nothing"], words.to_vec()]);
         for (number, word) in words.iter().enumerate() {
             for before in 0..9 {
                 let text =
                     format!("{}{}{}", "-".repeat(before), word.to_uppercase(), "-".repeat(before));
-                let mut found = Vec::new();
-                anchors.each(text.as_bytes(), |word, at| found.push((word, at)));
-                assert_eq!(found, [(number, before)], "{text}");
-                anchors.each(&text.as_bytes()[..before + word.len() - 1], |_, _| panic!("{text}"));
+                let found = anchors.find(text.as_bytes());
+                assert_eq!(found, [vec![], vec![Place { word: number, at: before }]], "{text}");
+                let cut = anchors.find(&text.as_bytes()[..before + word.len() - 1]);
+                assert_eq!(cut, [vec![], vec![]], "{text}");
             }
         }
     }

@@ -1,5 +1,10 @@
 use super::*;
 
+fn scan(text: &str) -> Vec<Hit> {
+    let [places] = crate::risk::anchors::Anchors::new(&[words()]).find(text.as_bytes());
+    super::scan(text, &places)
+}
+
 fn rules(text: &str) -> Vec<String> {
     let mut rules: Vec<String> = scan(text).into_iter().map(|hit| hit.rule.into_owned()).collect();
     rules.dedup();
