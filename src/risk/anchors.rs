@@ -1,37 +1,104 @@
 //! Finding many words in one fast pass: what a rule needs at the least, so that a text with none
 //! of them is not read again.
+//!
+//! Of each word the four bytes that are rarest in texts are looked for, at every place, in a filter
+//! that stays near the processor; only where they may be are words compared. Words of three bytes
+//! have a filter of their own.
 
-/// Places of the table: a power of two, some times the words.
-const SLOTS: usize = 1 << 14;
-/// Bits of the filter before it, which is small enough to stay near the processor.
+/// Places of a table: a power of two, some times the words.
+const SLOTS: usize = 1 << 12;
+/// Bits of the filter before it.
 const BITS: usize = 1 << 16;
-/// The least length of a word: two overlapping pieces of four bytes, of which one starts at an
-/// even place of the text.
-pub(super) const WORD_BYTES_MIN: usize = 5;
+/// The least length of a word.
+pub(super) const WORD_BYTES_MIN: usize = 3;
 
-/// Words to look for, without regard to the case of ASCII letters.
+/// A word that was found: its number in its list, and where it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) word: usize,
+    pub(super) at: usize,
+}
+
+/// Lists of words to look for, without regard to the case of ASCII letters, all in one pass.
 #[derive(Debug)]
-pub(super) struct Anchors {
+pub(super) struct Anchors<const LISTS: usize> {
+    fours: Pieces<0xffff_ffff>,
+    threes: Pieces<0x00ff_ffff>,
+    words: Vec<Word>,
+}
+
+/// Pieces of words; of the four bytes at a place in a text as many count as `BYTES` has.
+#[derive(Debug)]
+struct Pieces<const BYTES: u32> {
     /// Whether any piece has this hash.
     bits: Box<[u64; BITS / 64]>,
-    /// For each hash of four bytes, the first of `pieces` plus one.
+    /// For each hash the first of `list` plus one.
     slots: Vec<u16>,
-    pieces: Vec<Piece>,
-    words: Vec<&'static str>,
+    list: Vec<Piece>,
+}
+
+#[derive(Debug)]
+struct Word {
+    list: usize,
+    number: usize,
+    text: Box<[u8]>,
 }
 
 #[derive(Debug)]
 struct Piece {
+    /// The bytes, without the bit that a letter's case is.
+    four: u32,
+    /// Where in the word it starts.
+    offset: u16,
     word: u16,
-    offset: u8,
     /// The next piece with this hash, plus one.
     next: u16,
 }
 
-/// Sixteen bits of four bytes, in which the case of letters makes no difference.
-fn hash(four: u32) -> u16 {
-    let [_, _, low, high] = (four | 0x2020_2020).wrapping_mul(0x9e37_79b1).to_le_bytes();
-    u16::from_le_bytes([low, high])
+/// The bits that count of four bytes: all but the one that a letter's case is.
+const CASELESS: u32 = 0xdfdf_dfdf;
+
+impl<const BYTES: u32> Pieces<BYTES> {
+    fn new() -> Self {
+        Self { bits: Box::new([0; BITS / 64]), slots: vec![0; SLOTS], list: Vec::new() }
+    }
+
+    /// Sixteen bits.
+    const fn hash(four: u32) -> usize {
+        ((four & BYTES & CASELESS).wrapping_mul(0x9e37_79b1) >> 16) as usize
+    }
+
+    fn may_be(&self, four: u32) -> bool {
+        let hash = Self::hash(four);
+        self.bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
+    }
+
+    fn insert(&mut self, four: u32, offset: usize, word: usize) {
+        let hash = Self::hash(four);
+        if let Some(bits) = self.bits.get_mut(hash / 64) {
+            *bits |= 1 << (hash % 64);
+        }
+        let Some(first) = self.slots.get_mut(hash % SLOTS) else { return };
+        self.list.push(Piece {
+            four: four & BYTES & CASELESS,
+            offset: u16::try_from(offset).unwrap_or(u16::MAX),
+            word: u16::try_from(word).unwrap_or(u16::MAX),
+            next: *first,
+        });
+        *first = u16::try_from(self.list.len()).unwrap_or(0);
+    }
+
+    /// The pieces that these bytes are.
+    fn of(&self, four: u32) -> impl Iterator<Item = &Piece> {
+        let first = if self.may_be(four) { self.slots.get(Self::hash(four) % SLOTS) } else { None };
+        let mut next = first.copied().unwrap_or(0);
+        std::iter::from_fn(move || {
+            let piece = self.list.get(usize::from(next).checked_sub(1)?)?;
+            next = piece.next;
+            Some(piece)
+        })
+        .filter(move |piece| piece.four == four & BYTES & CASELESS)
+    }
 }
 
 /// The first four of eight bytes.
@@ -40,101 +107,105 @@ const fn low(eight: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-/// How common five bytes are in a text: they are looked up wherever they are.
-fn commonness(five: &[u8]) -> u32 {
-    let of = |byte: &u8| match byte {
-        b' ' => 7,
-        b'e' | b't' => 4,
-        b'a' | b'o' | b'n' | b'i' | b's' | b'r' => 3,
-        b'h' | b'u' | b'y' | b'l' | b'd' => 2,
-        b'a'..=b'z' => 1,
-        _ => 0,
+/// How common bytes are in a text: they are looked up wherever they are. About twice the
+/// logarithm of how often each is in English and in code.
+fn commonness(bytes: &[u8]) -> u32 {
+    let of = |byte: &u8| match byte.to_ascii_lowercase() {
+        b' ' => 20,
+        b'e' | b't' => 19,
+        b'a' | b'o' | b'n' | b'i' | b's' | b'r' => 18,
+        b'c' | b'l' | b'd' | b'h' | b'u' | b'p' | b'm' => 16,
+        b'g' | b'f' | b'b' | b'-' | b'/' | b'.' | b'\n' => 14,
+        b'v' | b'w' | b'y' | b':' | b'`' | b'(' | b')' => 12,
+        b'k' | b'x' | b'#' | b'[' | b']' | b'_' | b',' | b'*' | b'0'..=b'9' => 10,
+        _ => 6,
     };
-    five.iter().map(of).sum()
+    bytes.iter().map(of).sum()
 }
 
-impl Anchors {
+/// The first four of up to four bytes, and zeros.
+fn first_four(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or_else(
+        || bytes.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte)),
+        |four| u32::from_le_bytes(*four),
+    )
+}
+
+impl<const LISTS: usize> Anchors<LISTS> {
     /// Words shorter than [`WORD_BYTES_MIN`] are never found.
-    pub(super) fn new(words: impl IntoIterator<Item = &'static str>) -> Self {
-        let words: Vec<&'static str> = words.into_iter().collect();
-        let (bits, slots) = (Box::new([0; BITS / 64]), vec![0; SLOTS]);
-        let mut anchors = Self { bits, slots, pieces: Vec::new(), words: Vec::new() };
-        for (number, word) in words.iter().enumerate() {
-            let fives =
-                word.as_bytes().windows(WORD_BYTES_MIN).enumerate().take(usize::from(u8::MAX));
-            let rarest = fives.min_by_key(|(_, five)| commonness(five));
-            for (at, four) in rarest.iter().flat_map(|(at, five)| {
-                five.windows(4).enumerate().map(move |(n, four)| (at + n, four))
-            }) {
-                anchors.insert(u16::try_from(number).unwrap_or(u16::MAX), at, four);
+    pub(super) fn new<W: AsRef<[u8]>>(lists: &[Vec<W>; LISTS]) -> Self {
+        let mut anchors = Self { fours: Pieces::new(), threes: Pieces::new(), words: Vec::new() };
+        for (list, words) in lists.iter().enumerate() {
+            for (number, word) in words.iter().enumerate() {
+                let text: Box<[u8]> = word.as_ref().into();
+                let fours = text.windows(4).enumerate();
+                if let Some((offset, four)) = fours.min_by_key(|(_, four)| commonness(four)) {
+                    anchors.fours.insert(first_four(four), offset, anchors.words.len());
+                } else if text.len() == WORD_BYTES_MIN {
+                    anchors.threes.insert(first_four(&text), 0, anchors.words.len());
+                }
+                anchors.words.push(Word { list, number, text });
             }
         }
-        anchors.words = words;
         anchors
     }
 
-    fn insert(&mut self, word: u16, offset: usize, four: &[u8]) {
-        let Ok(four) = <[u8; 4]>::try_from(four) else { return };
-        let hash = usize::from(hash(u32::from_le_bytes(four)));
-        if let Some(bits) = self.bits.get_mut(hash / 64) {
-            *bits |= 1 << (hash % 64);
-        }
-        let Some(first) = self.slots.get_mut(hash % SLOTS) else { return };
-        self.pieces.push(Piece { word, offset: u8::try_from(offset).unwrap_or(0), next: *first });
-        *first = u16::try_from(self.pieces.len()).unwrap_or(0);
+    fn may_be(&self, four: u32) -> bool {
+        self.fours.may_be(four) | self.threes.may_be(four)
     }
 
-    fn may_be(&self, hash: u16) -> bool {
-        let hash = usize::from(hash);
-        self.bits.get(hash / 64).is_some_and(|bits| bits >> (hash % 64) & 1 == 1)
-    }
-
-    /// Calls `found` with the number of each word and where it starts, near the text's order.
-    pub(super) fn each(&self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
+    /// Where the words of each list are, near the text's order.
+    pub(super) fn find(&self, bytes: &[u8]) -> [Vec<Place>; LISTS] {
+        let mut found = [const { Vec::new() }; LISTS];
         let mut at = 0;
-        // Four lookups and mostly one branch for each eight bytes; what is left is the end.
-        for ten in bytes.windows(10).step_by(8) {
-            let (Some(eight), Some(last)) = (ten.first_chunk::<8>(), ten.last_chunk::<4>()) else {
+        // Lookups for eight places and mostly one branch; what is left is the end.
+        for twelve in bytes.windows(12).step_by(8) {
+            let (Some(first), Some(last)) = (twelve.first_chunk::<8>(), twelve.last_chunk::<8>())
+            else {
                 break;
             };
-            let eight = u64::from_le_bytes(*eight);
-            let hashes = [
-                hash(low(eight)),
-                hash(low(eight >> 16)),
-                hash(low(eight >> 32)),
-                hash(u32::from_le_bytes(*last)),
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            let fours = [
+                low(first),
+                low(first >> 8),
+                low(first >> 16),
+                low(first >> 24),
+                low(first >> 32),
+                low(last >> 8),
+                low(last >> 16),
+                low(last >> 24),
             ];
-            if hashes.iter().fold(false, |any, hash| any | self.may_be(*hash)) {
-                for (number, hash) in hashes.into_iter().enumerate() {
-                    if self.may_be(hash) {
-                        self.at(bytes, at + number * 2, hash, &mut found);
-                    }
-                }
+            let any = fours
+                .iter()
+                .zip(0_u32..)
+                .fold(0, |any, (four, number)| any | u32::from(self.may_be(*four)) << number);
+            let mut left = any;
+            while left != 0 {
+                let number = left.trailing_zeros() as usize;
+                left &= left - 1;
+                self.at(bytes, at + number, &mut found);
             }
             at += 8;
         }
-        for (number, four) in bytes.get(at..).unwrap_or_default().windows(4).enumerate().step_by(2)
-        {
-            if let Ok(four) = <[u8; 4]>::try_from(four) {
-                self.at(bytes, at + number, hash(u32::from_le_bytes(four)), &mut found);
-            }
+        for at in at..bytes.len() {
+            self.at(bytes, at, &mut found);
         }
+        found
     }
 
     /// The words with a piece at `at`. Apart, so that the loop that mostly does not call it is short.
     #[inline(never)]
-    fn at(&self, bytes: &[u8], at: usize, hash: u16, found: &mut impl FnMut(usize, usize)) {
-        let mut next = self.slots.get(usize::from(hash) % SLOTS).copied().unwrap_or(0);
-        while let Some(piece) = usize::from(next).checked_sub(1).and_then(|at| self.pieces.get(at))
-        {
-            next = piece.next;
-            let word = self.words.get(usize::from(piece.word)).copied().unwrap_or_default();
+    fn at(&self, bytes: &[u8], at: usize, found: &mut [Vec<Place>; LISTS]) {
+        let four = first_four(bytes.get(at..).unwrap_or_default());
+        for piece in self.fours.of(four).chain(self.threes.of(four)) {
+            let Some(word) = self.words.get(usize::from(piece.word)) else { continue };
             let start = at.checked_sub(usize::from(piece.offset));
-            let text = start.and_then(|start| bytes.get(start..start + word.len()));
+            let text = start.and_then(|start| bytes.get(start..start + word.text.len()));
             if let (Some(start), Some(text)) = (start, text)
-                && text.eq_ignore_ascii_case(word.as_bytes())
+                && text.eq_ignore_ascii_case(&word.text)
+                && let Some(found) = found.get_mut(word.list)
             {
-                found(usize::from(piece.word), start);
+                found.push(Place { word: word.number, at: start });
             }
         }
     }
@@ -146,16 +217,16 @@ mod tests {
 
     #[test]
     fn every_word_is_found_at_every_place() {
-        let words = ["ignore", "curl ", "忽略之前", "/dev/tcp/"];
-        let anchors = Anchors::new(words);
+        let words = ["ignore", "curl ", "忽略之前", "/dev/tcp/", "key"];
+        let anchors = Anchors::new(&[vec!["nothing"], words.to_vec()]);
         for (number, word) in words.iter().enumerate() {
             for before in 0..9 {
                 let text =
                     format!("{}{}{}", "-".repeat(before), word.to_uppercase(), "-".repeat(before));
-                let mut found = Vec::new();
-                anchors.each(text.as_bytes(), |word, at| found.push((word, at)));
-                assert_eq!(found, [(number, before)], "{text}");
-                anchors.each(&text.as_bytes()[..before + word.len() - 1], |_, _| panic!("{text}"));
+                let found = anchors.find(text.as_bytes());
+                assert_eq!(found, [vec![], vec![Place { word: number, at: before }]], "{text}");
+                let cut = anchors.find(&text.as_bytes()[..before + word.len() - 1]);
+                assert_eq!(cut, [vec![], vec![]], "{text}");
             }
         }
     }

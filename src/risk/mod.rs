@@ -92,6 +92,8 @@ impl Hit {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     secrets: Arc<secrets::Secrets>,
+    /// The words of the secrets, the commands and the instructions.
+    anchors: Arc<anchors::Anchors<3>>,
     known: Arc<Known>,
 }
 
@@ -100,10 +102,7 @@ impl Scanner {
     #[must_use]
     pub fn standard() -> &'static Self {
         static STANDARD: OnceLock<Scanner> = OnceLock::new();
-        STANDARD.get_or_init(|| Self {
-            secrets: Arc::new(secrets::Secrets::standard()),
-            known: Arc::new(Known::default()),
-        })
+        STANDARD.get_or_init(|| Self::of(secrets::Secrets::standard(), Known::default()))
     }
 
     /// The same and further ones. These add findings, and take none away.
@@ -111,12 +110,16 @@ impl Scanner {
     /// # Errors
     /// A rule that cannot be read.
     pub fn with(further: &[RuleTable], known: Known) -> Result<Self, RulesError> {
-        let secrets = if further.is_empty() {
-            Arc::clone(&Self::standard().secrets)
-        } else {
-            Arc::new(secrets::Secrets::with(further)?)
-        };
-        Ok(Self { secrets, known: Arc::new(known) })
+        if further.is_empty() {
+            return Ok(Self { known: Arc::new(known), ..Self::standard().clone() });
+        }
+        Ok(Self::of(secrets::Secrets::with(further)?, known))
+    }
+
+    fn of(secrets: secrets::Secrets, known: Known) -> Self {
+        let words = [secrets.keywords(), commands::words(), instructions::anchors()];
+        let anchors = Arc::new(anchors::Anchors::new(&words));
+        Self { secrets: Arc::new(secrets), anchors, known: Arc::new(known) }
     }
 
     /// Everything that is found in `text`, in its order. Linear in its length.
@@ -161,12 +164,14 @@ impl Scanner {
         let mut findings: Vec<Finding> = Vec::new();
         let views = views::of(text);
         for view in &views.texts {
+            let text = view.text();
+            let [keywords, commands, instructions] = self.anchors.find(text.as_bytes());
             let hits = [
-                self.secrets.scan(view.text()),
-                self.known.scan(view.text()),
-                personal::scan(view.text()),
-                instructions::scan(view.text()),
-                commands::scan(view.text()),
+                self.secrets.scan(text, &keywords),
+                self.known.scan(text),
+                personal::scan(text),
+                instructions::scan(text, &instructions),
+                commands::scan(text, &commands),
             ];
             findings.extend(hits.into_iter().flatten().map(|hit| view.finding(hit)));
         }

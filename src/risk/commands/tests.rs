@@ -1,5 +1,10 @@
 use super::*;
 
+fn scan(text: &str) -> Vec<Hit> {
+    let [places] = crate::risk::anchors::Anchors::new(&[words()]).find(text.as_bytes());
+    super::scan(text, &places)
+}
+
 fn rules(text: &str) -> Vec<String> {
     let mut rules: Vec<String> = scan(text).into_iter().map(|hit| hit.rule.into_owned()).collect();
     rules.dedup();
@@ -198,4 +203,15 @@ fn harmful_commands_are_found_and_their_neighbours_are_not() {
     }
     let covered = |rule: &Rule| CASES.iter().any(|(name, _, _)| rule.id.ends_with(name));
     assert!(RULES.iter().all(covered), "each rule has cases");
+}
+
+#[test]
+fn the_lines_around_a_word_are_read_and_no_others() {
+    let text = "a\nb\n\nc\nd\nWORD WORD\ne\nf\ng\nh\n";
+    let mut lines = Lines::default();
+    for (at, _) in text.match_indices("WORD") {
+        lines.cover(text.as_bytes(), at);
+    }
+    // With the end of the line before, and blank lines do not count.
+    assert_eq!(lines.merged(), vec![1..text.find('h').unwrap()]);
 }

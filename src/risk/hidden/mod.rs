@@ -21,7 +21,8 @@ pub(super) fn scan(text: &str) -> Vec<Hit> {
     if !text.is_ascii() {
         // One pass tells which of the looks are of use.
         let mut present = [false; LOOKS.len()];
-        for c in text.chars().filter(|c| !c.is_ascii()) {
+        let lines = text.split('\n').filter(|line| !line.is_ascii());
+        for c in lines.flat_map(str::chars).filter(|c| !c.is_ascii()) {
             for (present, (wanted, _)) in present.iter_mut().zip(LOOKS) {
                 *present |= wanted(c);
             }

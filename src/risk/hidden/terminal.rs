@@ -18,12 +18,14 @@ const fn is_control(byte: u8) -> bool {
     (byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f
 }
 
-/// Whether there may be controls at all: C1 controls begin with the byte 0xc2 in UTF-8.
+/// Whether there are controls: C1 controls are 0xc2 and one of 32 bytes in UTF-8.
 fn has_controls(text: &str) -> bool {
-    let is_any = |byte: &u8| u8::from(is_control(*byte)) | u8::from(*byte == 0xc2);
+    let bytes = text.as_bytes();
     // Without a branch for each byte, so that many are looked at at once.
-    let any = |chunk: &[u8]| chunk.iter().fold(0, |any, byte| any | is_any(byte)) != 0;
-    text.as_bytes().chunks(1024).any(any)
+    let any =
+        |chunk: &[u8]| chunk.iter().fold(0, |any, byte| any | u8::from(is_control(*byte))) != 0;
+    let is_c1 = |at| matches!(bytes.get(at + 1), Some(0x80..=0x9f));
+    bytes.chunks(1024).any(any) || memchr_iter(0xc2, bytes).any(is_c1)
 }
 
 /// Begins a sequence: ESC, and the C1 forms of CSI, OSC, DCS, SOS, PM and APC.

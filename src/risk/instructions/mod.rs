@@ -12,7 +12,7 @@ mod words;
 
 use std::collections::HashMap;
 
-use super::{Hit, Matters, Severity};
+use super::{Hit, Matters, Severity, anchors::Place};
 use reader::{Reading, Seen};
 use rules::{Order, RULES, Rule};
 use words::{AI, BREAK, CHAT, Class, FREE, LOOSE, PLAY, ROLE};
@@ -26,9 +26,12 @@ const REACH: usize = 48;
 /// A persona is described in as many bytes.
 const PERSONA_BYTES: usize = 2000;
 
-pub(super) fn scan(text: &str) -> Vec<Hit> {
+pub(super) use reader::anchors;
+
+/// What is found in `text`, in which the [`anchors`] are at these places.
+pub(super) fn scan(text: &str, places: &[Place]) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
-    for reading in reader::read(text.as_bytes()) {
+    for reading in reader::read(text.as_bytes(), places) {
         for rule in RULES {
             apply(rule, &reading, &mut hits);
         }

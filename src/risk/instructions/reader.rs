@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 
 use super::words::{self, Class};
-use crate::risk::anchors::{Anchors, WORD_BYTES_MIN};
+use crate::risk::anchors::Place;
 
+/// A shorter word is in too many others to be an anchor.
+const ANCHOR_BYTES_MIN: usize = 5;
 /// Bytes on each side of an anchor that are read with it.
 const AROUND_BYTES: usize = 260;
 /// The same where a persona may be described, or code follows.
@@ -36,7 +38,6 @@ impl Reading {
 }
 
 struct Tables {
-    anchors: Anchors,
     /// How far around each anchor is read.
     around: Vec<usize>,
     words: Option<AhoCorasick>,
@@ -52,22 +53,30 @@ struct Entry {
     open: bool,
 }
 
+fn all() -> impl Iterator<Item = (Class, &'static str)> {
+    words::WORDS.iter().flat_map(|(class, words)| words.split(';').map(move |word| (*class, word)))
+}
+
+fn bare(word: &'static str) -> &'static str {
+    word.strip_suffix('*').unwrap_or(word)
+}
+
+fn anchors_with_class() -> impl Iterator<Item = (Class, &'static str)> {
+    all()
+        .filter(|(class, _)| class & words::ANCHORS != 0)
+        .map(|(class, word)| (class, bare(word)))
+        .filter(|(_, word)| word.len() >= ANCHOR_BYTES_MIN)
+}
+
+/// The words without which nothing is found.
+pub(in crate::risk) fn anchors() -> Vec<&'static str> {
+    anchors_with_class().map(|(_, word)| word).collect()
+}
+
 fn tables() -> &'static Tables {
     static TABLES: OnceLock<Tables> = OnceLock::new();
     TABLES.get_or_init(|| {
-        let all = || {
-            words::WORDS
-                .iter()
-                .flat_map(|(class, words)| words.split(';').map(move |word| (*class, word)))
-        };
-        let bare = |word: &'static str| word.strip_suffix('*').unwrap_or(word);
         let is_ascii = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let anchors = || {
-            all()
-                .filter(|(class, _)| class & words::ANCHORS != 0)
-                .map(|(class, word)| (class, bare(word)))
-                .filter(|(_, word)| word.len() >= WORD_BYTES_MIN)
-        };
         let around = |(class, _): (Class, &str)| {
             if class & (words::FREE | words::SNIPPET) == 0 {
                 AROUND_BYTES
@@ -82,8 +91,7 @@ fn tables() -> &'static Tables {
             ends: !word.ends_with('*') && is_ascii(word.bytes().last()),
         };
         Tables {
-            anchors: Anchors::new(anchors().map(|(_, word)| word)),
-            around: anchors().map(around).collect(),
+            around: anchors_with_class().map(around).collect(),
             words: AhoCorasick::new(all().map(|(_, word)| bare(word).replace('_', " "))).ok(),
             entries: all().map(entry).collect(),
         }
@@ -91,13 +99,16 @@ fn tables() -> &'static Tables {
 }
 
 /// The passages with anchors.
-pub(super) fn read(bytes: &[u8]) -> Vec<Reading> {
+pub(super) fn read(bytes: &[u8], places: &[Place]) -> Vec<Reading> {
+    if places.is_empty() {
+        return Vec::new();
+    }
     let tables = tables();
     let mut passages: Vec<Range<usize>> = Vec::new();
-    tables.anchors.each(bytes, |anchor, at| {
-        let around = tables.around.get(anchor).copied().unwrap_or(AROUND_BYTES);
+    for Place { word, at } in places {
+        let around = tables.around.get(*word).copied().unwrap_or(AROUND_BYTES);
         passages.push(at.saturating_sub(around)..(at + around).min(bytes.len()));
-    });
+    }
     passages.sort_by_key(|passage| passage.start);
     passages.dedup_by(|next, last| {
         let joins = last.end >= next.start;

@@ -1,5 +1,7 @@
 //! Mail addresses of persons, as far as they are not what talk of development is full of.
 
+use memchr::{memchr, memrchr};
+
 use super::{Hit, Severity, add};
 
 /// Longest parts of an address (RFC 5321 section 4.5.3.1), shortened: what is longer is none.
@@ -87,13 +89,11 @@ const HEADERS: &[&str] =
 
 pub(super) fn scan(bytes: &[u8], hits: &mut Vec<Hit>) {
     let (mut from, mut line, mut read) = (0, 0, 0);
-    while let Some(at) =
-        bytes.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'@'))
-    {
+    while let Some(at) = bytes.get(from..).and_then(|rest| memchr(b'@', rest)) {
         let at = from + at;
         from = at + 1;
         let passed = bytes.get(read..at).unwrap_or_default();
-        if let Some(end) = passed.iter().rposition(|byte| *byte == b'\n') {
+        if let Some(end) = memrchr(b'\n', passed) {
             line = read + end + 1;
         }
         read = at;

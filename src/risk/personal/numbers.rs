@@ -43,22 +43,39 @@ pub(super) fn scan(bytes: &[u8], region: Range<usize>, hits: &mut Vec<Hit>) {
     }
 }
 
+/// For each byte: whether it is a letter or a digit, and whether a digit.
+static CLASSES: [(bool, u8); 256] = classes();
+
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler
+const fn classes() -> [(bool, u8); 256] {
+    let mut classes = [(false, 0); 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        classes[byte as usize] = (byte.is_ascii_alphanumeric(), byte.is_ascii_digit() as u8);
+        byte += 1;
+    }
+    classes
+}
+
 fn tokens(bytes: &[u8], region: Range<usize>) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut token: Option<Token> = None;
-    for at in region.start..=region.end {
-        let byte = bytes.get(at).filter(|byte| byte.is_ascii_alphanumeric() && at < region.end);
-        match (byte, &mut token) {
-            (Some(byte), Some(token)) => {
-                token.end = at + 1;
-                token.digits += usize::from(byte.is_ascii_digit());
+    let class = |byte: &u8| CLASSES.get(usize::from(*byte)).copied().unwrap_or_default();
+    let part = bytes.get(region.clone()).unwrap_or_default();
+    let mut tokens = Vec::with_capacity(part.len() / 4);
+    let mut at = 0;
+    while let Some(skipped) =
+        part.get(at..).and_then(|rest| rest.iter().position(|byte| class(byte).0))
+    {
+        let start = at + skipped;
+        let (mut end, mut digits) = (start, 0);
+        for (is_word, digit) in part.get(start..).unwrap_or_default().iter().map(class) {
+            if !is_word {
+                break;
             }
-            (Some(byte), None) => {
-                let digits = usize::from(byte.is_ascii_digit());
-                token = Some(Token { start: at, end: at + 1, digits });
-            }
-            (None, _) => tokens.extend(token.take()),
+            end += 1;
+            digits += usize::from(digit);
         }
+        tokens.push(Token { start: region.start + start, end: region.start + end, digits });
+        at = end;
     }
     tokens
 }

@@ -3,9 +3,8 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
 use super::rule::{Found, Reach, Rule};
+use crate::risk::anchors::{Place, WORD_BYTES_MIN};
 
 /// How far a window grows at each end, so that it does not cut a word.
 const WORD_MAX: usize = 64;
@@ -20,10 +19,10 @@ pub(super) struct Window {
 /// The keywords of all rules.
 #[derive(Debug)]
 pub(super) struct Prefilter {
-    /// `None` only if the keywords did not fit into memory; then every rule reads everything.
-    keywords: Option<AhoCorasick>,
-    /// For each keyword the rules that have it, each with its reach.
-    rules: Vec<Vec<(usize, Reach)>>,
+    /// Each keyword with the rules that have it, each with its reach.
+    rules: Vec<(String, Vec<(usize, Reach)>)>,
+    /// Those that are too short for an anchor. Ours are not.
+    short: Vec<(String, Vec<(usize, Reach)>)>,
     /// The rules that look where so many letters and digits stand in a row.
     runs: Vec<(usize, usize, Reach)>,
     /// The rules that look everywhere.
@@ -41,31 +40,46 @@ impl Prefilter {
                     .push((number, rule.reach()));
             }
         }
-        let keywords = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(by_keyword.keys())
-            .ok();
+        let (short, rules_of) =
+            by_keyword.into_iter().partition(|(keyword, _)| keyword.len() < WORD_BYTES_MIN);
         let mut runs = Vec::new();
         let mut always = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
             match rule.run() {
                 Some(run) => runs.push((number, run, rule.reach())),
-                None if keywords.is_none() || rule.keywords().is_empty() => always.push(number),
+                None if rule.keywords().is_empty() => always.push(number),
                 None => {}
             }
         }
-        Self { keywords, rules: by_keyword.into_values().collect(), runs, always }
+        Self { rules: rules_of, short, runs, always }
     }
 
-    /// Where to look, by rule and then by place; the windows of one rule do not touch.
-    pub(super) fn windows(&self, bytes: &[u8]) -> Vec<Window> {
+    /// The keywords that are looked for together with those of others.
+    pub(super) fn keywords(&self) -> Vec<&str> {
+        self.rules.iter().map(|(keyword, _)| &**keyword).collect()
+    }
+
+    /// Where to look, by rule and then by place; the windows of one rule do not touch. The
+    /// [`Self::keywords`] are at `places`.
+    pub(super) fn windows(&self, bytes: &[u8], places: &[Place]) -> Vec<Window> {
         let mut windows: Vec<Window> = Vec::new();
-        let keywords = self.keywords.iter().flat_map(|all| all.find_overlapping_iter(bytes));
-        for keyword in keywords {
-            for (rule, reach) in self.rules.get(keyword.pattern().as_usize()).into_iter().flatten()
-            {
-                windows.push(Window { rule: *rule, span: around(bytes, &keyword.range(), *reach) });
+        let mut look = |at: Range<usize>, rules: &[(usize, Reach)]| {
+            let of = |(rule, reach): &(usize, Reach)| {
+                let span = around(bytes, &at, *reach);
+                Window { rule: *rule, span }
+            };
+            windows.extend(rules.iter().map(of));
+        };
+        for Place { word, at } in places {
+            if let Some((keyword, rules)) = self.rules.get(*word) {
+                look(*at..at + keyword.len(), rules);
+            }
+        }
+        for (keyword, rules) in &self.short {
+            for (at, part) in bytes.windows(keyword.len()).enumerate() {
+                if part.eq_ignore_ascii_case(keyword.as_bytes()) {
+                    look(at..at + keyword.len(), rules);
+                }
             }
         }
         for (rule, least, reach) in &self.runs {

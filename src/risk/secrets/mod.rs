@@ -18,7 +18,7 @@ use self::{
     engine::Prefilter,
     rule::{Found, Rule},
 };
-use super::{Hit, Matters, Severity};
+use super::{Hit, Matters, Severity, anchors::Place};
 
 pub use table::{RuleTable, RulesError};
 
@@ -87,11 +87,16 @@ impl Secrets {
         Self { rules, prefilter }
     }
 
-    /// Everything that the rules find in `text`. Of built-in rules that find the same place, the
+    /// The words that are looked for first.
+    pub(super) fn keywords(&self) -> Vec<&str> {
+        self.prefilter.keywords()
+    }
+
+    /// Everything that the rules find in `text`, in which the keywords are at these places. Of built-in rules that find the same place, the
     /// one with the most to say is kept.
-    pub(super) fn scan(&self, text: &str) -> Vec<Hit> {
+    pub(super) fn scan(&self, text: &str, places: &[Place]) -> Vec<Hit> {
         let mut found: Vec<Found<'_>> = Vec::new();
-        for window in self.prefilter.windows(text.as_bytes()) {
+        for window in self.prefilter.windows(text.as_bytes(), places) {
             if let Some(rule) = self.rules.get(window.rule) {
                 rule.look(text, window.span, &mut found);
             }

@@ -192,6 +192,10 @@ impl Rule {
         let (Some(window), Some(regex)) = (bytes.get(span.clone()), self.pattern.get()) else {
             return;
         };
+        // Mostly there is nothing, and what holds captures need not be made.
+        if !regex.is_match(window) {
+            return;
+        }
         for captures in regex.captures_iter(window) {
             let Some(secret) = self.secret(&captures) else { continue };
             if self.speaks_against(&captures, secret, window) {

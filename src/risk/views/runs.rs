@@ -129,7 +129,10 @@ impl Scratch {
         if run.iter().all(|byte| Some(byte) == run.first()) {
             return false; // A rule across the page.
         }
-        let digits = run.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
+        let digits = match run.len() {
+            HEX_MIN.. => run.iter().filter(|byte| byte.is_ascii_hexdigit()).count(),
+            _ => 0,
+        };
         if digits >= HEX_MIN && self.hex(run, origin, next, budget) {
             return true;
         }

@@ -30,6 +30,10 @@ fn pairs_and_letters(source: &Source<'_>, next: &mut Next, budget: &mut Budget) 
     let text = source.text().as_bytes();
     let (mut at, mut done) = (0, 0);
     while let Some(sample) = text.get(at..).and_then(<[u8]>::first_chunk::<3>) {
+        if sample.iter().all(u8::is_ascii_alphanumeric) {
+            at += STEP;
+            continue;
+        }
         let end = match sample {
             [a, b, c] if is_pair(*a, *b) && is_between(*c) => pairs(source, at, done, next, budget),
             [c, a, b] if is_pair(*a, *b) && is_between(*c) => {
