@@ -243,7 +243,7 @@ impl Node {
         };
         let findings = ruling.reasons.iter().map(FindingInfo::from).collect();
         let granted = self.granted_out(&envelope, &ruling.reasons, now);
-        if granted.is_some() {
+        if !granted.is_empty() {
             self.recent.note(to, Direction::Out, now);
         }
         let word = if granted.is_empty() { "ask" } else { "grant" };
