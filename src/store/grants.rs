@@ -82,12 +82,12 @@ pub fn has_room(db: &Connection, room: &Room, now: Timestamp) -> Result<bool, St
     let all = params![room.id.as_bytes(), room.messages_max];
     let open: bool = db.prepare_cached(sql)?.query_row(all, |row| row.get(0))?;
     let Some(per_hour_max) = room.per_hour_max.filter(|_| open) else { return Ok(open) };
-    Ok(used_since(db, &room.id, now.minus(limits::GRANT_RATE_WINDOW))? < per_hour_max)
+    Ok(used_since(db, room.id, now.minus(limits::GRANT_RATE_WINDOW))? < per_hour_max)
 }
 
 /// How many messages passed by a grant after `since`. What was held at first passed when it was
 /// queued.
-fn used_since(db: &Connection, id: &GrantId, since: Timestamp) -> Result<u64, StoreError> {
+fn used_since(db: &Connection, id: GrantId, since: Timestamp) -> Result<u64, StoreError> {
     let sql = "SELECT count(*) FROM messages WHERE granted = ?1 AND (stored_ms > ?2 OR EXISTS
                (SELECT 1 FROM history WHERE message = number AND state = 'queued' AND at_ms > ?2))";
     let params = params![id.as_bytes(), ms(since)];

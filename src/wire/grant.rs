@@ -305,7 +305,7 @@ mod tests {
         }
     }
 
-    fn covered<'m>(direction: Direction, kind: &'m Kind, at_ms: u64) -> Covered<'m> {
+    fn covered(direction: Direction, kind: &Kind, at_ms: u64) -> Covered<'_> {
         Covered {
             peer: PeerId::from_bytes([2; 32]),
             direction,
