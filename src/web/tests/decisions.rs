@@ -152,7 +152,7 @@ async fn a_yes_is_for_the_sources_and_the_strength_that_were_shown_too() {
         value.split('"').next().unwrap().to_owned()
     };
     assert_eq!(form().await, shown);
-    becomes(&[3, 4], None);
+    becomes(&[4, 3], None);
     let both = form().await;
     let asks = async |digest: &str| {
         let typed = [("digest", digest), ("passphrase", PASSPHRASE)];
@@ -161,9 +161,9 @@ async fn a_yes_is_for_the_sources_and_the_strength_that_were_shown_too() {
     for (digest, after, strength) in [
         (&shown, [3].as_slice(), None),
         (&shown, &[], Some(Strength::Session)),
-        (&both, &[4, 3], None),
+        (&both, &[3, 4], None),
         (&both, &[3], None),
-        (&both, &[3, 4], Some(Strength::Client)),
+        (&both, &[4, 3], Some(Strength::Client)),
         (&both, &[], None),
     ] {
         becomes(after, strength);
@@ -171,9 +171,9 @@ async fn a_yes_is_for_the_sources_and_the_strength_that_were_shown_too() {
         assert!(told.contains("not what this form was shown with"), "{after:?}: {told}");
     }
     assert!(desk.decisions().is_empty());
-    becomes(&[3, 4], None);
+    becomes(&[4, 3], None);
     assert!(asks(&both).await.contains("Approved"));
-    assert_eq!(desk.decisions()[0].0.after, [node_key(3).id(), node_key(4).id()]);
+    assert_eq!(desk.decisions()[0].0.after, [node_key(4).id(), node_key(3).id()]);
 }
 
 #[tokio::test]
