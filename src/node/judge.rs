@@ -46,6 +46,8 @@ pub(super) struct Recent {
     times: HashMap<(PeerId, bool), VecDeque<Timestamp>>,
     /// When a refusal of a peer's message went into the audit log last.
     noted: HashMap<PeerId, Timestamp>,
+    /// When the refusal of a knock did. One time for all: a stranger has as many keys as it likes.
+    knock_noted: Option<Timestamp>,
 }
 
 /// The times of one peer and way.
@@ -87,6 +89,16 @@ impl Recent {
     /// One did.
     pub(super) fn noted(&mut self, peer: PeerId, now: Timestamp) {
         self.noted.insert(peer, now);
+    }
+
+    /// Whether the refusal of a knock may go into the audit log. If so, it is taken to do.
+    pub(super) fn may_note_knock(&mut self, now: Timestamp) -> bool {
+        let last = self.knock_noted;
+        let may = last.is_none_or(|last| now.since(last) > limits::REFUSALS_NOTED_EVERY);
+        if may {
+            self.knock_noted = Some(now);
+        }
+        may
     }
 
     /// The times of one peer and way.

@@ -5,10 +5,12 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, ErrorKind, Event},
     clock,
+    judge::PeerFacts,
     pair_write::PairWrite,
     state::{Node, PairingEntry, reply},
 };
 use crate::{
+    audit,
     base::{InviteId, PeerId, PeerName, PendingId, limits},
     delivery::{
         outbox::backoff,
@@ -16,8 +18,9 @@ use crate::{
     },
     gate::What,
     net::LinkId,
+    policy::{Action, Verdict},
     store::{
-        StoreError, pairings,
+        self, StoreError, pairings,
         peers::{self, ConsentRow, PeerRow},
         pending::{self, PendingRow},
     },
@@ -64,12 +67,20 @@ impl Node {
     pub(super) fn on_pair_frame(&mut self, peer: PeerId, link: LinkId, frame: PairFrame) {
         let me = self.me().filter(|_| !self.connecting.contains(&peer));
         let Some(me) = me else { return self.net.pair_close(&peer, link) };
+        if self.is_unasked(&peer) && self.denies_knock(&peer) {
+            // The policy was tightened since the knock.
+            self.refuse_knock(&peer, link);
+            return self.drop_pairing(&peer);
+        }
         match (&frame, self.pairings.get_mut(&peer)) {
             (PairFrame::Knock(knock), None) => self.on_knock(peer, link, knock, &me),
             (PairFrame::Knock(knock), Some(entry)) if entry.pairing.is_joiner() => {
                 // Both sides use an invite of the other at once: the smaller id stays joiner.
                 // What our human said yes to before is over: the peer does not hear our knock.
                 if self.id > peer && !self.is_blocked(&peer) {
+                    if self.denies_knock(&peer) {
+                        return self.refuse_knock(&peer, link);
+                    }
                     let knock = knock.clone();
                     self.drop_pairing(&peer);
                     self.on_knock(peer, link, &knock, &me);
@@ -94,8 +105,40 @@ impl Node {
             self.drop_pairing(&peer);
             return self.on_knock(peer, link, knock, me);
         }
-        self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
-        self.net.pair_close(&peer, link);
+        self.refuse_knock(&peer, link);
+    }
+
+    /// Whoever may not pair hears the same, whatever the reason is.
+    fn refuse_knock(&self, peer: &PeerId, link: LinkId) {
+        self.send_pair(peer, link, PairFrame::End(EndReason::NoInvite));
+        self.net.pair_close(peer, link);
+    }
+
+    /// The peer knocked, and our human was not asked yet.
+    fn is_unasked(&self, peer: &PeerId) -> bool {
+        let pairing = self.pairings.get(peer).map(|entry| &entry.pairing);
+        pairing.is_some_and(|pairing| !pairing.is_joiner() && pairing.record.is_none())
+    }
+
+    /// Whether our human's policy denies that this peer asks. Notes it, but not each time.
+    fn denies_knock(&mut self, peer: &PeerId) -> bool {
+        let facts = PeerFacts { id: *peer, name: self.name_of(peer), verified: false };
+        let Verdict::Deny(reasons) = self.reasons_for(Action::PeerIn, &facts, &[]) else {
+            return false;
+        };
+        let (peer, now) = (*peer, clock::now());
+        if self.recent.may_note_knock(now) {
+            let rules: Vec<_> = reasons.into_iter().map(|reason| reason.rule).collect();
+            let what = format!("a knock: the policy denies it: {}", rules.join(", "));
+            let event = audit::Event::refused(what, Some(peer));
+            let op = move |db: &Connection| store::audit::append(db, now, &event).map(drop);
+            self.write(op, |_, done| {
+                if let Err(error) = done {
+                    tracing::error!(%error, "a refused knock could not be noted");
+                }
+            });
+        }
+        true
     }
 
     /// The open invite that a knock shows knowledge of.
@@ -117,10 +160,8 @@ impl Node {
         let known = self.peers.contains_key(&peer) || !self.is_full();
         let welcome = known && !self.is_blocked(&peer) && strangers < limits::PENDING_STRANGERS_MAX;
         let invite = self.invite_of(knock, &peer);
-        let Some(invite) = invite.filter(|_| welcome) else {
-            self.send_pair(&peer, link, PairFrame::End(EndReason::NoInvite));
-            return self.net.pair_close(&peer, link);
-        };
+        let invite = invite.filter(|_| welcome && !self.denies_knock(&peer));
+        let Some(invite) = invite else { return self.refuse_knock(&peer, link) };
         let pairing = Pairing::inviter(peer, invite, knock, clock::random());
         let steps = pairing.knocked_again(knock, me);
         if let Some(entry) = self.invites.iter_mut().find(|entry| entry.id == invite) {

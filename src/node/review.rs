@@ -11,10 +11,10 @@ use super::api::{
     ApiError, ErrorKind, FindingInfo, HumanRequest, PendingItem, PendingShown, SignedHex,
 };
 use crate::{
-    base::{ApproverId, PeerId, PendingId, Timestamp, text::is_hidden},
+    base::{ApproverId, Digest, PeerId, PendingId, Timestamp, text::is_hidden},
     gate::{Answer, Decision, GateError, Item, Statement, What},
     identity::ApproverKey,
-    policy::Policy,
+    policy::{Policy, Strength},
     risk,
     wire::{ConsentRecord, Envelope, Method, SignedGrant, SignedOrder},
 };
@@ -78,6 +78,18 @@ impl Checked {
     #[must_use]
     pub const fn peer(&self) -> &PeerId {
         &self.peer
+    }
+
+    /// All that a yes rests on besides the key, as one value: the bytes, the least countersignature
+    /// that they need, and whose texts were read before, in their order.
+    #[must_use]
+    pub fn seen(&self) -> Digest {
+        let digest = self.item.digest();
+        let strength = self.shown.item.strength.map_or("", Strength::as_str);
+        // No strength's name holds a zero byte, and ids are all of one length.
+        let mut parts = vec![digest.as_bytes().as_slice(), strength.as_bytes(), &[0]];
+        parts.extend(self.after.iter().map(|peer| peer.as_bytes().as_slice()));
+        Digest::of("countersign/seen/v1", &parts)
     }
 
     /// What the node says, and what is found here in the bytes: whoever changed a row in between

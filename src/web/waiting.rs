@@ -1,5 +1,6 @@
-//! What waits, and the decisions about it. What is signed is what was shown: each form names the
-//! digest of its item, and the item's bytes are fetched and checked again before they are signed.
+//! What waits, and the decisions about it. What is signed is what was shown: each form names
+//! one digest of the item's bytes, of whose texts were read before it, and of how strong a yes it
+//! needs. All three are fetched and checked again before anything is signed.
 
 use std::fmt::Write as _;
 
@@ -200,10 +201,10 @@ fn not_waiting(problem: &impl std::fmt::Display) -> ApiError {
     ApiError::new(ErrorKind::NotFound, problem.to_string(), "see what waits")
 }
 
-/// The bytes that would be signed are those whose form this is.
+/// What would be signed, and how, is what this form was shown with.
 fn is_what_was_shown(checked: &Checked, digest: &str) -> Result<(), ApiError> {
     let shown: Option<Digest> = digest.parse().ok();
-    if shown == Some(checked.item().digest()) {
+    if shown == Some(checked.seen()) {
         return Ok(());
     }
     let message = "what waits is not what this form was shown with";

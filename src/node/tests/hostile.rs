@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    base::{Digest, Timestamp, limits},
+    base::{Digest, PeerId, Timestamp, limits},
     identity::IdentityKey,
     net::NetEvent,
     wire::{
@@ -337,6 +337,52 @@ async fn a_stranger_hears_nothing_without_an_invite_and_no_more_than_no_with_a_w
     let bob = bob.restart().await;
     assert_eq!(stranger(&bob, 74, right(74)).await, no, "and a restart changes nothing");
     assert!(matches!(stranger(&bob, 73, good).await, Some(PairFrame::Answer(_))));
+}
+
+/// A knock by the key of `seed`, with a good proof.
+fn right_knock(invite: &Invite, inviter: &PeerId, seed: u8) -> PairFrame {
+    let key = IdentityKey::from_seed(&Secret::new([seed; 32])).id();
+    let proof = crate::wire::pair::proof(invite.secret.expose_secret(), &key, inviter);
+    PairFrame::Knock(Knock {
+        proof,
+        commitment: Digest::from_bytes([1; 32]),
+        approver: ApproverKey::from_seed(&Secret::new([1; 32])).id(),
+        name: ClaimedName::parse("Eve").unwrap(),
+        // The same each time: it is the same knock then.
+        created: Timestamp::from_ms(1_700_000_000_000),
+    })
+}
+
+#[tokio::test]
+async fn a_knock_that_the_policy_denies_is_answered_as_one_without_an_invite() {
+    let deny = "version = 1\n[[deny]]\nname = \"no-new\"\ndirection = \"in\"\nkinds = [\"peer\"]\n";
+    let bob = side("Bob").await.restart_with(deny).await;
+    let invite = bob.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite = Invite::decode(invite["invite"].as_str().unwrap(), clock::now()).unwrap();
+    let inviter = id_of(&bob);
+    let knock = |seed| right_knock(&invite, &inviter, seed);
+    let no = Some(PairFrame::End(EndReason::NoInvite));
+    for seed in [80, 81, 81] {
+        assert_eq!(stranger(&bob, seed, knock(seed)).await, no, "{seed}");
+    }
+    assert!(bob.pending().await.is_empty());
+    let peers = bob.agent(AgentRequest::Peers { state: None }).await;
+    assert!(peers["peers"].as_array().unwrap().is_empty(), "{peers:#}");
+    let noted = async |bob: &Side| {
+        let all = HumanRequest::AuditShow { after: 0, limit: 1000 };
+        bob.human(all).await.to_string().matches("a knock: the policy denies it").count()
+    };
+    // The invite was not used up, and whoever is denied after its knock hears no more than that.
+    let bob = bob.restart().await;
+    assert_eq!(noted(&bob).await, 1, "not each one");
+    let answer = stranger(&bob, 82, knock(82)).await;
+    assert!(matches!(answer, Some(PairFrame::Answer(_))), "{answer:?}");
+    let bob = bob.restart_with(deny).await;
+    assert_eq!(stranger(&bob, 82, PairFrame::Reveal([1; 16])).await, no);
+    let bob = bob.restart().await;
+    assert_eq!(noted(&bob).await, 2);
+    assert_eq!(stranger(&bob, 82, knock(82)).await, None, "the pairing is gone, and its invite");
+    assert!(bob.pending().await.is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use crate::{
     base::limits::{PASSPHRASE_TRIES, TEXT_BYTES_MAX},
     gate::{Answer, Item},
     node::{
-        api::{HumanRequest, SignedHex},
+        api::{HumanRequest, PeerRef, SignedHex},
         review::grant_text,
     },
     policy::Strength,
@@ -134,6 +134,46 @@ async fn what_was_not_shown_is_not_signed() {
     let told = browser.told(APPROVE, &[("digest", &shown)]).await;
     assert!(told.contains("not what the node says"), "{told}");
     assert!(desk.decisions().is_empty());
+}
+
+#[tokio::test]
+async fn a_yes_is_for_the_sources_and_the_strength_that_were_shown_too() {
+    let desk = Desk::new();
+    let browser = desk.unlocked().await;
+    let shown = desk.waits(&message("text"));
+    let read = |n: u8| PeerRef { id: node_key(n).id().to_string(), name: "carol".to_owned() };
+    let becomes = |after: &[u8], strength: Option<Strength>| {
+        let item = &mut desk.world.lock().unwrap().items[0].item;
+        (item.after, item.strength) = (after.iter().map(|n| read(*n)).collect(), strength);
+    };
+    let form = async || {
+        let page = browser.get("/waiting/abcdefgh").await.text;
+        let value = page.split("name=\"digest\" value=\"").nth(1).unwrap();
+        value.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(form().await, shown);
+    becomes(&[4, 3], None);
+    let both = form().await;
+    let asks = async |digest: &str| {
+        let typed = [("digest", digest), ("passphrase", PASSPHRASE)];
+        browser.told(APPROVE, &typed).await
+    };
+    for (digest, after, strength) in [
+        (&shown, [3].as_slice(), None),
+        (&shown, &[], Some(Strength::Session)),
+        (&both, &[3, 4], None),
+        (&both, &[3], None),
+        (&both, &[4, 3], Some(Strength::Client)),
+        (&both, &[], None),
+    ] {
+        becomes(after, strength);
+        let told = asks(digest).await;
+        assert!(told.contains("not what this form was shown with"), "{after:?}: {told}");
+    }
+    assert!(desk.decisions().is_empty());
+    becomes(&[4, 3], None);
+    assert!(asks(&both).await.contains("Approved"));
+    assert_eq!(desk.decisions()[0].0.after, [node_key(4).id(), node_key(3).id()]);
 }
 
 #[tokio::test]

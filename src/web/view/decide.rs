@@ -1,4 +1,5 @@
-//! The ways to answer a waiting item. A yes is for the digest that stands in its form.
+//! The ways to answer a waiting item. A yes is for what stands in its form:
+//! one digest of all that it rests on.
 
 use maud::{Markup, html};
 
@@ -67,8 +68,8 @@ fn deny(item: &PendingItem) -> Markup {
     }
 }
 
-fn digest(item: &PendingItem) -> Markup {
-    html! { input type="hidden" name="digest" value=(item.digest); }
+fn digest(checked: &Checked) -> Markup {
+    html! { input type="hidden" name="digest" value=(checked.seen()); }
 }
 
 fn approve(frame: &Frame<'_>, checked: &Checked) -> Markup {
@@ -77,7 +78,7 @@ fn approve(frame: &Frame<'_>, checked: &Checked) -> Markup {
     let verified = format!("verified-{}", item.id);
     html! {
         form .approve method="post" action=(action(item, "approve")) {
-            (forms::csrf(frame)) (digest(item))
+            (forms::csrf(frame)) (digest(checked))
             @if pairing {
                 div .check {
                     input id=(verified) name="verified" type="checkbox" value="on"
@@ -130,7 +131,7 @@ fn allow(frame: &Frame<'_>, checked: &Checked, grant: &Grant) -> Markup {
                 }
             }
             form method="post" action=(action(item, "grant")) {
-                (forms::csrf(frame)) (digest(item))
+                (forms::csrf(frame)) (digest(checked))
                 p { "With the numbers that stand below at first, you sign this: " }
                 p .quoted { (text::line(&sentence)) }
                 (forms::grant_bounds(&item.id, (HOURS, MESSAGES)))
