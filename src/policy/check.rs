@@ -41,8 +41,8 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// What a finding's rule may begin with, whose rules the scanner does not list one by one.
-const FAMILIES: [&str; 8] =
+/// The families of findings: what a finding's rule may begin with, before its first dot.
+pub(super) const FAMILIES: [&str; 8] =
     ["command", "file", "hidden", "instruction", "known", "personal", "scan", "secret"];
 
 impl Policy {

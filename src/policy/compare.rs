@@ -12,6 +12,7 @@ impl Policy {
     /// - What `old` denies is denied here, because each of its deny rules lies within one of ours.
     /// - What a rule of `old` asks about is denied or asked about here, for the same reasons and
     ///   perhaps more: a grant that does not cover the old question does not cover the new one.
+    /// - Where no allow rule of `old` matches, none of ours does: the default's reasons are told too.
     /// - What we allow matches one of our allow rules, which lies within one of `old`; so `old`
     ///   allowed it, unless it denied or asked, and then so do we.
     /// - A new peer is denied or asked about; the first two points hold for it.

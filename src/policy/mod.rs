@@ -206,7 +206,7 @@ pub const BLOCKED: &str = "peer.blocked";
 pub const PEER_NEW: &str = "peer.new";
 /// The reason of a message whose sender's clock is ahead.
 pub const CLOCK_AHEAD: &str = "clock.ahead";
-/// The reason where no rule of the policy matches.
+/// The reason where no rule of the policy allows it, beside those of the ask rules that match.
 pub const DEFAULT: &str = "policy.default";
 
 const STANDARD: &str = include_str!("standard.toml");
@@ -279,7 +279,8 @@ impl Policy {
     }
 
     /// Decides. The first rule that matches does; the reasons are of all rules of its list that
-    /// match, so that whoever answers one question has seen them all.
+    /// match, so that whoever answers one question has seen them all. Where one asks and none
+    /// allows, the reasons of the default are among them.
     #[must_use]
     pub fn decide(&self, subject: &Subject<'_>) -> Decided {
         let denying: Vec<&Rule> = self.deny.iter().filter(|rule| rule.matches(subject)).collect();
@@ -295,17 +296,18 @@ impl Policy {
             let rule = first.unwrap_or_else(|| PEER_NEW.to_owned());
             return Decided { verdict: Verdict::Ask(reasons), rule };
         }
-        if let Some(rule) = first {
-            return Decided { verdict: Verdict::Ask(reasons), rule };
+        if let Some(allowing) = self.allow.iter().find(|rule| rule.matches(subject)) {
+            return match first {
+                Some(rule) => Decided { verdict: Verdict::Ask(reasons), rule },
+                None => Decided { verdict: Verdict::Allow, rule: allowing.label() },
+            };
         }
-        if let Some(rule) = self.allow.iter().find(|rule| rule.matches(subject)) {
-            return Decided { verdict: Verdict::Allow, rule: rule.label() };
-        }
-        let text = "no rule of your policy lets this pass".to_owned();
-        let own = Reason { rule: DEFAULT.to_owned(), severity: Severity::Medium, text };
-        let mut reasons = found(subject, |_| true);
-        reasons.insert(0, own);
-        Decided { verdict: Verdict::Ask(reasons), rule: "default".to_owned() }
+        // The default asks as well: an ask rule takes none of its reasons away.
+        let mut all = Reason::of_default(subject);
+        reasons.retain(|reason| all.iter().all(|other| other.rule != reason.rule));
+        all.append(&mut reasons);
+        let rule = first.unwrap_or_else(|| "default".to_owned());
+        Decided { verdict: Verdict::Ask(all), rule }
     }
 }
 
@@ -342,6 +344,14 @@ fn found(subject: &Subject<'_>, counts: impl Fn(&Finding) -> bool) -> Vec<Reason
 }
 
 impl Reason {
+    /// Why the human is asked where nothing allows it: that, and all that was found.
+    fn of_default(subject: &Subject<'_>) -> Vec<Self> {
+        let text = "no rule of your policy lets this pass".to_owned();
+        let mut reasons = found(subject, |_| true);
+        reasons.insert(0, Self { rule: DEFAULT.to_owned(), severity: Severity::Medium, text });
+        reasons
+    }
+
     /// Why the human is asked about a new peer.
     fn of_peer(action: Action) -> Option<Self> {
         let text = match action {

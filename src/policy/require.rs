@@ -2,7 +2,8 @@
 
 use super::{
     Action, Peer, Policy, Strength, Subject,
-    rule::{Condition, Rule, matters},
+    check::FAMILIES,
+    rule::{Condition, Rule, hides_others, matters},
     terms::{KindName, PEER, Way},
     words,
 };
@@ -15,6 +16,9 @@ pub const FEATURE_BYTES_MAX: usize = 32;
 /// A kind fits beside the longest strength.
 pub(super) const KIND_BYTES_MAX: usize =
     FEATURE_BYTES_MAX - "need.".len() - "passphrase.".len() - "kind.".len();
+
+/// The kinds that a peer's feature may be about: its words reach an agent.
+const KINDS: [&str; 4] = ["text", "request", "reply", "file"];
 
 /// A countersignature that is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +111,10 @@ fn abouts(rule: &Rule, strength: Strength) -> Vec<About> {
         let all = vec![About::Severity(filter.at_least)];
         return filter.any_of.as_ref().map_or(all, |globs| {
             let find = |begins: &str| match begins.get(..room.min(begins.len())) {
-                Some("") | None => About::Severity(filter.at_least),
-                Some(begins) => About::Find(begins.trim_end_matches('.').to_owned()),
+                Some("") | None => vec![About::Severity(filter.at_least)],
+                Some(begins) => finds(begins.trim_end_matches('.')),
             };
-            globs.iter().map(|glob| find(glob.beginning())).collect()
+            globs.iter().flat_map(|glob| find(glob.beginning())).collect()
         });
     }
     for condition in &rule.conditions {
@@ -120,6 +124,25 @@ fn abouts(rule: &Rule, strength: Strength) -> Vec<About> {
         }
     }
     vec![About::All]
+}
+
+/// The family of a rule or of the beginning of one.
+fn family(begins: &str) -> Option<&'static str> {
+    let first = begins.split('.').next();
+    FAMILIES.into_iter().find(|family| first == Some(*family))
+}
+
+/// A beginning in words that a peer takes: within one family, or the families that begin so.
+/// One that begins no finding still takes what could not be looked through.
+fn finds(begins: &str) -> Vec<About> {
+    if family(begins).is_some() {
+        return vec![About::Find(begins.to_owned())];
+    }
+    let mut families: Vec<_> = FAMILIES.into_iter().filter(|f| f.starts_with(begins)).collect();
+    if families.is_empty() {
+        families.push("scan");
+    }
+    families.into_iter().map(|family| About::Find(family.to_owned())).collect()
 }
 
 impl About {
@@ -159,7 +182,9 @@ impl Requirement {
             About::All => true,
             About::Kind(kind) => subject.kind == kind,
             About::Severity(least) => found(&|finding| finding.severity >= *least),
-            About::Find(begins) => found(&|finding| finding.rule.starts_with(begins)),
+            About::Find(begins) => {
+                found(&|finding| finding.rule.starts_with(begins) || hides_others(finding))
+            }
         }
     }
 
@@ -175,7 +200,8 @@ impl Requirement {
         }
     }
 
-    /// Reads a feature; `None` for any other and for what this version does not know.
+    /// Reads a feature; `None` for any other and for what this version does not know, kinds and
+    /// families of findings among it.
     #[must_use]
     pub fn from_feature(feature: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
@@ -184,19 +210,18 @@ impl Requirement {
         }
         let (strength, about) = feature.strip_prefix("need.")?.split_once('.')?;
         let strength = Strength::parse(strength).filter(|by| *by > Strength::Client)?;
-        let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let about = match about.split_once('.') {
             None if about == "all" => About::All,
-            Some(("kind", kind)) => About::Kind(filled(kind)?),
+            Some(("kind", kind)) if KINDS.contains(&kind) => About::Kind(kind.to_owned()),
             Some(("severity", least)) => About::Severity(Severity::parse(least)?),
-            Some(("find", begins)) => About::Find(filled(begins)?),
+            Some(("find", begins)) if family(begins).is_some() => About::Find(begins.to_owned()),
             None | Some(_) => return None,
         };
         Some(Self { about, strength })
     }
 
-    /// For a person: which messages need what. What a peer told is in it, at most 16 plain
-    /// characters of it.
+    /// For a person or an agent: which messages need what. Of what a peer told only words are in
+    /// it that this version knows: of a finding's name the family.
     #[must_use]
     pub fn sentence(&self) -> String {
         let what = match &self.about {
@@ -206,7 +231,11 @@ impl Requirement {
             About::Severity(least) => {
                 format!("messages with findings of {} severity or worse", least.as_str())
             }
-            About::Find(begins) => format!("messages with findings of {begins}*"),
+            About::Find(begins) => match family(begins) {
+                Some(whole) if whole == begins => format!("messages with findings of {whole}*"),
+                Some(part) => format!("messages with some findings of {part}*"),
+                None => "messages with some findings".to_owned(),
+            },
         };
         format!("{what} need {}", words::countersignature(self.strength))
     }

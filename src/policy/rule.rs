@@ -10,7 +10,7 @@ use super::{
     Action, Strength, Subject,
     terms::{Glob, KindName, PEER, Peers, Rate, Way},
 };
-use crate::risk::{Finding, Matters, Severity};
+use crate::risk::{self, Finding, Matters, Severity};
 
 /// Which list a rule is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,9 +46,8 @@ pub(super) struct Filter {
 impl Filter {
     pub(super) fn takes(&self, finding: &Finding) -> bool {
         let named = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(&finding.rule));
-        finding.severity >= self.at_least
-            && self.any_of.as_deref().is_none_or(named)
-            && !named(&self.none_of)
+        let of_these = self.any_of.as_deref().is_none_or(named) && !named(&self.none_of);
+        finding.severity >= self.at_least && (of_these || hides_others(finding))
     }
 
     /// Whether `other` takes all that this takes.
@@ -65,6 +64,12 @@ impl Filter {
         let all = self.none_of.iter().any(|glob| glob.text() == "*");
         all || self.any_of.as_ref().is_some_and(|any_of| all_covered(any_of, &self.none_of))
     }
+}
+
+/// Whether it stands for findings that are not listed: they may be of any name, so that a flood
+/// or a detector that fails does not get past the names of a rule.
+pub(super) fn hides_others(finding: &Finding) -> bool {
+    [risk::FULL, risk::FAILED].contains(&&*finding.rule)
 }
 
 fn all_covered(globs: &[Glob], by: &[Glob]) -> bool {

@@ -71,7 +71,8 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    const MESSAGES_MAX: u64 = 10_000;
+    /// The node remembers a few more times than this, so that a longer count is never told short.
+    const MESSAGES_MAX: u64 = 1000;
     const UNITS: [(&str, u64); 3] = [("minute", 60), ("hour", 3600), ("day", 86400)];
 
     /// "20 an hour".

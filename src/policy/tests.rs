@@ -195,6 +195,15 @@ fn conditions_about_findings_hold_where_they_should() {
     check_deny("findings = [\"hidden.*\"]\nseverity = \"high\"", &[], &[&both]);
     check_deny("findings = [\"*\"]\nseverity = \"high\"", &[&both], &[&lows]);
 
+    // What stands for findings that are not listed may stand for any.
+    for rule in [crate::risk::FULL, crate::risk::FAILED] {
+        let high = with(&[&finding(rule, Severity::High, Matters::Both)]);
+        let medium = with(&[&finding(rule, Severity::Medium, Matters::Both)]);
+        check_deny("findings = [\"secret.*\"]\nseverity = \"high\"", &[&high], &[&medium]);
+        check_deny("findings_except = [\"scan.*\"]", &[&high, &medium], &[&clean]);
+        check_allow("only_findings = [\"secret.*\"]", &[], &[&high]);
+    }
+
     check_allow("severity_up_to = \"low\"", &[&lows, &clean], &[&both]);
     check_allow("only_findings = [\"secret.*\"]", &[&secrets, &clean], &[&lows, &both]);
     check_allow("only_findings = []", &[&clean], &[&lows]);
@@ -315,6 +324,21 @@ fn the_default_says_so_and_what_was_found() {
     let case = Case { findings: vec![secret(), secret()], ..text_in() };
     assert_eq!(case.reasons(&parsed("")), [DEFAULT, "secret.aws_access_key"]);
     assert_eq!(case.rule(&parsed("")), "default");
+}
+
+#[test]
+fn an_ask_rule_takes_no_reason_of_the_default_away() {
+    let low = finding("hidden.tag", Severity::Low, Matters::Both);
+    let case = Case { findings: vec![low, secret()], ..text_in() };
+    let ask = "[[ask]]\nname = \"secrets\"\nfindings = [\"secret.*\"]\n";
+    let policy = parsed(ask);
+    assert_eq!(case.rule(&policy), "ask.secrets");
+    assert_eq!(case.reasons(&policy), [DEFAULT, "hidden.tag", "secret.aws_access_key"]);
+    // Where a rule allows it, the ask rule's alone.
+    let policy = parsed(&format!("{ask}[[allow]]"));
+    assert_eq!(case.reasons(&policy), ["secret.aws_access_key"]);
+    let policy = parsed(&format!("{ask}[[allow]]\npeers = [\"carol\"]"));
+    assert_eq!(case.reasons(&policy), [DEFAULT, "hidden.tag", "secret.aws_access_key"]);
 }
 
 #[test]

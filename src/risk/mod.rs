@@ -18,6 +18,8 @@ mod views;
 
 use std::{
     borrow::Cow,
+    cmp::Reverse,
+    collections::HashMap,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
@@ -196,18 +198,16 @@ fn failed(length: usize) -> Finding {
 fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
     // The worst first, and of the same the plainest: it stays.
     findings.sort_by(|a, b| {
-        let key = |f: &Finding| (f.span.start, f.rule.clone(), std::cmp::Reverse(f.severity));
+        let key = |f: &Finding| (f.span.start, f.rule.clone(), Reverse(f.severity));
         key(a).cmp(&key(b)).then(a.layers.len().cmp(&b.layers.len()))
     });
     // The same through another layer says nothing new.
     findings.dedup_by(|b, a| a.rule == b.rule && a.span.start == b.span.start);
     if findings.len() > FINDINGS_MAX {
-        // A flood of small ones must not hide a large one.
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let left_out = findings.split_off(FINDINGS_MAX - 1);
-        findings.sort_by(|a, b| (a.span.start, &a.rule).cmp(&(b.span.start, &b.rule)));
-        // They are sorted by it: the first is the worst.
-        if let Some(worst) = left_out.into_iter().next() {
+        let left_out = split_repeats(&mut findings);
+        // The first of the worst.
+        let worst = left_out.into_iter().min_by_key(|finding| Reverse(finding.severity));
+        if let Some(worst) = worst {
             let place = views::Place { span: worst.span.clone(), layers: Vec::new() };
             let text = "more than is listed here";
             let hit = Hit::new(FULL, worst.severity, Matters::Both, worst.span, text);
@@ -215,6 +215,25 @@ fn bounded(mut findings: Vec<Finding>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Takes out what is too much, and leaves the rest in its order. Repeats of a rule go before the
+/// only finding of another, and of these the small before the bad: neither many small ones nor
+/// many bad ones hide another.
+fn split_repeats(findings: &mut Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| Reverse(finding.severity));
+    let mut counts: HashMap<Cow<'static, str>, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, Finding)> = Vec::with_capacity(findings.len());
+    for finding in findings.drain(..) {
+        let before = counts.entry(finding.rule.clone()).or_default();
+        ranked.push((*before, finding));
+        *before += 1;
+    }
+    ranked.sort_by_key(|(before, finding)| (*before, Reverse(finding.severity)));
+    let left_out = ranked.split_off(ranked.len().min(FINDINGS_MAX - 1));
+    findings.extend(ranked.into_iter().map(|(_, finding)| finding));
+    findings.sort_by(|a, b| (a.span.start, &a.rule).cmp(&(b.span.start, &b.rule)));
+    left_out.into_iter().map(|(_, finding)| finding).collect()
 }
 
 /// What the rules that the program brings find in `text`.
@@ -253,5 +272,32 @@ mod tests {
         assert_eq!(found.len(), FINDINGS_MAX);
         assert_eq!(found.last().map(|finding| &*finding.rule), Some(FULL));
         assert!(found.iter().any(|finding| finding.severity == Severity::Critical));
+    }
+
+    fn one(rule: &'static str, severity: Severity, at: usize) -> Finding {
+        let span = at..at + 1;
+        let (matters, text) = (Matters::Both, Cow::Borrowed("something"));
+        Finding { rule: rule.into(), severity, matters, span, text, layers: Vec::new() }
+    }
+
+    #[test]
+    fn repeats_give_way_to_the_only_finding_of_another_rule() {
+        let mut all: Vec<_> = (0..80).map(|at| one("secret.x", Severity::Critical, at)).collect();
+        all.push(one("personal.iban", Severity::Medium, 90));
+        all.push(one("hidden.tag", Severity::Info, 91));
+        let found = bounded(all);
+        assert_eq!(found.len(), FINDINGS_MAX);
+        for rule in ["personal.iban", "hidden.tag"] {
+            assert_eq!(found.iter().filter(|f| f.rule == rule).count(), 1, "{rule}");
+        }
+        let last = found.last().unwrap();
+        assert_eq!((&*last.rule, last.severity), (FULL, Severity::Critical));
+        assert!(found.windows(2).all(|w| w[1].rule == FULL || w[0].span.start <= w[1].span.start));
+        // The worst of a rule is the one that stays, wherever it lies.
+        let mut all: Vec<_> = (0..99).map(|at| one("a.b", Severity::Low, at)).collect();
+        all.push(one("a.b", Severity::High, 99));
+        let found = bounded(all);
+        assert!(found.iter().any(|f| f.severity == Severity::High && f.rule == "a.b"));
+        assert_eq!(found.last().unwrap().severity, Severity::Low);
     }
 }

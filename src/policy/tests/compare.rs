@@ -123,8 +123,7 @@ fn looser(new: &Policy, old: &Policy, case: &Case) -> Option<&'static str> {
         return Some("the answer");
     }
     if let (Verdict::Ask(now), Verdict::Ask(reasons)) = (&now.verdict, &then.verdict) {
-        let asked = then.rule.starts_with("ask.");
-        if asked && !reasons.iter().all(|old| now.iter().any(|new| new.rule == old.rule)) {
+        if !reasons.iter().all(|old| now.iter().any(|new| new.rule == old.rule)) {
             return Some("the reasons");
         }
     }

@@ -70,7 +70,11 @@ fn a_value_that_cannot_be_is_refused_with_its_line() {
         ("[[ask]]\nsize_over_bytes = -1", "line 3: invalid value: integer `-1`, expected u64"),
         (
             "[[ask]]\n\nrate_over = \"20/week\"",
-            "line 4: a rate is written \"20/hour\": 1 to 10000, '/', and minute, hour or day",
+            "line 4: a rate is written \"20/hour\": 1 to 1000, '/', and minute, hour or day",
+        ),
+        (
+            "[[ask]]\nrate_over = \"1001/day\"",
+            "line 3: a rate is written \"20/hour\": 1 to 1000, '/', and minute, hour or day",
         ),
         (
             "[[ask]]\nfindings = [\"*.key\"]",

@@ -4,8 +4,15 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::*;
 
-const RULES: [&str; 5] =
-    ["secret.aws_access_key", "secret.github_token", "known.value", "hidden.tag", "command.shell"];
+const RULES: [&str; 7] = [
+    "secret.aws_access_key",
+    "secret.github_token",
+    "known.value",
+    "hidden.tag",
+    "command.shell",
+    crate::risk::FULL,
+    crate::risk::FAILED,
+];
 const SEVERITIES: [Severity; 5] =
     [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 

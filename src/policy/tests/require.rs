@@ -79,6 +79,15 @@ fn requirements_are_told_in_features() {
         "[[require]]\nfindings = [\"*\"]\nseverity = \"low\"\nstrength = \"passkey\"",
         &["need.passkey.severity.low"],
     );
+    // Less than a family's name: the families that begin so; and none.
+    check(
+        "[[require]]\nfindings = [\"s*\"]\nstrength = \"grant\"",
+        &["need.grant.find.scan", "need.grant.find.secret"],
+    );
+    check(
+        "[[require]]\nfindings = [\"tokens.*\"]\nstrength = \"grant\"",
+        &["need.grant.find.scan"],
+    );
     // For others, and what is in another one.
     check("[[require]]\npeers = [\"carol\"]\nstrength = \"grant\"", &[]);
     check(
@@ -107,6 +116,18 @@ fn requirements_are_told_in_features() {
 }
 
 #[test]
+fn what_could_not_be_looked_through_needs_what_names_need() {
+    let policy = parsed("[[require]]\nfindings = [\"command.*\"]\nstrength = \"passphrase\"");
+    let told = policy.requirements_for(&bob());
+    for rule in [crate::risk::FULL, crate::risk::FAILED] {
+        let case = with(&[&finding(rule, Severity::Low, Matters::Both)]);
+        assert!(case.judge(|subject| policy.missing(subject)).is_some(), "{rule}");
+        let leaving = Case { action: Action::MessageOut, ..case };
+        assert!(leaving.judge(|subject| told[0].applies(subject)), "{rule}");
+    }
+}
+
+#[test]
 fn a_feature_of_another_form_is_passed_over() {
     for feature in [
         "",
@@ -122,11 +143,30 @@ fn a_feature_of_another_form_is_passed_over() {
         "need.grant.colour.red",
         "need.grant.kind.\u{1b}[2J",
         "need.grant.kind.aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "need.grant.kind.paste_keys",
+        "need.grant.kind.text.x",
+        "need.grant.find.",
+        "need.grant.find.s",
+        "need.grant.find.run-it-now",
+        "need.grant.find.secrets.x",
         "NEED.grant.all",
         "ack2",
     ] {
         assert_eq!(Requirement::from_feature(feature), None, "{feature}");
     }
+    for kind in ["text", "request", "reply", "file"] {
+        assert!(Requirement::from_feature(&format!("need.grant.kind.{kind}")).is_some(), "{kind}");
+    }
+    for family in super::super::check::FAMILIES {
+        let feature = format!("need.grant.find.{family}");
+        assert!(Requirement::from_feature(&feature).is_some(), "{family}");
+    }
+    // Of a name only the family is told: the rest may be a sentence.
+    let read = Requirement::from_feature("need.grant.find.secret.send_all").unwrap();
+    assert_eq!(
+        read.sentence(),
+        "messages with some findings of secret* need a countersignature by grant or better"
+    );
     let read = Requirement::from_feature("need.session.find.command").unwrap();
     assert_eq!(read.strength(), Strength::Session);
     assert_eq!(
