@@ -122,10 +122,10 @@ fn looser(new: &Policy, old: &Policy, case: &Case) -> Option<&'static str> {
     if strictness(&now.verdict) < strictness(&then.verdict) {
         return Some("the answer");
     }
-    if let (Verdict::Ask(now), Verdict::Ask(reasons)) = (&now.verdict, &then.verdict) {
-        if !reasons.iter().all(|old| now.iter().any(|new| new.rule == old.rule)) {
-            return Some("the reasons");
-        }
+    if let (Verdict::Ask(now), Verdict::Ask(reasons)) = (&now.verdict, &then.verdict)
+        && !reasons.iter().all(|old| now.iter().any(|new| new.rule == old.rule))
+    {
+        return Some("the reasons");
     }
     let missing = |policy: &Policy| case.judge(|s| policy.missing(s)).map(|lacks| lacks.strength);
     if missing(new) < missing(old) {
