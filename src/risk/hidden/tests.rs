@@ -28,6 +28,7 @@ fn ordinary_writing_passes() {
         "Δx = 3 μm, αβ, 5 Ω, π·r², χ², NFκB, TNFα, IFNγ, µs, σ_x, ρ and ν",
         "Привет, world! Это API для PDF-файлов, версия с ООН",
         "Ελληνικά beside English",
+        "сор, as one says: let us call it and see. Это привет.",
         "Donau\u{ad}dampf\u{ad}schiff\u{ad}fahrt",
         "⠋⠙⠹⠸\u{2800}⠼",
         "ᄒ\u{1160}",

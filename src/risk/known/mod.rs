@@ -242,36 +242,57 @@ impl Search {
         // What leaves the window was multiplied once for each byte after it.
         let leaving = (0..group.length).fold(1_u64, |power, _| power.wrapping_mul(self.keyed.base));
         let mut hash = self.keyed.hash(first);
-        // A text that repeats itself must not cost an HMAC at each place.
-        let mut others: HashSet<u64> = HashSet::new();
-        let mut found_until = 0;
-        let pairs = text.iter().zip(text.iter().skip(group.length)).map(Some).chain([None]);
-        for (at, pair) in pairs.enumerate() {
+        let mut seen = Seen::default();
+        if !self.compare(group, text, (0, hash), &mut seen) {
+            return;
+        }
+        let pairs = text.iter().zip(text.iter().skip(group.length));
+        for (at, (out, coming)) in pairs.enumerate() {
+            let gone = leaving.wrapping_mul(u64::from(*out) + 1);
+            hash = self.keyed.push(hash, *coming).wrapping_sub(gone);
             if group.may_have(self.keyed.filter(hash))
-                && at >= found_until
-                && !others.contains(&hash)
+                && !self.compare(group, text, (at + 1, hash), &mut seen)
             {
-                let range = at..at + group.length;
-                if self.hashes == HASHES_MAX {
-                    self.hits.push(incomplete());
-                    return;
-                }
-                self.hashes += 1;
-                if let Some(label) =
-                    text.get(range.clone()).and_then(|text| group.labels.get(&self.keyed.mac(text)))
-                {
-                    found_until = range.end;
-                    self.hits.push(found(range, label));
-                } else {
-                    others.insert(hash);
-                }
-            }
-            if let Some((out, r#in)) = pair {
-                hash = self.keyed.push(hash, *r#in);
-                hash = hash.wrapping_sub(leaving.wrapping_mul(u64::from(*out) + 1));
+                return;
             }
         }
     }
+
+    /// Compares one window; whether to go on.
+    fn compare(
+        &mut self,
+        group: &Group,
+        text: &[u8],
+        window: (usize, u64),
+        seen: &mut Seen,
+    ) -> bool {
+        let (at, hash) = window;
+        if at < seen.found_until || seen.others.contains(&hash) {
+            return true;
+        }
+        if self.hashes == HASHES_MAX {
+            self.hits.push(incomplete());
+            return false;
+        }
+        self.hashes += 1;
+        let range = at..at + group.length;
+        let mac = text.get(range.clone()).map(|text| self.keyed.mac(text));
+        if let Some(label) = mac.and_then(|mac| group.labels.get(&mac)) {
+            seen.found_until = range.end;
+            self.hits.push(found(range, label));
+        } else {
+            seen.others.insert(hash);
+        }
+        true
+    }
+}
+
+/// What was compared in one look for the values of one length.
+#[derive(Default)]
+struct Seen {
+    found_until: usize,
+    /// A text that repeats itself must not cost an HMAC at each place.
+    others: HashSet<u64>,
 }
 
 fn found(span: Range<usize>, label: &str) -> Hit {

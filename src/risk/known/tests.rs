@@ -118,6 +118,9 @@ fn a_text_that_repeats_itself_costs_few_hashes() {
     // With a filter that lets everything pass, the bound holds and is told.
     let mut group = Group::new(8);
     group.filters.fill(u64::MAX);
+    search.hashes = 0;
+    search.group(&group, "ab".repeat(1000).as_bytes());
+    assert_eq!(search.hashes, 2, "one for each window that is different");
     let long = (0..40_000).map(|n: u32| format!("{n:05}")).collect::<Vec<_>>().concat();
     search.hashes = 0;
     search.group(&group, long.as_bytes());
