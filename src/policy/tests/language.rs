@@ -266,7 +266,7 @@ fn the_reference_names_every_field() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Whatever is done to a document, it is read or its error names one of its lines.
     #[test]

@@ -176,7 +176,7 @@ fn a_feature_of_another_form_is_passed_over() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     /// Whoever heeds what it was told is refused nothing for want of a countersignature.
     #[test]

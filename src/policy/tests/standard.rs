@@ -46,7 +46,7 @@ fn before(subject: &Subject<'_>) -> Verdict {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn the_standard_document_is_what_was_hard_coded(case in case()) {
