@@ -162,6 +162,29 @@ impl Scanner {
         bounded(looked.unwrap_or_else(|_| vec![failed(bytes.len())]))
     }
 
+    /// Looks at `text` as it is, and tells `done` of each step: the rules of `secret` by their ids,
+    /// the rest by what it is. Whoever has a clock learns what takes long.
+    pub fn steps(&self, text: &str, done: &mut dyn FnMut(&str)) {
+        let views = views::of(text);
+        done("(views)");
+        let [keywords, commands, instructions] = self.anchors.find(text.as_bytes());
+        done("(words)");
+        self.secrets.scan_telling(text, &keywords, done);
+        self.known.scan(text);
+        personal::scan(text);
+        done("personal.*");
+        instructions::scan(text, &instructions);
+        done("instruction.*");
+        commands::scan(text, &commands);
+        done("command.*");
+        hidden::scan(text);
+        done("hidden.*");
+        for blob in &views.blobs {
+            files::scan(&blob.bytes);
+            done("file.*");
+        }
+    }
+
     fn look(&self, text: &str) -> Vec<Finding> {
         let mut findings: Vec<Finding> = Vec::new();
         let views = views::of(text);

@@ -92,13 +92,24 @@ impl Secrets {
         self.prefilter.keywords()
     }
 
-    /// Everything that the rules find in `text`, in which the keywords are at these places. Of built-in rules that find the same place, the
-    /// one with the most to say is kept.
+    /// Everything that the rules find in `text`, in which the keywords are at these places. Of
+    /// built-in rules that find the same place, the one with the most to say is kept.
     pub(super) fn scan(&self, text: &str, places: &[Place]) -> Vec<Hit> {
+        self.scan_telling(text, places, &mut |_| ())
+    }
+
+    /// The same; `done` hears of each rule that has looked at a place.
+    pub(super) fn scan_telling(
+        &self,
+        text: &str,
+        places: &[Place],
+        done: &mut dyn FnMut(&str),
+    ) -> Vec<Hit> {
         let mut found: Vec<Found<'_>> = Vec::new();
         for window in self.prefilter.windows(text.as_bytes(), places) {
             if let Some(rule) = self.rules.get(window.rule) {
                 rule.look(text, window.span, &mut found);
+                done(rule.id());
             }
         }
         engine::worst(found).into_iter().map(|found| hit(&found, text)).collect()
