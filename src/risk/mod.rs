@@ -2,7 +2,7 @@
 //! says nothing of what should follow.
 //!
 //! A text is looked at as it is, after NFKC, and through the encodings that it may be hidden in
-//! ([`views`]). Each detector gives [`Hit`]s in the view that it reads; a [`Finding`] is a hit at its
+//! (`views`). Each detector gives hits in the view that it reads; a [`Finding`] is a hit at its
 //! place in the text. Detectors are for triage: what they miss, the taint rule is there for.
 
 mod characters;
