@@ -109,9 +109,9 @@ def read_grant(data):
             return None
     except (cbor2.CBORError, ValueError, TypeError):
         return None
-    if type(grant) is not dict or {*grant, 5} != set(range(1, 13)):
+    if type(grant) is not dict or {*grant, 5, 13, 14} != set(range(1, 15)):
         return None
-    rules = grant[7]
+    rules, kinds = grant[7], grant.get(13, ["text"])
     fields = (
         type(grant[1]) is int and grant[1] == 1,
         is_bytes(grant[2], 5),
@@ -122,12 +122,16 @@ def read_grant(data):
         type(rules) is list and len(rules) <= 16 and all(is_text(rule, 64) for rule in rules),
         grant[8] in SEVERITIES,
         all(is_uint(grant[key]) for key in (9, 10, 11, 12)),
+        type(kinds) is list and kinds and all(is_text(kind, 32) for kind in kinds),
+        is_uint(grant.get(14, 1)),
     )
     if not all(fields):
         return None
     named = (5 in grant and rules) if grant[4] == "unasked" else grant[6] == "out"
     wide = not named or not 0 < grant[12] - grant[11] <= DAYS_30 or not 1 <= grant[10] <= 1000
-    return None if wide else grant
+    fast = not 1 <= grant.get(14, 1) <= 1000
+    unread = not set(kinds) <= {"text", "request", "reply"} or len(set(kinds)) != len(kinds)
+    return None if wide or fast or unread else grant
 
 
 def grant(vector):
@@ -147,6 +151,7 @@ def grant(vector):
         assert (read[7], read[8]) == (said["rules"], said["severity_max"])
         assert (read[9], read[10]) == (said["size_bytes_max"], said["messages_max"])
         assert (read[11], read[12]) == (said["from"], said["until"])
+        assert (read.get(13), read.get(14)) == (said.get("kinds"), said.get("per_hour_max"))
 
 
 def read_order(data):
