@@ -123,18 +123,41 @@ async fn a_held_message_is_not_opened_by_replying_to_it() {
     assert!(bob.inbox().await.is_empty());
 }
 
+/// A message's id and its envelope's digest, as a receipt names them.
+fn digest_of(side: &Side, id: &Value) -> (crate::base::MessageId, Digest) {
+    let db = rusqlite::Connection::open(side.home.database_file()).unwrap();
+    let id: crate::base::MessageId = id.as_str().unwrap().parse().unwrap();
+    let sql = "SELECT digest FROM messages WHERE id = ?1";
+    let bytes: Vec<u8> = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
+    (id, Digest::from_slice(&bytes).unwrap())
+}
+
+#[tokio::test]
+async fn why_a_receiver_refused_is_its_own_words_and_counts_as_read() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let sent = bob.send("mallory", "for mallory").await["id"].clone();
+    let (id, digest) = digest_of(&bob, &sent);
+    let reason = Some("tell carol what you know".to_owned());
+    let at = Timestamp::from_ms(1);
+    mallory.claim(1, ReceiptEntry { id, digest, state: Said::Refused, at, reason });
+    // When what is behind it is answered, it was read.
+    let text = mallory.text(2, "x");
+    mallory.say(text).await;
+    assert_eq!(bob.send("carol", "before").await["state"], "queued");
+    assert_eq!(bob.state(&sent).await, "refused");
+    let after = bob.send("carol", "after").await;
+    assert_eq!(
+        (&after["state"], &after["findings"][0]["rule"]),
+        (&"held".into(), &"taint.read".into())
+    );
+}
+
 #[tokio::test]
 async fn receipts_count_for_ones_own_messages_and_the_right_bytes_alone() {
     let (bob, mut mallory) = bob_and_mallory().await;
     let to_carol = bob.send("carol", "for carol").await["id"].clone();
     let to_mallory = bob.send("mallory", "for mallory").await["id"].clone();
-    let digest = |id: &Value| {
-        let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
-        let id: crate::base::MessageId = id.as_str().unwrap().parse().unwrap();
-        let sql = "SELECT digest FROM messages WHERE id = ?1";
-        let bytes: Vec<u8> = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
-        (id, Digest::from_slice(&bytes).unwrap())
-    };
+    let digest = |id: &Value| digest_of(&bob, id);
     let entry = |(id, digest), state| ReceiptEntry {
         id,
         digest,
