@@ -20,9 +20,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     base::limits::{LOG_BYTES_MAX, NODE_START_TIMEOUT, SHUTDOWN_TIMEOUT},
-    ipc::{Client, ClientError, Listener, SessionStream},
+    ipc::{Client, ClientError, Hello, Listener, SessionStream},
     mcp::{self, fence},
-    node::{NodeHandle, config::Home},
+    node::{
+        NodeHandle,
+        config::Home,
+        sessions::{Transport, Wish},
+    },
     web,
 };
 
@@ -101,14 +105,14 @@ where
     if let Err(error) = web::serve(&node, home, tasks, cancel).await {
         tracing::warn!(%error, "there is no page; the commands do all that it does");
     }
-    let agent = node.agent();
-    let ending = cancel.clone();
+    let (sessions, ending) = (node.clone(), cancel.clone());
     let session = move |stream: SessionStream| {
-        let (agent, ending) = (agent.clone(), ending.clone());
+        let (sessions, ending) = (sessions.clone(), ending.clone());
         async move {
             let SessionStream { hello, reader, writer, place } = stream;
             tracing::debug!(pid = hello.pid, "an agent's session began");
-            if let Err(error) = mcp::serve(reader, writer, agent, ending).await {
+            let session = sessions.open_session(wish_of(hello));
+            if let Err(error) = mcp::serve(reader, writer, session, ending).await {
                 tracing::info!(%error, "an agent's session failed");
             }
             drop(place);
@@ -123,6 +127,13 @@ where
         () = cancel.cancelled() => {}
     }
     Ok(())
+}
+
+/// What a session that comes over the socket says of itself.
+fn wish_of(hello: Hello) -> Wish {
+    let Hello { cwd, project, parent, session: choice, .. } = hello;
+    let project = Some(project.unwrap_or(cwd));
+    Wish { choice, project, token: None, parent, transport: Transport::Stdio }
 }
 
 /// Held by the one node that runs in a home; the system releases it with the process.

@@ -20,6 +20,10 @@ const fn days(n: u64) -> Duration {
 pub const TEXT_BYTES_MAX: usize = 64 * KIB;
 /// Our name for a peer: short enough to type.
 pub const PEER_NAME_BYTES_MAX: usize = 32;
+/// Bytes of a session's name.
+pub const SESSION_NAME_BYTES_MAX: usize = 32;
+/// Sessions of clients that are known by name; the one that was seen longest ago is forgotten.
+pub const SESSIONS_KNOWN_MAX: u32 = 256;
 /// What a peer calls itself.
 pub const CLAIMED_NAME_BYTES_MAX: usize = 64;
 /// A note beside an invite or a request.

@@ -14,5 +14,5 @@ pub use ids::{
 };
 pub use secret::Secret;
 pub use severity::Severity;
-pub use text::{ClaimedName, MessageText, Note, PeerName, TextError};
+pub use text::{ClaimedName, MessageText, Note, PeerName, SessionName, TextError};
 pub use time::Timestamp;

@@ -86,6 +86,11 @@ text_type!(
     PeerName
 );
 text_type!(
+    /// What a client's session is called here, in the characters of a [`PeerName`]. A peer may
+    /// address a message to it, as `peer/session`.
+    SessionName
+);
+text_type!(
     /// What a peer says it is called. Shown as its claim, never used to find anyone.
     ClaimedName
 );
@@ -104,37 +109,14 @@ impl PeerName {
     /// # Errors
     /// When it is empty, over [`limits::PEER_NAME_BYTES_MAX`] or holds another character.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let what = "a peer's name";
-        bounded(what, text, limits::PEER_NAME_BYTES_MAX)?;
-        let bad = text.chars().find(|c| !Self::allowed(*c));
-        bad.map_or_else(
-            || Ok(Self(text.to_owned())),
-            |got| {
-                let allowed = "lower-case letters, digits, '-', '_' and '.'";
-                Err(TextError::Character { what, allowed, got })
-            },
-        )
-    }
-
-    const fn allowed(c: char) -> bool {
-        c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.')
+        plain("a peer's name", text, limits::PEER_NAME_BYTES_MAX).map(Self)
     }
 
     /// A name made of what `claim` says, with everything unusual left out.
     #[must_use]
     pub fn suggested(claim: &ClaimedName) -> Self {
-        let mut name = String::new();
-        for c in claim.as_str().chars().map(|c| c.to_ascii_lowercase()) {
-            let c = if Self::allowed(c) { c } else { '-' };
-            if !(c == '-' && (name.is_empty() || name.ends_with('-'))) {
-                name.push(c);
-            }
-            if name.len() >= limits::PEER_NAME_BYTES_MAX - 4 {
-                break;
-            }
-        }
-        let name = name.trim_end_matches('-');
-        Self(if name.is_empty() { "peer".to_owned() } else { name.to_owned() })
+        let name = plainer(claim.as_str(), limits::PEER_NAME_BYTES_MAX - NUMBER_BYTES);
+        Self(name.unwrap_or_else(|| "peer".to_owned()))
     }
 
     /// This name with a number behind it, for the second peer who claims it.
@@ -142,6 +124,67 @@ impl PeerName {
     pub fn numbered(&self, number: u32) -> Self {
         Self(format!("{}-{number}", self.0))
     }
+}
+
+impl SessionName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When it is empty, over [`limits::SESSION_NAME_BYTES_MAX`] or holds another character.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        plain("a session's name", text, limits::SESSION_NAME_BYTES_MAX).map(Self)
+    }
+
+    /// A name made of what a folder or a program is called, with everything unusual left out.
+    #[must_use]
+    pub fn suggested(text: &str) -> Self {
+        let name = plainer(text, limits::SESSION_NAME_BYTES_MAX - NUMBER_BYTES);
+        Self(name.unwrap_or_else(|| "session".to_owned()))
+    }
+
+    /// This name with a number behind it, for the second session that would have it.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        let ending = format!("-{number}");
+        let room = limits::SESSION_NAME_BYTES_MAX - ending.len();
+        let name = self.0.get(..room.min(self.0.len())).unwrap_or_default();
+        Self(format!("{name}{ending}"))
+    }
+}
+
+/// Room for a number behind a name.
+const NUMBER_BYTES: usize = 4;
+
+const fn is_plain(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.')
+}
+
+fn plain(what: &'static str, text: &str, bytes_max: usize) -> Result<String, TextError> {
+    bounded(what, text, bytes_max)?;
+    let bad = text.chars().find(|c| !is_plain(*c));
+    bad.map_or_else(
+        || Ok(text.to_owned()),
+        |got| {
+            let allowed = "lower-case letters, digits, '-', '_' and '.'";
+            Err(TextError::Character { what, allowed, got })
+        },
+    )
+}
+
+/// What is left of `text` in plain characters, at most `bytes_max` of them.
+fn plainer(text: &str, bytes_max: usize) -> Option<String> {
+    let mut name = String::new();
+    for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+        let c = if is_plain(c) { c } else { '-' };
+        if !(c == '-' && (name.is_empty() || name.ends_with('-'))) {
+            name.push(c);
+        }
+        if name.len() >= bytes_max {
+            break;
+        }
+    }
+    let name = name.trim_end_matches('-');
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn no_controls(what: &'static str, text: &str) -> Result<(), TextError> {
@@ -235,6 +278,21 @@ mod tests {
         check("Alice's Mac (work)", "alice-s-mac-work");
         check("\u{202e}ecila", "ecila");
         check("日本", "peer");
+    }
+
+    #[test]
+    fn a_folder_becomes_a_sessions_name_and_a_number_fits_behind_it() {
+        let check = |folder: &str, expected: &str| {
+            assert_eq!(SessionName::suggested(folder).as_str(), expected);
+            SessionName::parse(expected).unwrap();
+        };
+        check("My Project", "my-project");
+        check(".config", ".config");
+        check("///", "session");
+        let longest = SessionName::parse(&"a".repeat(32)).unwrap();
+        assert_eq!(longest.numbered(12).as_str(), "a".repeat(29) + "-12");
+        assert!(SessionName::parse("a/b").is_err());
+        assert!(SessionName::parse(&"a".repeat(33)).is_err());
     }
 
     #[test]

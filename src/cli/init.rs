@@ -70,8 +70,10 @@ pub(super) fn named(known: Option<Config>, name: &str) -> anyhow::Result<Config>
     let name = ClaimedName::parse(name).map_err(|error| {
         ApiError::new(ErrorKind::Usage, error.to_string(), "choose another with --name")
     })?;
-    let (network, page) = known.map(|known| (known.network, known.page)).unwrap_or_default();
-    Ok(Config { name, network, page })
+    Ok(match known {
+        Some(known) => Config { name, ..known },
+        None => Config::of(name),
+    })
 }
 
 /// What the system calls whoever runs this.

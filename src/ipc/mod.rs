@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 pub use client::{Client, ClientError, Hints, open, watch};
 pub use listener::{Listener, ListenerError, SessionStream};
 
-use crate::node::api::{ApiError, Event, Request};
+use crate::{
+    base::SessionName,
+    node::api::{ApiError, Event, Request},
+};
 
 /// The version of this protocol.
 pub const HELLO: u32 = 1;
@@ -60,6 +63,8 @@ pub enum Hint {
     },
     /// A link to the page was used.
     PageOpened,
+    /// A client's session began, ended or changed.
+    SessionsChanged,
     /// There were more than could be told: ask for everything again.
     Missed,
 }
@@ -73,6 +78,7 @@ impl From<Event> for Hint {
             Event::PendingChanged => Self::PendingChanged,
             Event::Alert { items } => Self::Alert { items },
             Event::PageOpened => Self::PageOpened,
+            Event::SessionsChanged => Self::SessionsChanged,
         }
     }
 }
@@ -88,6 +94,15 @@ pub struct Hello {
     pub pid: u32,
     /// The folder that it runs in.
     pub cwd: PathBuf,
+    /// The process that started it: a client's, which also starts its hooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// The folder that the client works in, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+    /// What its user calls the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionName>,
 }
 
 impl Hello {
@@ -96,7 +111,9 @@ impl Hello {
     pub fn of(role: Role) -> Self {
         // A folder that was removed has no name; it is only for people to read.
         let cwd = std::env::current_dir().unwrap_or_default();
-        Self { hello: HELLO, role, pid: std::process::id(), cwd }
+        let parent = Some(std::os::unix::process::parent_id());
+        let pid = std::process::id();
+        Self { hello: HELLO, role, pid, cwd, parent, project: None, session: None }
     }
 }
 

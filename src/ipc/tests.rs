@@ -35,7 +35,7 @@ async fn run() -> Running {
     let (node, mut questions) = NodeHandle::channel();
     tokio::spawn(async move {
         let mut held = Vec::new();
-        while let Some(Question { request, answer }) = questions.recv().await {
+        while let Some(Question { request, answer, .. }) = questions.recv().await {
             match request {
                 // Never answered: it must not hold up the others.
                 Request::Agent(AgentRequest::Outstanding) => held.push(answer),
@@ -189,7 +189,11 @@ async fn a_watch_is_told_what_changes_and_nothing_of_a_peers() {
     let running = run().await;
     let mut hints = watch(&running.home).await.unwrap();
     running.node.tell(Event::PendingChanged);
-    running.node.tell(Event::Arrived { message: "m1".into(), from: "a peer's words".into() });
+    running.node.tell(Event::Arrived {
+        message: "m1".into(),
+        from: "a peer's words".into(),
+        session: None,
+    });
     assert_eq!(hints.next().await.unwrap(), Hint::PendingChanged);
     assert_eq!(hints.next().await.unwrap(), Hint::Arrived { message: "m1".into() });
     // One that is behind is told to ask for everything.

@@ -217,7 +217,8 @@ async fn gone(node: &AgentHandle, pending: &str, mut events: Receiver<Event>) {
                 | Event::MessageChanged { .. }
                 | Event::PeersChanged
                 | Event::Alert { .. }
-                | Event::PageOpened,
+                | Event::PageOpened
+                | Event::SessionsChanged,
             ) => {}
         }
     }

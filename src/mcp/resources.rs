@@ -147,7 +147,9 @@ async fn next(events: &mut Receiver<Event>) -> Change {
         Ok(Event::PeersChanged) => Change::Some(vec![PEERS.to_owned()]),
         // What is held stands in it.
         Ok(Event::PendingChanged) => Change::Some(vec![INBOX.to_owned()]),
-        Ok(Event::Alert { .. } | Event::PageOpened) => Change::Some(Vec::new()),
+        Ok(Event::Alert { .. } | Event::PageOpened | Event::SessionsChanged) => {
+            Change::Some(Vec::new())
+        }
         Err(RecvError::Lagged(_)) => Change::All,
         Err(RecvError::Closed) => std::future::pending().await,
     }

@@ -37,6 +37,7 @@ use crate::{
         AgentHandle,
         api::{ApiError, ErrorKind},
         clock,
+        sessions::OpenSession,
     },
 };
 
@@ -62,14 +63,14 @@ pub enum ServeError {
     Died(#[from] tokio::task::JoinError),
 }
 
-/// Serves one session until its client leaves or `cancel`.
+/// Serves one session until its client leaves or `cancel`, in the name of `session`.
 ///
 /// # Errors
 /// When the client speaks no MCP.
 pub async fn serve<R, W>(
     reader: R,
     writer: W,
-    node: AgentHandle,
+    session: OpenSession,
     cancel: CancellationToken,
 ) -> Result<(), ServeError>
 where
@@ -77,8 +78,8 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let tools = TOOLS.get_or_init(|| Arc::new(tools::router()));
-    let session = cancel.child_token();
-    serve_tools(reader, writer, Server::new(node, Arc::clone(tools), session)).await
+    let ending = cancel.child_token();
+    serve_tools(reader, writer, Server::new(session, Arc::clone(tools), ending)).await
 }
 
 /// As [`serve`], with other tools.
@@ -112,6 +113,8 @@ where
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) node: AgentHandle,
+    /// What the node knows of this session.
+    pub(super) open: Arc<OpenSession>,
     /// Tells this session from others; random.
     pub(super) session: String,
     tools: Arc<ToolRouter<Self>>,
@@ -124,13 +127,14 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(
-        node: AgentHandle,
+        open: OpenSession,
         tools: Arc<ToolRouter<Self>>,
         ending: CancellationToken,
     ) -> Self {
+        let (node, open) = (open.agent(), Arc::new(open));
         let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
         let (followed, later) = (Arc::default(), Arc::default());
-        Self { node, session, tools, ending, followed, later }
+        Self { node, open, session, tools, ending, followed, later }
     }
 
     pub(super) const fn call(
@@ -139,6 +143,14 @@ impl Server {
         binding: Vec<u8>,
     ) -> Call<'_> {
         Call::new(self, context, binding)
+    }
+
+    /// Notes what the client says that it is, with each request since version 2026-07-28.
+    fn introduce(&self, context: &RequestContext<RoleServer>) {
+        let client = context.client_info();
+        let client = client.map(|c| fence::line(&format!("{} {}", c.name, c.version)));
+        let protocol = context.protocol_version().map(|version| version.to_string());
+        self.open.introduce(client, protocol);
     }
 
     /// The user of this session will decide about an item elsewhere.
@@ -222,6 +234,7 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.introduce(&context);
         let name = request.name.clone();
         if self.tools.get(&name).is_none() {
             let message = format!("Unknown tool: {}", fence::line(&name));

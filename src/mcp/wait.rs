@@ -148,7 +148,8 @@ pub(super) async fn ended(node: &AgentHandle, id: &str) -> Result<MessageLife, A
                     | Event::PeersChanged
                     | Event::PendingChanged
                     | Event::Alert { .. }
-                    | Event::PageOpened,
+                    | Event::PageOpened
+                    | Event::SessionsChanged,
                 ) => {}
             }
         }

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::{
     api::{
         AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
-        MessagePart, NetworkInfo, Outstanding, PeerRef, Peers, Reply, Revoked, Whoami,
+        MessagePart, NetworkInfo, News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked,
+        Whoami,
     },
     clock, grants,
     outbound::move_arrived,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{MessageId, Note, PeerId, Secret, Timestamp, limits},
+    base::{MessageId, Note, PeerId, Secret, SessionName, Timestamp, limits},
     delivery::MessageState,
     identity,
     net::code,
@@ -29,7 +30,12 @@ use crate::{
 
 impl Node {
     /// Answers an agent.
-    pub(super) fn on_agent(&mut self, request: AgentRequest, answer: Answer) {
+    pub(super) fn on_agent(
+        &mut self,
+        request: AgentRequest,
+        session: Option<&SessionName>,
+        answer: Answer,
+    ) {
         match request {
             AgentRequest::Whoami => self.whoami(answer),
             AgentRequest::Invite { note, expires_minutes } => {
@@ -55,6 +61,7 @@ impl Node {
             AgentRequest::ClientAnswered { pending, yes } => {
                 self.client_answered(&pending, yes, answer);
             }
+            AgentRequest::News => self.news(session, answer),
             AgentRequest::Revoke { peer, block } => self.revoke(&peer, block, answer),
         }
     }
@@ -63,6 +70,20 @@ impl Node {
         self.read(messages::counts, |node, counts| {
             let unread = counts.map(|counts| counts.unread).map_err(|e| store_failed(&e));
             reply(answer, unread.map(|unread| Reply::Whoami(node.whoami_view(unread))));
+        });
+    }
+
+    /// What is new, in numbers: nobody is tainted by them.
+    fn news(&mut self, _session: Option<&SessionName>, answer: Answer) {
+        self.read(messages::unread_by_peer, |node, found| {
+            let news = found.map_err(|e| store_failed(&e)).map(|rows| {
+                let of = |(peer, unread)| NewsOf { name: node.name_of(&peer), unread };
+                let mut unread: Vec<_> = rows.into_iter().map(of).collect();
+                unread.sort_by(|a, b| a.name.cmp(&b.name));
+                let (_, held) = node.held_view(None);
+                Reply::News(News { unread, elsewhere: Vec::new(), held })
+            });
+            reply(answer, news);
         });
     }
 

@@ -174,6 +174,66 @@ pub struct Config {
     /// Where the page is.
     #[serde(default, skip_serializing_if = "PageConfig::is_default")]
     pub page: PageConfig,
+    /// Clients that come over HTTP.
+    #[serde(default, skip_serializing_if = "McpConfig::is_default")]
+    pub mcp: McpConfig,
+    /// A command that runs when a message arrives.
+    #[serde(default, skip_serializing_if = "WakeConfig::is_default")]
+    pub wake: WakeConfig,
+}
+
+/// `[mcp]` of `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct McpConfig {
+    /// Serve the older pair `/sse` and `/messages` beside `/mcp`. Off by default.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sse: bool,
+    /// More names by which this machine is asked, as `Host` has them: `name` or `name:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Web sites whose pages may ask, as `Origin` has them, beside those of this machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// An address beyond this machine to serve `/mcp` at, over TLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<ListenConfig>,
+}
+
+impl McpConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[mcp.listen]` of `config.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Where: an IP address and a TCP port.
+    pub address: std::net::SocketAddr,
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[wake]` of `config.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WakeConfig {
+    /// The program and its arguments. Nothing of a message is put into them. Empty: none runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// How often at most, an hour: 1 to 120. Without it, 12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<u32>,
+}
+
+impl WakeConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `[page]` of `config.toml`.
@@ -209,6 +269,18 @@ pub struct NetworkConfig {
 }
 
 impl Config {
+    /// The settings of a node that is called `name`, all others as they are by default.
+    #[must_use]
+    pub fn of(name: ClaimedName) -> Self {
+        Self {
+            name,
+            network: NetworkConfig::default(),
+            page: PageConfig::default(),
+            mcp: McpConfig::default(),
+            wake: WakeConfig::default(),
+        }
+    }
+
     /// Reads `config.toml`.
     ///
     /// # Errors

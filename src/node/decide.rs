@@ -212,7 +212,7 @@ impl Node {
             Ok(queued) => {
                 node.after_decision(after);
                 node.decided(pending, "approved", method, answer);
-                node.handle.tell(Event::Arrived { message: id.to_string(), from });
+                node.handle.tell(Event::Arrived { message: id.to_string(), from, session: None });
                 node.feed_all(queued);
             }
         });

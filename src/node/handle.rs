@@ -12,17 +12,22 @@ use tokio::{
     time::Instant,
 };
 
-use super::api::{
-    AgentRequest, ApiError, ErrorKind, Event, HumanRequest, Inbox, InboxRequest, Reply, Request,
-    SendRequest, Sent,
+use super::{
+    api::{
+        AgentRequest, ApiError, ErrorKind, Event, HumanRequest, Inbox, InboxRequest, News, Reply,
+        Request, SendRequest, Sent,
+    },
+    sessions::{OpenSession, SessionInfo, Sessions, Wish},
 };
-use crate::base::limits;
+use crate::base::{SessionName, limits};
 
 /// A question with the place for its answer.
 #[derive(Debug)]
 pub struct Question {
     /// What is asked.
     pub request: Request,
+    /// Which session of a client asks. None: a person, or a part of the node itself.
+    pub session: Option<SessionName>,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Reply, ApiError>>,
 }
@@ -34,11 +39,15 @@ pub struct NodeHandle {
     events: broadcast::Sender<Event>,
     page_port: Arc<OnceLock<u16>>,
     page_held: Arc<OnceLock<u16>>,
+    sessions: Arc<Sessions>,
 }
 
 /// A handle for an agent's session. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct AgentHandle(NodeHandle);
+pub struct AgentHandle {
+    node: NodeHandle,
+    session: Option<SessionName>,
+}
 
 impl NodeHandle {
     /// A handle, and the end that the node reads.
@@ -47,13 +56,32 @@ impl NodeHandle {
         let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
         let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
         let (page_port, page_held) = (Arc::default(), Arc::default());
-        (Self { questions, events, page_port, page_held }, receiver)
+        let sessions = Arc::default();
+        (Self { questions, events, page_port, page_held, sessions }, receiver)
     }
 
-    /// The same node, for an agent.
+    /// The same node, for an agent without a session of its own: what it reads counts for all.
     #[must_use]
     pub fn agent(&self) -> AgentHandle {
-        AgentHandle(self.clone())
+        AgentHandle { node: self.clone(), session: None }
+    }
+
+    /// The same node, for the session `name`.
+    #[must_use]
+    pub(super) fn agent_of(&self, name: SessionName) -> AgentHandle {
+        AgentHandle { node: self.clone(), session: Some(name) }
+    }
+
+    /// A client's session begins. It is there until what this gives is dropped.
+    #[must_use]
+    pub fn open_session(&self, wish: Wish) -> OpenSession {
+        OpenSession::open(self, &self.sessions, wish)
+    }
+
+    /// The sessions that are open now, in the order of their beginnings.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.sessions.all()
     }
 
     /// Hints of what changes from now on.
@@ -109,12 +137,20 @@ impl NodeHandle {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
+        self.ask_for(request, None).await
+    }
+
+    async fn ask_for(
+        &self,
+        request: Request,
+        session: Option<SessionName>,
+    ) -> Result<Reply, ApiError> {
         let gone = || {
             let (message, next) = ("the node is shutting down", "try again in a moment");
             ApiError::new(ErrorKind::Failed, message, next)
         };
         let (answer, answered) = oneshot::channel();
-        self.questions.send(Question { request, answer }).await.map_err(|_| gone())?;
+        self.questions.send(Question { request, session, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -125,19 +161,42 @@ impl AgentHandle {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn ask(&self, request: AgentRequest) -> Result<Reply, ApiError> {
-        self.0.ask(Request::Agent(request)).await
+        self.node.ask_for(Request::Agent(request), self.session.clone()).await
+    }
+
+    /// What this session is called. None: a person's command, or a part of the node.
+    #[must_use]
+    pub const fn session(&self) -> Option<&SessionName> {
+        self.session.as_ref()
+    }
+
+    /// The sessions that are open now, in the order of their beginnings.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.node.sessions()
+    }
+
+    /// What this session has not seen, in numbers.
+    ///
+    /// # Errors
+    /// What the node answers, or that it is gone.
+    pub async fn news(&self) -> Result<News, ApiError> {
+        let Reply::News(news) = self.ask(AgentRequest::News).await? else {
+            return Err(unexpected());
+        };
+        Ok(news)
     }
 
     /// Hints of what changes from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.0.events()
+        self.node.events()
     }
 
     /// Where the human's page is, without a way in. `None` when it is not served.
     #[must_use]
     pub fn page(&self) -> Option<String> {
-        self.0.page()
+        self.node.page()
     }
 
     /// The call for which a client asked its user about an item is over. Waits for nothing, so
@@ -146,7 +205,8 @@ impl AgentHandle {
         let ended = AgentRequest::PromptEnded { pending: pending.to_owned() };
         let (answer, _) = oneshot::channel();
         // Where the queue is full, the question's time ends it.
-        self.0.questions.try_send(Question { request: Request::Agent(ended), answer }).ok();
+        let (request, session) = (Request::Agent(ended), self.session.clone());
+        self.node.questions.try_send(Question { request, session, answer }).ok();
     }
 
     /// A page of the inbox; when it is empty, waits for a message until `wait` is over. Waits on
@@ -199,7 +259,8 @@ async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant)
                 | Event::PeersChanged
                 | Event::PendingChanged
                 | Event::Alert { .. }
-                | Event::PageOpened,
+                | Event::PageOpened
+                | Event::SessionsChanged,
             )) => {}
         }
     }

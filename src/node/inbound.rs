@@ -265,7 +265,11 @@ impl Node {
         self.take(peer, link);
         let from = self.name_of(&peer);
         for id in taken.arrived {
-            self.handle.tell(Event::Arrived { message: id.to_string(), from: from.clone() });
+            self.handle.tell(Event::Arrived {
+                message: id.to_string(),
+                from: from.clone(),
+                session: None,
+            });
         }
         for id in taken.granted {
             self.count_use(id);

@@ -39,6 +39,7 @@ mod resend;
 pub mod review;
 mod run;
 mod search;
+pub mod sessions;
 mod start;
 mod state;
 mod talks;

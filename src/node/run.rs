@@ -72,9 +72,9 @@ impl Node {
     }
 
     fn on_question(&mut self, question: Question) {
-        let Question { request, answer } = question;
+        let Question { request, session, answer } = question;
         match request {
-            Request::Agent(request) => self.on_agent(request, answer),
+            Request::Agent(request) => self.on_agent(request, session.as_ref(), answer),
             Request::Human(request) => self.on_human(request, answer),
         }
     }

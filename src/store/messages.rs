@@ -432,6 +432,16 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
     })
 }
 
+/// How many messages in the inbox no agent has seen, by peer.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn unread_by_peer(db: &Connection) -> Result<Vec<(PeerId, u64)>, StoreError> {
+    let sql = "SELECT peer, count(*) AS many FROM messages INDEXED BY messages_unread
+               WHERE unread = 1 AND state = 'accepted' GROUP BY peer";
+    all(db, "messages", sql, [], |row| Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?)))
+}
+
 /// Our messages that are too late and did not arrive.
 ///
 /// # Errors

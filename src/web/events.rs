@@ -44,7 +44,7 @@ impl Changed {
             Ok(Event::Alert { items }) => {
                 self.alert = Some(items.saturating_add(self.alert.unwrap_or_default()));
             }
-            Ok(Event::PageOpened) => {}
+            Ok(Event::PageOpened | Event::SessionsChanged) => {}
             Err(RecvError::Lagged(_)) => *self = Self { alert: self.alert, ..Self::ALL },
             Err(RecvError::Closed) => return false,
         }

@@ -238,6 +238,7 @@ impl Watch<'_> {
                 let lines = self.desk.take_peers(peers, false);
                 self.tell(&lines)
             }
+            Hint::SessionsChanged => Ok(()),
             Hint::MessageChanged { message } => {
                 let request = AgentRequest::Message { id: message };
                 let life: MessageLife = self.ask(Request::Agent(request)).await?;

@@ -35,14 +35,14 @@ impl Starter {
     async fn start(&self) -> Result<(), String> {
         self.starts.fetch_add(1, Ordering::SeqCst);
         let listener = ipc::Listener::bind(&self.home).await.map_err(|e| e.to_string())?;
-        let (cancel, agent) = (CancellationToken::new(), self.fake.node.agent());
+        let (cancel, agent) = (CancellationToken::new(), self.fake.node.clone());
         let ending = cancel.clone();
         let session = move |SessionStream { reader, writer, .. }: SessionStream| {
-            let (node, ending) = (agent.clone(), ending.clone());
+            let (session, ending) = (agent.open_session(wish()), ending.clone());
             async move {
                 let (theirs, mut ours) = tokio::io::duplex(64 * 1024);
                 let (serves, answers) = tokio::io::split(theirs);
-                tokio::spawn(serve(serves, answers, node, CancellationToken::new()));
+                tokio::spawn(serve(serves, answers, session, CancellationToken::new()));
                 // Cut as by a crash: nothing is answered any more.
                 let mut agent = tokio::io::join(reader, writer);
                 let carried = tokio::io::copy_bidirectional(&mut agent, &mut ours);

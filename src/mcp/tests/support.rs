@@ -21,6 +21,7 @@ use crate::{
         NodeHandle,
         api::{self, *},
         handle::Question,
+        sessions::{Transport, Wish},
     },
     risk::Severity,
     trust::PeerState,
@@ -41,6 +42,8 @@ pub(super) struct World {
     pub(super) busy: bool,
     /// Whether a client's yes counts.
     pub(super) inline: bool,
+    /// What the session has not seen.
+    pub(super) news: News,
 }
 
 impl World {
@@ -118,7 +121,7 @@ impl Fake {
         let fake = Self { node, world };
         let answering = Arc::clone(&fake.world);
         tokio::spawn(async move {
-            while let Some(Question { request, answer }) = questions.recv().await {
+            while let Some(Question { request, answer, .. }) = questions.recv().await {
                 let Request::Agent(request) = request else { continue };
                 let reply = answer_to(&mut answering.lock().unwrap(), request);
                 answer.send(reply).ok();
@@ -172,7 +175,7 @@ impl Fake {
     pub(super) fn arrive(&self, message: Message) {
         let (id, from) = (message.id.clone(), message.from.clone());
         self.world.lock().unwrap().messages.push(message);
-        self.node.tell(Event::Arrived { message: id, from });
+        self.node.tell(Event::Arrived { message: id, from, session: None });
     }
 }
 
@@ -212,6 +215,7 @@ fn answer_to(world: &mut World, request: AgentRequest) -> Result<Reply, ApiError
             held: 1,
             queued: 99,
         })),
+        AgentRequest::News => Ok(Reply::News(world.news.clone())),
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: peers(world) })),
         AgentRequest::Prompt { .. } if world.busy => {
             Err(ApiError::new(ErrorKind::Busy, "asked often enough", "it waits"))
@@ -466,7 +470,7 @@ pub(super) async fn session_of(
 pub(super) fn serving(fake: &Fake) -> tokio::io::DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    tokio::spawn(serve(reader, writer, fake.node.agent(), CancellationToken::new()));
+    tokio::spawn(serve(reader, writer, fake.node.open_session(wish()), CancellationToken::new()));
     ours
 }
 
@@ -575,7 +579,13 @@ pub(super) fn server(
     fake: &Fake,
     tools: rmcp::handler::server::router::tool::ToolRouter<Server>,
 ) -> Server {
-    Server::new(fake.node.agent(), Arc::new(tools), CancellationToken::new())
+    Server::new(fake.node.open_session(wish()), Arc::new(tools), CancellationToken::new())
+}
+
+/// A session over stdio, in a folder.
+pub(super) fn wish() -> Wish {
+    let project = Some("/home/ann/api".into());
+    Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio }
 }
 
 pub(super) fn none() -> Value {

@@ -56,6 +56,7 @@ pub enum Reply {
     Taint(TaintState),
     KnownKey(KnownKey),
     Known(KnownValues),
+    News(News),
 }
 
 /// Who this node is.
@@ -79,6 +80,31 @@ pub struct Whoami {
     pub unread: u64,
     /// Of countersign.
     pub version: String,
+}
+
+/// What a session has not seen, in numbers. It consumes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct News {
+    /// Messages for this session, by whom they are from; our names, in their order.
+    #[serde(default)]
+    pub unread: Vec<NewsOf>,
+    /// Messages that are for another session, by the session's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<NewsOf>,
+    /// Messages that wait for the human before any agent may read them.
+    #[serde(default)]
+    pub held: u64,
+}
+
+/// So many messages of one kind of news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct NewsOf {
+    /// Our name for the peer, or the session's.
+    pub name: String,
+    /// How many.
+    pub unread: u64,
 }
 
 /// The human's approver.

@@ -76,6 +76,8 @@ pub enum AgentRequest {
         /// Yes or no.
         yes: bool,
     },
+    /// How many messages this session has not seen, and of whom. Shows nothing of what they say.
+    News,
     /// End trust.
     Revoke {
         /// Whom: a name or an id.

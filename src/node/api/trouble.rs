@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::SessionName;
+
 /// What kind of trouble it is; a surface maps it to its own codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,8 @@ pub enum Event {
         message: String,
         /// Our name for its sender.
         from: String,
+        /// The session that it is for. None: every one.
+        session: Option<SessionName>,
     },
     /// A message changed its state.
     MessageChanged {
@@ -68,4 +72,6 @@ pub enum Event {
     },
     /// A link to the page was used.
     PageOpened,
+    /// A client's session began, ended or changed what is known of it.
+    SessionsChanged,
 }

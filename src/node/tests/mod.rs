@@ -27,7 +27,7 @@ use super::{
         AgentRequest, ApiError, ErrorKind, HumanRequest, InboxRequest, Reply, Request, SendRequest,
     },
     clock,
-    config::{Config, Home, NetworkConfig, NetworkMode, PageConfig},
+    config::{Config, Home, NetworkConfig, NetworkMode},
     start::prepare,
 };
 use crate::{
@@ -60,7 +60,7 @@ pub(super) fn home(name: &str) -> (Home, ApproverKey, tempfile::TempDir) {
     keys::create_identity(&home.identity_file(), &Secret::new(clock::random())).unwrap();
     let network = NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
     let name = ClaimedName::parse(name).unwrap();
-    let config = Config { name, network, page: PageConfig::default() };
+    let config = Config { network, ..Config::of(name) };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     (home, ApproverKey::from_seed(&Secret::new(seed)), folder)
 }

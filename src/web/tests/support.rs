@@ -22,7 +22,7 @@ use crate::{
         NodeHandle,
         api::{self, *},
         clock,
-        config::{Config, Home, NetworkConfig, PageConfig},
+        config::{Config, Home},
         handle::Question,
         review::Checked,
     },
@@ -104,15 +104,14 @@ impl Desk {
         let home = Home::at(folder.path().join("h")).unwrap();
         keys::create_home(home.path()).unwrap();
         let name = ClaimedName::parse("Alice").unwrap();
-        let config =
-            Config { name, network: NetworkConfig::default(), page: PageConfig::default() };
+        let config = Config::of(name);
         keys::replace(&home.config_file(), config.to_toml().as_bytes()).unwrap();
         let world =
             Arc::new(Mutex::new(World { codes: vec![CODE.to_owned()], ..World::default() }));
         let (node, mut questions) = NodeHandle::channel();
         let answering = Arc::clone(&world);
         tokio::spawn(async move {
-            while let Some(Question { request, answer }) = questions.recv().await {
+            while let Some(Question { request, answer, .. }) = questions.recv().await {
                 let reply = match request {
                     api::Request::Human(request) => human(&mut answering.lock().unwrap(), request),
                     api::Request::Agent(request) => agent(&answering.lock().unwrap(), &request),

@@ -183,6 +183,18 @@ impl Page<'_> {
         self.eval(&format!("{element}.innerText")).as_str().unwrap_or_default().to_owned()
     }
 
+    /// The page's source as it is now, once there is one: a page that gives way to another has none.
+    #[track_caller]
+    pub(crate) fn whole(&self) -> String {
+        let script = "document.readyState === 'complete' && document.documentElement.outerHTML";
+        let mut html = None;
+        wait::within(SOON, || {
+            html = self.try_eval(script).ok()?.as_str().map(str::to_owned);
+            html.is_some().then_some(())
+        });
+        html.unwrap_or_else(|| panic!("no page within {SOON:?}: {}", self.report()))
+    }
+
     /// Where the page is.
     pub(crate) fn url(&self) -> String {
         self.eval("location.href").as_str().unwrap_or_default().to_owned()

@@ -1,0 +1,241 @@
+//! The sessions of clients that are open: who is there, by what name, and how each can be told of
+//! a message.
+//!
+//! A name is the user's choice, or the project folder, or the client. Two open sessions never have
+//! the same one. Kept beside the node's task, because a session that ends can wait for nobody.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    api::Event,
+    clock,
+    handle::{AgentHandle, NodeHandle},
+};
+use crate::base::{SessionName, Timestamp};
+
+/// How a client speaks to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Transport {
+    /// `countersign mcp`.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+    /// The older pair of HTTP and server-sent events.
+    Sse,
+}
+
+/// A way in which a session learns of a message without asking for it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Route {
+    /// The text itself appears in the conversation (`claude/channel`).
+    Channel,
+    /// `notifications/resources/updated`, for the resources that it follows.
+    Resources,
+    /// A subscription of version 2026-07-28.
+    Listen,
+    /// A call of `peer_inbox` or `peer_ask` waits now.
+    Wait,
+    /// `countersign hook` ran for this session.
+    Hook,
+}
+
+/// What is known of a session when it begins.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What its user calls it.
+    pub choice: Option<SessionName>,
+    /// The folder that it works in.
+    pub project: Option<PathBuf>,
+    /// The name of the bearer token, over HTTP.
+    pub token: Option<String>,
+    /// The process that started `countersign mcp`.
+    pub parent: Option<u32>,
+    /// How it speaks to us.
+    pub transport: Transport,
+}
+
+impl Wish {
+    /// The name that it should have.
+    fn name(&self) -> SessionName {
+        let folder = || Some(self.project.as_ref()?.file_name()?.to_string_lossy().into_owned());
+        self.choice.clone().unwrap_or_else(|| {
+            let text = folder().or_else(|| self.token.clone()).unwrap_or_default();
+            SessionName::suggested(&text)
+        })
+    }
+}
+
+/// A session that is open.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// What it is called here.
+    pub name: SessionName,
+    /// What was known when it began.
+    pub wish: Wish,
+    /// What the client calls itself, once it has said so.
+    pub client: Option<String>,
+    /// The version of MCP, once it is agreed.
+    pub protocol: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The ways in which it learns of messages now.
+    pub routes: Vec<Route>,
+}
+
+/// All of them, by the order of their beginnings.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<BTreeMap<u64, SessionInfo>>);
+
+impl Sessions {
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<u64, SessionInfo>) -> T) -> T {
+        // Each entry is whole whatever happened to the last holder.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn all(&self) -> Vec<SessionInfo> {
+        self.with(|all| all.values().cloned().collect())
+    }
+
+    fn add(&self, wish: Wish) -> (u64, SessionName) {
+        self.with(|all| {
+            let wanted = wish.name();
+            let mut name = wanted.clone();
+            let mut number = 2;
+            while all.values().any(|session| session.name == name) {
+                name = wanted.numbered(number);
+                number += 1;
+            }
+            let key = all.last_key_value().map_or(0, |(key, _)| key + 1);
+            let (client, protocol, since) = (None, None, clock::now());
+            let routes = Vec::new();
+            let info = SessionInfo { name: name.clone(), wish, client, protocol, since, routes };
+            all.insert(key, info);
+            (key, name)
+        })
+    }
+}
+
+/// A session, for as long as this is held.
+pub struct OpenSession {
+    key: u64,
+    name: SessionName,
+    node: NodeHandle,
+    sessions: Arc<Sessions>,
+}
+
+impl OpenSession {
+    pub(super) fn open(node: &NodeHandle, sessions: &Arc<Sessions>, wish: Wish) -> Self {
+        let (key, name) = sessions.add(wish);
+        node.tell(Event::SessionsChanged);
+        Self { key, name, node: node.clone(), sessions: Arc::clone(sessions) }
+    }
+
+    /// What it is called here.
+    #[must_use]
+    pub const fn name(&self) -> &SessionName {
+        &self.name
+    }
+
+    /// Asks in this session's name.
+    #[must_use]
+    pub fn agent(&self) -> AgentHandle {
+        self.node.agent_of(self.name.clone())
+    }
+
+    /// The client said what it is, and what it speaks.
+    pub fn introduce(&self, client: Option<String>, protocol: Option<String>) {
+        self.change(|info| {
+            info.client = client.or(info.client.take());
+            info.protocol = protocol.or(info.protocol.take());
+        });
+    }
+
+    /// It can be told in this way from now on, or no more.
+    pub fn set_route(&self, route: Route, live: bool) {
+        self.change(|info| {
+            info.routes.retain(|known| *known != route);
+            if live {
+                info.routes.push(route);
+                info.routes.sort_unstable();
+            }
+        });
+    }
+
+    fn change(&self, work: impl FnOnce(&mut SessionInfo)) {
+        let changed = self.sessions.with(|all| {
+            let Some(info) = all.get_mut(&self.key) else { return false };
+            let before = (info.client.clone(), info.protocol.clone(), info.routes.clone());
+            work(info);
+            before != (info.client.clone(), info.protocol.clone(), info.routes.clone())
+        });
+        if changed {
+            self.node.tell(Event::SessionsChanged);
+        }
+    }
+}
+
+impl fmt::Debug for OpenSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OpenSession").field(&self.name).finish()
+    }
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        self.sessions.with(|all| all.remove(&self.key));
+        self.node.tell(Event::SessionsChanged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(project: &str) -> Wish {
+        let project = Some(PathBuf::from(project));
+        Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio }
+    }
+
+    #[test]
+    fn two_open_sessions_never_have_one_name_and_a_free_one_is_used_again() {
+        let (node, _questions) = NodeHandle::channel();
+        let first = node.open_session(wish("/home/ann/Api Server"));
+        let second = node.open_session(wish("/elsewhere/api server"));
+        assert_eq!(first.name().as_str(), "api-server");
+        assert_eq!(second.name().as_str(), "api-server-2");
+        drop(first);
+        assert_eq!(node.sessions().len(), 1);
+        assert_eq!(node.open_session(wish("/x/api-server")).name().as_str(), "api-server");
+        let chosen = Wish { choice: Some(SessionName::parse("mine").unwrap()), ..wish("/x") };
+        assert_eq!(node.open_session(chosen).name().as_str(), "mine");
+    }
+
+    #[test]
+    fn what_changes_is_told_and_what_does_not_is_not() {
+        let (node, _questions) = NodeHandle::channel();
+        let session = node.open_session(wish("/x"));
+        let mut events = node.events();
+        session.set_route(Route::Hook, true);
+        session.set_route(Route::Channel, true);
+        session.set_route(Route::Hook, true);
+        assert_eq!(node.sessions()[0].routes, [Route::Channel, Route::Hook]);
+        session.set_route(Route::Hook, false);
+        assert_eq!(node.sessions()[0].routes, [Route::Channel]);
+        assert_eq!(events.len(), 3);
+        assert_eq!(events.try_recv(), Ok(Event::SessionsChanged));
+    }
+}
