@@ -171,33 +171,39 @@ impl Page<'_> {
         assert!(holds, "not within {SOON:?}: {condition}\n{}", self.report());
     }
 
+    /// What a script gives that only looks; again, while the page gives way to another one.
+    #[track_caller]
+    fn look(&self, script: &str) -> Value {
+        let mut last = Err(String::new());
+        let _looked = wait::within(SOON, || {
+            last = self.try_eval(script);
+            last.is_ok().then_some(())
+        });
+        last.unwrap_or_else(|error| panic!("{script}: {error}\n{}", self.report()))
+    }
+
     /// Whether there is such an element.
+    #[track_caller]
     pub(crate) fn exists(&self, selector: &str) -> bool {
-        self.eval(&format!("document.querySelector({}) !== null", json!(selector))) == true
+        self.look(&format!("document.querySelector({}) !== null", json!(selector))) == true
     }
 
     /// The text of the first such element, as it is shown, once there is one.
     #[track_caller]
     pub(crate) fn text(&self, selector: &str) -> String {
         let element = self.element(selector);
-        self.eval(&format!("{element}.innerText")).as_str().unwrap_or_default().to_owned()
+        self.look(&format!("{element}.innerText")).as_str().unwrap_or_default().to_owned()
     }
 
     /// The page's source as it is now, once there is one: a page that gives way to another has none.
     #[track_caller]
     pub(crate) fn whole(&self) -> String {
-        let script = "document.readyState === 'complete' && document.documentElement.outerHTML";
-        let mut html = None;
-        wait::within(SOON, || {
-            html = self.try_eval(script).ok()?.as_str().map(str::to_owned);
-            html.is_some().then_some(())
-        });
-        html.unwrap_or_else(|| panic!("no page within {SOON:?}: {}", self.report()))
+        self.look("document.documentElement.outerHTML").as_str().unwrap_or_default().to_owned()
     }
 
     /// Where the page is.
     pub(crate) fn url(&self) -> String {
-        self.eval("location.href").as_str().unwrap_or_default().to_owned()
+        self.look("location.href").as_str().unwrap_or_default().to_owned()
     }
 
     /// Where each frame within the page is; a frame that was refused shows an error of the browser's.
