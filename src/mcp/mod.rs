@@ -6,6 +6,7 @@ mod arguments;
 mod carried;
 mod elicit;
 pub mod fence;
+pub mod http;
 mod prompts;
 mod question;
 mod replay;

@@ -3,7 +3,7 @@
 //! An [`AgentHandle`] can say [`AgentRequest`] and nothing else; it is what `mcp/` holds.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use super::{
         Request, SendRequest, Sent,
     },
     sessions::{OpenSession, SessionInfo, Sessions, Wish},
+    tokens::{Pass, Tokens},
 };
 use crate::base::{SessionName, limits};
 
@@ -40,6 +41,8 @@ pub struct NodeHandle {
     page_port: Arc<OnceLock<u16>>,
     page_held: Arc<OnceLock<u16>>,
     sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
+    notices: Arc<Mutex<Vec<String>>>,
 }
 
 /// A handle for an agent's session. Cheap to clone.
@@ -56,8 +59,9 @@ impl NodeHandle {
         let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
         let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
         let (page_port, page_held) = (Arc::default(), Arc::default());
-        let sessions = Arc::default();
-        (Self { questions, events, page_port, page_held, sessions }, receiver)
+        let (sessions, tokens, notices) = Default::default();
+        let handle = Self { questions, events, page_port, page_held, sessions, tokens, notices };
+        (handle, receiver)
     }
 
     /// The same node, for an agent without a session of its own: what it reads counts for all.
@@ -84,6 +88,16 @@ impl NodeHandle {
         self.sessions.all()
     }
 
+    /// Whom this bearer token lets in as an agent; `None` when it is not good.
+    #[must_use]
+    pub fn admit(&self, token: &[u8]) -> Option<Pass> {
+        self.tokens.admit(token)
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// Hints of what changes from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -100,6 +114,16 @@ impl NodeHandle {
     pub fn set_page_held(&self, port: u16) {
         // It is set once a process.
         self.page_held.set(port).ok();
+    }
+
+    /// Something that its user should know for as long as the node runs: `status` and `doctor` say
+    /// it. Asked for at its start, a few times.
+    pub fn notice(&self, text: impl Into<String>) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
+    pub(super) fn notices(&self) -> Vec<String> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What to say when the page is not where it should be.

@@ -78,6 +78,9 @@ impl Node {
             HumanRequest::KnownAdd { values } => self.known_add(&values, answer),
             HumanRequest::KnownList => reply(answer, Ok(self.known_list())),
             HumanRequest::KnownForget { order } => self.known_forget(&order, answer),
+            HumanRequest::TokenNew { name, hash } => self.token_new(&name, &hash, answer),
+            HumanRequest::Tokens => reply(answer, Ok(self.list_tokens())),
+            HumanRequest::TokenEnd { name } => self.token_end(&name, answer),
             HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
     }
@@ -134,6 +137,7 @@ impl Node {
             .then(|| "approvals are not set up; run: countersign init".to_owned());
         let policy = self.policy.warning.clone();
         let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
+        let own = own.chain(self.handle.notices());
         own.chain(self.peers.values().filter_map(of_peer)).collect()
     }
 
