@@ -27,7 +27,7 @@ use crate::{
         config::Home,
         sessions::{Transport, Wish},
     },
-    web,
+    wake, web,
 };
 
 /// What is logged when `COUNTERSIGN_LOG` does not say: iroh warns of what it then handles itself.
@@ -101,6 +101,7 @@ where
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
     let node = start(tasks, cancel).await.context("the node cannot start")?;
+    wake::serve(&node, home, tasks, cancel)?;
     let listener = Listener::bind(home).await?;
     if let Err(error) = web::serve(&node, home, tasks, cancel).await {
         tracing::warn!(%error, "there is no page; the commands do all that it does");
@@ -131,9 +132,9 @@ where
 
 /// What a session that comes over the socket says of itself.
 fn wish_of(hello: Hello) -> Wish {
-    let Hello { cwd, project, parent, session: choice, .. } = hello;
+    let Hello { cwd, project, parent, session: choice, channel, .. } = hello;
     let project = Some(project.unwrap_or(cwd));
-    Wish { choice, project, token: None, parent, transport: Transport::Stdio }
+    Wish { choice, project, token: None, parent, transport: Transport::Stdio, channel }
 }
 
 /// Held by the one node that runs in a home; the system releases it with the process.
@@ -334,7 +335,7 @@ mod tests {
         let stop = CancellationToken::new();
         let story = async {
             until_it_runs(&home).await;
-            let (mut lines, mut writer) = ipc::open(&home, Role::Mcp).await.unwrap();
+            let (mut lines, mut writer) = ipc::open(&home, &Hello::of(Role::Mcp)).await.unwrap();
             let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
             writer.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
             let Some(Line::Whole(line)) = lines.next().await.unwrap() else { panic!() };

@@ -4,13 +4,16 @@
 
 mod arguments;
 mod carried;
+mod channel;
 mod elicit;
 pub mod fence;
+mod news;
 mod prompts;
 mod question;
 mod replay;
 mod resources;
 mod results;
+mod routes;
 mod schema;
 mod server;
 mod speak;

@@ -13,22 +13,24 @@ use rmcp::{
     handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
+        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
     },
-    service::{RequestContext, ServerInitializeError, SubscriptionContext},
+    service::{NotificationContext, RequestContext, ServerInitializeError, SubscriptionContext},
     transport::async_rw::AsyncRwTransport,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    fence, prompts,
+    channel::{self, Channel},
+    fence, news, prompts,
     resources::{self, Resource},
     results::failure,
-    tools,
+    routes, tools,
     wait::Call,
 };
 use crate::{
@@ -37,7 +39,7 @@ use crate::{
         AgentHandle,
         api::{ApiError, ErrorKind},
         clock,
-        sessions::OpenSession,
+        sessions::{OpenSession, Route},
     },
 };
 
@@ -106,6 +108,7 @@ where
     tokio::select! {
         ended = running.waiting() => ended.map(drop).map_err(ServeError::from),
         never = resources::follow(&server, &peer) => match never {},
+        never = channel::tell(&server, &peer) => match never {},
     }
 }
 
@@ -117,6 +120,8 @@ pub(super) struct Server {
     pub(super) open: Arc<OpenSession>,
     /// Tells this session from others; random.
     pub(super) session: String,
+    pub(super) channel: Arc<Channel>,
+    pub(super) routes: Arc<routes::Counts>,
     tools: Arc<ToolRouter<Self>>,
     /// The session ends.
     pub(super) ending: CancellationToken,
@@ -133,8 +138,9 @@ impl Server {
     ) -> Self {
         let (node, open) = (open.agent(), Arc::new(open));
         let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
+        let (channel, routes) = (Arc::default(), Arc::default());
         let (followed, later) = (Arc::default(), Arc::default());
-        Self { node, open, session, tools, ending, followed, later }
+        Self { node, open, session, channel, routes, tools, ending, followed, later }
     }
 
     pub(super) const fn call(
@@ -165,6 +171,12 @@ impl Server {
 
     pub(super) fn is_put_off(&self, pending: &str) -> bool {
         with(&self.later, |later| later.contains(pending))
+    }
+
+    /// Who follows the inbox learns of messages.
+    fn follows(&self) {
+        let inbox = with(&self.followed, |uris| uris.contains(resources::INBOX));
+        self.open.set_route(Route::Resources, inbox);
     }
 
     /// The resources that a legacy session follows.
@@ -216,6 +228,23 @@ impl ServerHandler for Server {
             .with_instructions(INSTRUCTIONS.trim_end())
     }
 
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut told = self.negotiate_initialize(&request)?;
+        if self.open.channel() {
+            self.channel.declare(&context.id.to_string(), &mut told.capabilities);
+        }
+        Ok(told)
+    }
+
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
+        self.channel.ready();
+    }
+
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -241,7 +270,8 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(message, None));
         }
         let work = self.tools.call(ToolCallContext::new(self, request, context));
-        caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))
+        let done = caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))?;
+        Ok(news::with_news(self, &name, done).await)
     }
 
     async fn list_prompts(
@@ -308,7 +338,9 @@ impl ServerHandler for Server {
             }
             uris.insert(request.uri);
             Ok(())
-        })
+        })?;
+        self.follows();
+        Ok(())
     }
 
     async fn unsubscribe(
@@ -317,6 +349,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         with(&self.followed, |uris| uris.remove(&request.uri));
+        self.follows();
         Ok(())
     }
 
@@ -333,6 +366,9 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let followed = subscription.accepted().resource_subscriptions.as_ref();
+        let inbox = followed.is_some_and(|uris| uris.iter().any(|uri| uri == resources::INBOX));
+        let _open = inbox.then(|| self.hold(Route::Listen));
         tokio::select! {
             () = subscription.cancelled() => Ok(()),
             () = self.ending.cancelled() => Ok(()),

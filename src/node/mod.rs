@@ -43,6 +43,7 @@ pub mod sessions;
 mod start;
 mod state;
 mod talks;
+mod tell;
 #[cfg(test)]
 mod tests;
 pub mod unlock;

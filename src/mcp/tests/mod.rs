@@ -4,9 +4,14 @@
 
 mod calls;
 mod carried;
+mod channel;
+mod conforms;
 mod elicit;
+mod errors;
 mod messages;
+mod news;
 mod pump;
+mod routes;
 mod session;
 mod support;
 mod surface;

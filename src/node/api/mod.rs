@@ -8,10 +8,12 @@ mod page;
 mod reply;
 mod request;
 mod rules;
+mod tell;
 mod trouble;
 
 pub use page::*;
 pub use reply::*;
 pub use request::*;
 pub use rules::*;
+pub use tell::*;
 pub use trouble::*;

@@ -7,7 +7,10 @@ use super::page::{
     Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
     PeerShown, Talk, Threads, Timeline,
 };
-use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
+use super::{
+    rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
+    tell::{OpenSessions, Told},
+};
 use crate::{
     gate::What,
     policy::{Reason, Strength},
@@ -57,6 +60,8 @@ pub enum Reply {
     KnownKey(KnownKey),
     Known(KnownValues),
     News(News),
+    Told(Told),
+    Sessions(OpenSessions),
 }
 
 /// Who this node is.
