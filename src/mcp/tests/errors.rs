@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::support::*;
+use crate::mcp::wait::unexpected;
 
 /// Calls that fail, one for each error of the tools.
 fn calls() -> Vec<(&'static str, Value)> {
@@ -43,5 +44,7 @@ async fn the_errors_of_the_tools_are_as_reviewed() {
         assert!(names.iter().any(|name| next.contains(name)), "no next call: {text}");
         writeln!(all, "{tool} {given}\n{text}\n").unwrap();
     }
+    let broken = unexpected();
+    writeln!(all, "(any)\n{}\nNext: {}", broken.message, broken.next).unwrap();
     insta::assert_snapshot!(all);
 }

@@ -20,7 +20,7 @@ use crate::{
     ipc::{self, Hello, Role, SessionStream},
     mcp::{serve, stdio},
     node::{
-        api::{News, NewsOf},
+        api::{AgentRequest, News, NewsOf},
         config::Home,
         sessions::Wish,
     },
@@ -246,7 +246,12 @@ async fn a_session_whose_node_restarts_is_told_how_much_waits_and_no_text_again(
             unread: vec![NewsOf { name: "bob".to_owned(), unread: 1 }],
             ..News::default()
         });
+        agent.call(2, "peer_inbox", json!({ "from": "carol", "wait_seconds": 600 })).await;
+        while !starter.fake.asked().iter().any(|r| matches!(r, AgentRequest::Inbox(_))) {
+            tokio::task::yield_now().await;
+        }
         starter.kill();
+        agent.answer(2).await;
         agent.call(3, "peer_whoami", none()).await;
         let mut heard = Vec::new();
         while heard.len() < 5 {
