@@ -11,10 +11,12 @@
 )]
 
 mod architecture;
+mod channel;
 mod cli;
 mod elicit;
 mod gate;
 mod grants;
+mod hook;
 mod inline;
 mod mcp;
 mod page;
@@ -25,6 +27,7 @@ mod scan;
 mod policy;
 mod support;
 mod two_nodes;
+mod wake;
 mod watch;
 mod web;
 mod wire;

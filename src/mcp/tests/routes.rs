@@ -70,7 +70,6 @@ async fn the_status_names_the_open_sessions_and_how_each_is_told() {
     let (other, _told) = session(&fake, Era::Legacy).await;
     good(&other, "peer_whoami", none()).await;
     let (client, _told) = session(&fake, Era::Modern).await;
-    fake.node.sessions();
     let status = good(&client, "peer_status", none()).await;
     let expected = json!([
         { "name": "api-2", "client": "test 1", "transport": "stdio", "routes": [], "own": true },
