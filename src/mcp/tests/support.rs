@@ -566,7 +566,7 @@ pub(super) fn server(
 
 /// A session over stdio, in a folder.
 pub(super) fn wish() -> Wish {
-    let project = Some("/home/ann/api".into());
+    let project = Some("/srv/api".into());
     let (token, parent, transport) = (None, None, Transport::Stdio);
     Wish { choice: None, project, token, parent, transport, channel: false }
 }
