@@ -31,7 +31,7 @@ use crate::{
         config::{Config, Home},
         sessions::{Transport, Wish},
     },
-    web,
+    wake, web,
 };
 
 /// What is logged when `COUNTERSIGN_LOG` does not say: iroh warns of what it then handles itself.
@@ -105,6 +105,7 @@ where
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
     let node = start(tasks, cancel).await.context("the node cannot start")?;
+    wake::serve(&node, home, tasks, cancel)?;
     let listener = Listener::bind(home).await?;
     serve_http(&node, home, tasks, cancel).await;
     let (sessions, ending) = (node.clone(), cancel.clone());
@@ -151,9 +152,9 @@ async fn serve_http(
 
 /// What a session that comes over the socket says of itself.
 fn wish_of(hello: Hello) -> Wish {
-    let Hello { cwd, project, parent, session: choice, .. } = hello;
+    let Hello { cwd, project, parent, session: choice, channel, .. } = hello;
     let project = Some(project.unwrap_or(cwd));
-    Wish { choice, project, token: None, parent, transport: Transport::Stdio }
+    Wish { choice, project, token: None, parent, transport: Transport::Stdio, channel }
 }
 
 /// Held by the one node that runs in a home; the system releases it with the process.
@@ -354,7 +355,7 @@ mod tests {
         let stop = CancellationToken::new();
         let story = async {
             until_it_runs(&home).await;
-            let (mut lines, mut writer) = ipc::open(&home, Role::Mcp).await.unwrap();
+            let (mut lines, mut writer) = ipc::open(&home, &Hello::of(Role::Mcp)).await.unwrap();
             let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
             writer.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
             let Some(Line::Whole(line)) = lines.next().await.unwrap() else { panic!() };

@@ -17,5 +17,6 @@ pub mod ipc;
 pub mod http;
 pub mod mcp;
 pub mod web;
+pub mod wake;
 pub mod daemon;
 pub mod cli;

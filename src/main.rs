@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use countersign::cli::{self, Args, Command, Exit};
+use countersign::cli::{self, Args, Command, Exit, args::McpArgs};
 
 fn main() -> ExitCode {
     let exit = match arguments() {
@@ -17,10 +17,13 @@ fn main() -> ExitCode {
 }
 
 /// `mcp` runs as long as its client does, and clients start one each: it goes past the parser,
-/// whose code and tables would be 1 MiB of a process of 9.
+/// whose code and tables would be 1 MiB of a process of 9. `hook` runs at each prompt of a person's,
+/// who waits for it.
 fn arguments() -> Result<Args, clap::Error> {
-    if std::env::args_os().skip(1).eq(["mcp"]) {
-        return Ok(Args { json: false, command: Command::Mcp });
+    let given = || std::env::args_os().skip(1);
+    let channel = given().eq(["mcp", "--channel"]);
+    if channel || given().eq(["mcp"]) {
+        return Ok(Args { json: false, command: Command::Mcp(McpArgs { channel }) });
     }
-    Args::try_parse()
+    cli::hook::quick(std::env::args_os()).map_or_else(Args::try_parse, Ok)
 }

@@ -384,6 +384,28 @@ pub const PAGE_DEFAULT: u32 = 20;
 pub const PAGE_MAX: u32 = 100;
 /// Bytes of a message that a page of the inbox shows; the rest is for reading it alone.
 pub const PREVIEW_BYTES_MAX: usize = 4 * KIB;
+/// Bytes that `countersign hook` prints where its user sets no budget: about a thousand tokens.
+pub const HOOK_BYTES_DEFAULT: u32 = 4 * 1024;
+/// Bytes that `countersign hook` prints at most: clients cut longer outputs.
+pub const HOOK_BYTES_MAX: u32 = 32 * 1024;
+/// Runs of the user's command within [`WAKE_WINDOW`] where its user sets no number.
+pub const WAKE_PER_HOUR_DEFAULT: u32 = 12;
+/// Runs of the user's command within [`WAKE_WINDOW`] at most.
+pub const WAKE_PER_HOUR_MAX: u32 = 120;
+/// The time in which the runs of the user's command are counted.
+pub const WAKE_WINDOW: Duration = hours(1);
+/// How long the user's command waits for more messages, so that a burst is one run.
+pub const WAKE_COLLECT: Duration = Duration::from_secs(1);
+/// How long the user's command may run before it is killed.
+pub const WAKE_TIME_MAX: Duration = minutes(1);
+/// Messages that a hook or a channel tells of at once.
+pub const TOLD_AT_ONCE: u32 = 20;
+/// Messages of which it is remembered that a conversation was told of them.
+pub const TOLD_MESSAGES_MAX: usize = 1000;
+/// Conversations of which it is remembered what they were told.
+pub const TOLD_LISTENERS_MAX: usize = 64;
+/// What of a client's name for a conversation is looked at, bytes.
+pub const CONVERSATION_BYTES_MAX: usize = 128;
 /// Bytes of a message that one read gives.
 pub const READ_BYTES_MAX: usize = 48 * KIB;
 /// Bytes of a text that a question in a client shows: what a person reads in a dialog. The page

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::base::{GrantId, KnownId, PendingId};
+use crate::base::{GrantId, KnownId, PendingId, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -46,7 +46,12 @@ pub enum Command {
     /// Speak MCP over stdio; starts the node when none runs
     #[command(after_help = "Example, in an MCP client's settings:\n  \
         {\"mcpServers\": {\"countersign\": {\"command\": \"countersign\", \"args\": [\"mcp\"]}}}")]
-    Mcp,
+    Mcp(McpArgs),
+    /// Print what is new for an agent, for a client that runs a command at certain moments
+    #[command(
+        after_help = "Example, as a command of a client's hook:\n  countersign hook --budget 2048"
+    )]
+    Hook(HookArgs),
     /// Run the node in the foreground
     #[command(
         after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"
@@ -233,6 +238,26 @@ pub enum Command {
     /// Two real nodes on this machine, paired and talking through MCP, each step explained
     #[command(after_help = "Example:\n  countersign demo")]
     Demo,
+}
+
+/// Of `mcp`.
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct McpArgs {
+    /// Push messages into the conversation, where the client was started so that it shows them
+    /// (`claude/channel`)
+    #[arg(long)]
+    pub channel: bool,
+}
+
+/// Of `hook`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct HookArgs {
+    /// Print at most this much, 512 to 32768
+    #[arg(long, value_name = "BYTES", default_value_t = HOOK_BYTES_DEFAULT, value_parser = budget())]
+    pub budget: u32,
+    /// Let an agent that is about to stop go on with what is new
+    #[arg(long)]
+    pub on_stop: bool,
 }
 
 /// Of `send`.
@@ -467,6 +492,11 @@ pub enum Worst {
     High,
     /// Secrets and attacks too.
     Critical,
+}
+
+fn budget() -> clap::builder::RangedI64ValueParser<u32> {
+    let bounds = super::hook::budgets();
+    clap::value_parser!(u32).range(i64::from(*bounds.start())..=i64::from(*bounds.end()))
 }
 
 fn hours() -> clap::builder::RangedU64ValueParser {

@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{Ctx, Exit, escape, print::Style};
 use crate::{
     node::{
-        api::{HumanRequest, Status},
+        api::{HumanRequest, OpenSessions, SessionShown, Status},
         config::{Config, Home, NetworkConfig},
+        sessions::Route,
     },
     store::keys,
 };
@@ -66,6 +67,7 @@ pub(super) async fn doctor(ctx: &Ctx) -> anyhow::Result<Exit> {
     }
     checks.push(network(home));
     checks.extend(node(ctx).await);
+    checks.extend(sessions(ctx).await);
     let ok = checks.iter().all(|check| check.health != Health::Problem);
     let checkup = Checkup { ok, checks };
     ctx.out.data(&checkup, |style| text(&checkup, style))?;
@@ -186,6 +188,37 @@ async fn node(ctx: &Ctx) -> Vec<Check> {
             let remedy = format!("see {}", ctx.home.log_file().display());
             vec![Check::problem("node", error.to_string(), remedy)]
         }
+    }
+}
+
+/// How each session that is open learns of messages now.
+async fn sessions(ctx: &Ctx) -> Vec<Check> {
+    // What is wrong with the node was said.
+    let found = ctx.if_running::<OpenSessions>(HumanRequest::Sessions).await;
+    let Ok(Some(OpenSessions { sessions })) = found else { return Vec::new() };
+    sessions.iter().map(of_session).collect()
+}
+
+fn of_session(session: &SessionShown) -> Check {
+    let SessionShown { name, client, routes, .. } = session;
+    let client = client.as_deref().unwrap_or("a client that has called nothing yet");
+    let told: Vec<&str> = routes.iter().map(|route| told_by(*route)).collect();
+    if told.is_empty() {
+        let text = format!("{name} ({client}) learns of messages when it calls a tool");
+        let remedy = "to be told at once: countersign hook in the client's hooks, or countersign \
+                      mcp --channel";
+        return Check::note("session", text, remedy);
+    }
+    Check::ok("session", format!("{name} ({client}) learns of messages by {}", told.join(", ")))
+}
+
+const fn told_by(route: Route) -> &'static str {
+    match route {
+        Route::Channel => "its channel",
+        Route::Resources => "the inbox resource, which it follows",
+        Route::Listen => "its subscription to the inbox",
+        Route::Wait => "a call that waits now",
+        Route::Hook => "countersign hook",
     }
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod escape;
 mod grants;
+pub mod hook;
 mod init;
 mod item;
 mod known;
@@ -35,7 +36,7 @@ pub use args::{Args, Command};
 
 use crate::{
     daemon,
-    ipc::ClientError,
+    ipc::{ClientError, Hello, Role},
     mcp,
     node::{
         api::{ApiError, ErrorKind},
@@ -43,7 +44,9 @@ use crate::{
         review::Like,
     },
 };
-use args::{AuditCommand, GrantsCommand, KnownCommand, PolicyCommand, TaintCommand, TokenCommand};
+use args::{
+    AuditCommand, GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand,
+};
 use ctx::Ctx;
 use print::Printer;
 
@@ -79,8 +82,11 @@ impl Exit {
 /// Runs one command to its end.
 #[must_use]
 pub fn run(args: Args) -> Exit {
-    if matches!(args.command, Command::Mcp) {
-        return mcp().unwrap_or_else(|error| failure(&error));
+    if let Command::Mcp(mcp) = &args.command {
+        return serve_mcp(mcp).unwrap_or_else(|error| failure(&error));
+    }
+    if let Command::Hook(hook) = &args.command {
+        return hook::hook(hook, args.json);
     }
     // The node uses both cores; everything else is one question and its answer.
     let mut builder = if matches!(args.command, Command::Node { .. }) {
@@ -95,10 +101,14 @@ pub fn run(args: Args) -> Exit {
 }
 
 /// Serves an MCP client at this process's stdin and stdout.
-fn mcp() -> anyhow::Result<Exit> {
+fn serve_mcp(args: &McpArgs) -> anyhow::Result<Exit> {
     let home = Home::from_env()?;
+    // Where the client says which folder it works in, its hooks are told the same one.
+    let project = std::env::var_os("CLAUDE_PROJECT_DIR").filter(|path| !path.is_empty());
+    let project = project.map(std::path::PathBuf::from);
+    let hello = Hello { channel: args.channel, project, ..Hello::of(Role::Mcp) };
     let start = async || daemon::ensure_running(&home).await.map_err(|e| format!("{e:#}"));
-    Ok(match mcp::stdio::serve(&home, start)? {
+    Ok(match mcp::stdio::serve(&home, &hello, start)? {
         mcp::stdio::Ended::Clean => Exit::Done,
         mcp::stdio::Ended::NoNode(_) => Exit::Failed,
     })
@@ -115,7 +125,8 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
-        Command::Mcp => Ok(Exit::Done), // Taken before: it has a runtime of its own.
+        // Taken before: they have a runtime of their own, or none.
+        Command::Mcp(_) | Command::Hook(_) => Ok(Exit::Done),
         Command::Node { background } => node::node(ctx.home, background).await,
         Command::Status => node::status(&ctx).await,
         Command::Stop => node::stop(&ctx).await,

@@ -10,6 +10,7 @@
 mod client;
 pub mod line;
 mod listener;
+mod once;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Client, ClientError, Hints, open, watch};
 pub use listener::{Listener, ListenerError, SessionStream};
+pub use once::ask_once;
 
 use crate::{
     base::SessionName,
@@ -103,6 +105,9 @@ pub struct Hello {
     /// What its user calls the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionName>,
+    /// Its user says that the client shows what comes over `claude/channel`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub channel: bool,
 }
 
 impl Hello {
@@ -113,7 +118,8 @@ impl Hello {
         let cwd = std::env::current_dir().unwrap_or_default();
         let parent = Some(std::os::unix::process::parent_id());
         let pid = std::process::id();
-        Self { hello: HELLO, role, pid, cwd, parent, project: None, session: None }
+        let (project, session, channel) = (None, None, false);
+        Self { hello: HELLO, role, pid, cwd, parent, project, session, channel }
     }
 }
 

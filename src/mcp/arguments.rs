@@ -182,8 +182,9 @@ fn within(
 }
 
 fn sendable(text: &str) -> Result<(), ApiError> {
+    let next = if text.is_empty() { "pass the text" } else { "shorten it, or send it in parts" };
     let refused = |error: crate::base::TextError| {
-        ApiError::new(ErrorKind::Usage, error.to_string(), "shorten it, or send it in parts")
+        ApiError::new(ErrorKind::Usage, error.to_string(), format!("{next}, and call again"))
     };
     MessageText::parse(text).map(drop).map_err(refused)
 }

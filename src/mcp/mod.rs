@@ -4,14 +4,17 @@
 
 mod arguments;
 mod carried;
+mod channel;
 mod elicit;
 pub mod fence;
 pub mod http;
+mod news;
 mod prompts;
 mod question;
 mod replay;
 mod resources;
 mod results;
+mod routes;
 mod schema;
 mod server;
 mod speak;

@@ -11,7 +11,7 @@ use crate::base::limits::{CALLS_MAX, JSON_DEPTH_MAX, SUBSCRIPTIONS_MAX};
 /// JSON-RPC's code for what a server defines itself.
 const SERVER_ERROR: i32 = -32_000;
 /// What the ids of our own requests begin with.
-const OWN_ID: &str = "\"countersign-replay-";
+pub(super) const OWN_ID: &str = "countersign-replay-";
 
 /// What of a message is looked at; the rest passes untouched.
 #[derive(Deserialize)]
@@ -166,7 +166,7 @@ impl Session {
     pub(super) fn node_says(&mut self, line: Vec<u8>) -> Option<Vec<u8>> {
         let Some(peek) = peek(&line) else { return Some(ended(line)) };
         match (peek.id.map(RawValue::get), peek.method.as_deref()) {
-            (Some(id), None) if id.starts_with(OWN_ID) => None,
+            (Some(id), None) if id.trim_start_matches('"').starts_with(OWN_ID) => None,
             (Some(id), None) => {
                 self.calls.remove(id);
                 Some(ended(line))
@@ -288,7 +288,7 @@ fn uri_of(line: &[u8]) -> Option<String> {
 }
 
 fn with_own_id(line: &[u8], number: usize) -> Vec<u8> {
-    with_id(line, &format!("{OWN_ID}{number}\""))
+    with_id(line, &format!("\"{OWN_ID}{number}\""))
 }
 
 /// `line` with another id; its other fields are not looked into.

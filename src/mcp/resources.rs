@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-const INBOX: &str = "countersign://inbox";
+pub(super) const INBOX: &str = "countersign://inbox";
 const PEERS: &str = "countersign://peers";
 const MESSAGE: &str = "countersign://message/";
 const JSON: &str = "application/json";

@@ -8,9 +8,12 @@ use serde_json::Value;
 use super::fence::{self, Fence};
 use crate::{
     base::limits::{HELD_BYTES_MAX, RESULT_BYTES_MAX},
-    node::api::{
-        ApiError, Connected, Inbox, Message, MessageLife, MessagePart, Outstanding, Peer, Peers,
-        Sent, Step, Whoami,
+    node::{
+        AgentHandle,
+        api::{
+            ApiError, Connected, Inbox, Message, MessageLife, MessagePart, Outstanding, Peer,
+            Peers, Sent, SessionShown, Step, Whoami,
+        },
     },
 };
 
@@ -18,6 +21,8 @@ use crate::{
 const FRAME_BYTES: usize = 2 * 1024;
 /// Bytes of a result for its list or its text.
 pub(super) const CONTENT_BYTES_MAX: usize = RESULT_BYTES_MAX - FRAME_BYTES;
+/// Bytes of a result for the sessions that are open.
+const SESSIONS_BYTES_MAX: usize = 4 * 1024;
 
 /// Who this node is, and what waits.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -113,9 +118,27 @@ pub(super) struct StatusResult {
     /// Messages that are left out here for their size.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<usize>,
+    /// The open sessions here, and how each learns of messages; `own` is this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<Vec<SessionShown>>,
     /// What has to happen next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+}
+
+impl StatusResult {
+    /// With the sessions that are open, as many as fit.
+    pub(super) fn with_sessions(mut self, node: &AgentHandle) -> Self {
+        let mut sessions: Vec<_> = node.sessions().into_iter().map(SessionShown::from).collect();
+        for session in &mut sessions {
+            session.own = node.session().is_some_and(|own| own.as_str() == session.name);
+        }
+        // This one stays, whatever else does not fit.
+        sessions.sort_by_key(|session| !session.own);
+        sessions.truncate(fitting_in(&sessions, SESSIONS_BYTES_MAX));
+        self.sessions = Some(sessions);
+        self
+    }
 }
 
 impl From<MessageLife> for StatusResult {
@@ -130,14 +153,15 @@ impl From<MessageLife> for StatusResult {
 impl From<Outstanding> for StatusResult {
     fn from(mut all: Outstanding) -> Self {
         all.messages = all.messages.into_iter().map(reasons_fenced).collect();
-        let omitted = keep_fitting(&mut all.messages, Keep::First);
+        let omitted =
+            keep_fitting_in(&mut all.messages, Keep::First, CONTENT_BYTES_MAX - SESSIONS_BYTES_MAX);
         let next = (all.held > 0).then(|| {
             "held messages wait for your human: the page (`countersign page`) and `countersign \
              pending` in a terminal show them; you cannot approve"
                 .to_owned()
         });
         let (messages, held, queued) = (Some(all.messages), Some(all.held), Some(all.queued));
-        Self { messages, held, queued, omitted, next, life: None }
+        Self { messages, held, queued, omitted, next, life: None, sessions: None }
     }
 }
 
@@ -180,11 +204,19 @@ enum Keep {
 
 /// Drops items until the rest fits; how many, if any.
 fn keep_fitting<T: Serialize>(items: &mut Vec<T>, keep: Keep) -> Option<usize> {
+    keep_fitting_in(items, keep, CONTENT_BYTES_MAX)
+}
+
+fn keep_fitting_in<T: Serialize>(
+    items: &mut Vec<T>,
+    keep: Keep,
+    bytes_max: usize,
+) -> Option<usize> {
     if matches!(keep, Keep::Last) {
         items.reverse();
     }
     let before = items.len();
-    items.truncate(fitting_in(items, CONTENT_BYTES_MAX));
+    items.truncate(fitting_in(items, bytes_max));
     if matches!(keep, Keep::Last) {
         items.reverse();
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::news::FIELD;
 
 /// The schema of a tool's arguments.
 pub(super) fn of_arguments<T: JsonSchema>() -> Arc<JsonObject> {
@@ -14,7 +16,12 @@ pub(super) fn of_arguments<T: JsonSchema>() -> Arc<JsonObject> {
 
 /// The schema of a tool's result.
 pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
-    portable::<T>(SchemaSettings::draft2020_12().for_serialize())
+    let mut schema = portable::<T>(SchemaSettings::draft2020_12().for_serialize());
+    // Beside any result.
+    if let Some(Value::Object(properties)) = Arc::make_mut(&mut schema).get_mut("properties") {
+        properties.insert(FIELD.to_owned(), json!({ "type": "string" }));
+    }
+    schema
 }
 
 fn portable<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {

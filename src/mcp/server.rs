@@ -13,10 +13,11 @@ use rmcp::{
     handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
+        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
     },
     service::{
         NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext,
@@ -27,10 +28,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    fence, prompts,
+    channel::{self, Channel},
+    fence, news, prompts,
     resources::{self, Resource},
     results::failure,
-    tools,
+    routes, tools,
     wait::Call,
 };
 use crate::{
@@ -39,7 +41,7 @@ use crate::{
         AgentHandle,
         api::{ApiError, ErrorKind},
         clock,
-        sessions::OpenSession,
+        sessions::{OpenSession, Route},
     },
 };
 
@@ -106,6 +108,7 @@ where
     tokio::select! {
         ended = running.waiting() => ended.map(drop).map_err(ServeError::from),
         never = resources::follow(&server, &peer) => match never {},
+        never = channel::tell(&server, &peer) => match never {},
     }
 }
 
@@ -117,6 +120,8 @@ pub(super) struct Server {
     pub(super) open: Arc<OpenSession>,
     /// Tells this session from others; random.
     pub(super) session: String,
+    pub(super) channel: Arc<Channel>,
+    pub(super) routes: Arc<routes::Counts>,
     tools: Arc<ToolRouter<Self>>,
     /// The session ends.
     pub(super) ending: CancellationToken,
@@ -135,8 +140,9 @@ impl Server {
     ) -> Self {
         let (node, open) = (open.agent(), Arc::new(open));
         let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
+        let (channel, routes) = (Arc::default(), Arc::default());
         let (followed, later, beside) = Default::default();
-        Self { node, open, session, tools, ending, followed, later, beside }
+        Self { node, open, session, channel, routes, tools, ending, followed, later, beside }
     }
 
     /// With the tools that there are.
@@ -185,6 +191,12 @@ impl Server {
 
     pub(super) fn is_put_off(&self, pending: &str) -> bool {
         with(&self.later, |later| later.contains(pending))
+    }
+
+    /// Who follows the inbox learns of messages.
+    fn follows(&self) {
+        let inbox = with(&self.followed, |uris| uris.contains(resources::INBOX));
+        self.open.set_route(Route::Resources, inbox);
     }
 
     /// The resources that a legacy session follows.
@@ -236,7 +248,21 @@ impl ServerHandler for Server {
             .with_instructions(INSTRUCTIONS.trim_end())
     }
 
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut told = self.negotiate_initialize(&request)?;
+        if self.open.channel() {
+            self.channel.declare(&context.id.to_string(), &mut told.capabilities);
+        }
+        Ok(told)
+    }
+
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.channel.ready();
         self.follow_beside(context.peer);
     }
 
@@ -265,7 +291,8 @@ impl ServerHandler for Server {
             return Err(ErrorData::invalid_params(message, None));
         }
         let work = self.tools.call(ToolCallContext::new(self, request, context));
-        caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))
+        let done = caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))?;
+        Ok(news::with_news(self, &name, done).await)
     }
 
     async fn list_prompts(
@@ -332,7 +359,9 @@ impl ServerHandler for Server {
             }
             uris.insert(request.uri);
             Ok(())
-        })
+        })?;
+        self.follows();
+        Ok(())
     }
 
     async fn unsubscribe(
@@ -341,6 +370,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         with(&self.followed, |uris| uris.remove(&request.uri));
+        self.follows();
         Ok(())
     }
 
@@ -357,6 +387,9 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let followed = subscription.accepted().resource_subscriptions.as_ref();
+        let inbox = followed.is_some_and(|uris| uris.iter().any(|uri| uri == resources::INBOX));
+        let _open = inbox.then(|| self.hold(Route::Listen));
         tokio::select! {
             () = subscription.cancelled() => Ok(()),
             () = self.ending.cancelled() => Ok(()),

@@ -15,6 +15,7 @@ use crate::{
     node::{
         AgentHandle,
         api::{AgentRequest, ApiError, Connected, Inbox, InboxRequest, Reply, SendRequest, Sent},
+        sessions::Route,
     },
     trust::PeerState,
 };
@@ -140,6 +141,7 @@ pub(super) async fn ask(call: &Call<'_>, arguments: Ask) -> Outcome {
         mark_read: true,
         ..InboxRequest::default()
     };
+    let _open = (!wait.is_zero()).then(|| call.server.hold(Route::Wait));
     let reply = call.waiting(wait, async {
         tokio::select! {
             biased;

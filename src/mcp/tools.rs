@@ -24,9 +24,12 @@ use super::{
     speak::{ask, connect, send},
     wait::{Call, life, unexpected},
 };
-use crate::node::api::{
-    AgentRequest, ApiError, Connected, ErrorKind, Inbox, InboxRequest, InviteMade, MessagePart,
-    Reply, Revoked,
+use crate::node::{
+    api::{
+        AgentRequest, ApiError, Connected, ErrorKind, Inbox, InboxRequest, InviteMade, MessagePart,
+        Reply, Revoked,
+    },
+    sessions::Route,
 };
 
 /// What a tool gives.
@@ -184,6 +187,7 @@ async fn invite(call: &Call<'_>, arguments: Invite) -> Outcome {
 
 async fn inbox(call: &Call<'_>, arguments: List) -> Outcome {
     let (wait, looking) = (arguments.wait()?, arguments.request()?);
+    let _open = (!wait.is_zero()).then(|| call.server.hold(Route::Wait));
     let seen = call.waiting(wait, call.node().inbox(looking.clone(), wait)).await?;
     let shown = if seen.messages.is_empty() { seen } else { page(call, looking, seen).await? };
     let shown = with_held(shown);
@@ -239,7 +243,8 @@ async fn status(call: &Call<'_>, arguments: Status) -> Outcome {
         return Err(unexpected());
     };
     let summary = format!("{} held, {} queued", all.held, all.queued);
-    Ok(success(&summary, &StatusResult::from(all)).into())
+    let status = StatusResult::from(all).with_sessions(call.node());
+    Ok(success(&summary, &status).into())
 }
 
 async fn peers(call: &Call<'_>, arguments: Filter) -> Outcome {

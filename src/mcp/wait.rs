@@ -102,6 +102,10 @@ impl<'a> Call<'a> {
         };
         tokio::pin!(work);
         let begun = Instant::now();
+        if !wait.is_zero() {
+            // At once: over HTTP nothing at all is sent before the first message.
+            self.report(Duration::ZERO, wait).await;
+        }
         let mut ticks = interval_at(begun + PROGRESS_EVERY, PROGRESS_EVERY);
         loop {
             tokio::select! {

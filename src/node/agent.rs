@@ -62,6 +62,7 @@ impl Node {
                 self.client_answered(&pending, yes, answer);
             }
             AgentRequest::News => self.news(session, answer),
+            AgentRequest::Tell(request) => self.tell(request, session, answer),
             AgentRequest::Revoke { peer, block } => self.revoke(&peer, block, answer),
         }
     }

@@ -17,7 +17,7 @@ use super::{
         AgentRequest, ApiError, ErrorKind, Event, HumanRequest, Inbox, InboxRequest, News, Reply,
         Request, SendRequest, Sent,
     },
-    sessions::{OpenSession, SessionInfo, Sessions, Wish},
+    sessions::{OpenSession, Route, SessionInfo, Sessions, Wish},
     tokens::{Pass, Tokens},
 };
 use crate::base::{SessionName, limits};
@@ -96,6 +96,13 @@ impl NodeHandle {
 
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    /// The open session `name` was told in this way.
+    pub(super) fn mark(&self, name: &SessionName, route: Route) {
+        if self.sessions.mark(name, route) {
+            self.tell(Event::SessionsChanged);
+        }
     }
 
     /// Hints of what changes from now on.

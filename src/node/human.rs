@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use super::{
     api::{
         ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
-        PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
+        OpenSessions, PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, SessionShown,
+        Status, Stopping,
     },
     decide::read_decision,
     state::{Answer, Node, reply, store_failed, usage},
@@ -36,6 +37,10 @@ impl Node {
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
             HumanRequest::Status => self.status(answer),
+            HumanRequest::Sessions => {
+                let sessions = self.handle.sessions().into_iter().map(SessionShown::from).collect();
+                reply(answer, Ok(Reply::Sessions(OpenSessions { sessions })));
+            }
             HumanRequest::PagePort { served } => self.page_port(served, answer),
             HumanRequest::Grant(signed) => self.grant(&signed, answer),
             HumanRequest::GrantEnd { id } => self.end_grant(&id, answer),

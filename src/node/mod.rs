@@ -44,6 +44,7 @@ mod start;
 mod state;
 mod talks;
 pub mod tokens;
+mod tell;
 #[cfg(test)]
 mod tests;
 pub mod unlock;

@@ -66,6 +66,8 @@ pub struct Wish {
     pub parent: Option<u32>,
     /// How it speaks to us.
     pub transport: Transport,
+    /// Its user says that the client shows what comes over `claude/channel`.
+    pub channel: bool,
 }
 
 impl Wish {
@@ -110,6 +112,19 @@ impl Sessions {
         self.with(|all| all.values().cloned().collect())
     }
 
+    /// Adds a route that nobody takes away; whether it is new.
+    pub(super) fn mark(&self, name: &SessionName, route: Route) -> bool {
+        self.with(|all| {
+            let found = all.values_mut().find(|session| session.name == *name);
+            let Some(session) = found.filter(|session| !session.routes.contains(&route)) else {
+                return false;
+            };
+            session.routes.push(route);
+            session.routes.sort_unstable();
+            true
+        })
+    }
+
     fn add(&self, wish: Wish) -> (u64, SessionName) {
         self.with(|all| {
             let wanted = wish.name();
@@ -133,21 +148,29 @@ impl Sessions {
 pub struct OpenSession {
     key: u64,
     name: SessionName,
+    channel: bool,
     node: NodeHandle,
     sessions: Arc<Sessions>,
 }
 
 impl OpenSession {
     pub(super) fn open(node: &NodeHandle, sessions: &Arc<Sessions>, wish: Wish) -> Self {
+        let channel = wish.channel;
         let (key, name) = sessions.add(wish);
         node.tell(Event::SessionsChanged);
-        Self { key, name, node: node.clone(), sessions: Arc::clone(sessions) }
+        Self { key, name, channel, node: node.clone(), sessions: Arc::clone(sessions) }
     }
 
     /// What it is called here.
     #[must_use]
     pub const fn name(&self) -> &SessionName {
         &self.name
+    }
+
+    /// Its user says that the client shows what comes over `claude/channel`.
+    #[must_use]
+    pub const fn channel(&self) -> bool {
+        self.channel
     }
 
     /// Asks in this session's name.
@@ -207,7 +230,8 @@ mod tests {
 
     fn wish(project: &str) -> Wish {
         let project = Some(PathBuf::from(project));
-        Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio }
+        let (token, parent, transport) = (None, None, Transport::Stdio);
+        Wish { choice: None, project, token, parent, transport, channel: false }
     }
 
     #[test]

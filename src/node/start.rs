@@ -256,6 +256,7 @@ fn assemble(
         kept: Kept::of(&loaded.shown),
         taint: Taint::of(loaded.shown),
         recent: Recent::of(loaded.recent),
+        told: super::tell::ToldBefore::default(),
         page_codes: PageCodes::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),

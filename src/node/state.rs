@@ -22,6 +22,7 @@ use super::{
     known::Watched,
     page::PageCodes,
     repeats::Liked,
+    tell::ToldBefore,
 };
 use crate::{
     base::{
@@ -144,6 +145,7 @@ pub(super) struct Node {
     pub(super) kept: Kept,
     pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,
+    pub(super) told: ToldBefore,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,

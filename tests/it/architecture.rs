@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["store", "net"],
     &["node"],
     &["ipc", "http"],
-    &["mcp", "web"],
+    &["mcp", "web", "wake"],
     &["daemon"],
     &["cli"],
 ];

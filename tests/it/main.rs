@@ -11,11 +11,13 @@
 )]
 
 mod architecture;
+mod channel;
 mod cli;
 mod elicit;
 mod gate;
 mod grants;
 mod http;
+mod hook;
 mod inline;
 mod mcp;
 mod page;
@@ -26,6 +28,7 @@ mod scan;
 mod policy;
 mod support;
 mod two_nodes;
+mod wake;
 mod watch;
 mod web;
 mod wire;

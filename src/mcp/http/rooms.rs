@@ -205,7 +205,7 @@ impl Clients {
     ) -> Result<Lease, String> {
         self.make_place(pass.id)?;
         let token = Some(pass.name.to_string());
-        let wish = Wish { choice, project: None, token, parent: None, transport };
+        let wish = Wish { choice, project: None, token, parent: None, transport, channel: false };
         let ending = pass.ended.child_token();
         let mut server = Server::with_all_tools((self.0.open)(wish), ending.clone());
         match &key {

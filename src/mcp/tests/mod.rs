@@ -4,10 +4,15 @@
 
 mod calls;
 mod carried;
+mod channel;
+mod conforms;
 mod elicit;
 mod http;
+mod errors;
 mod messages;
+mod news;
 mod pump;
+mod routes;
 mod session;
 mod support;
 mod surface;

@@ -17,9 +17,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::support::*;
 use crate::{
     base::limits::LINE_BYTES_MAX,
-    ipc::{self, SessionStream},
+    ipc::{self, Hello, Role, SessionStream},
     mcp::{serve, stdio},
-    node::config::Home,
+    node::{
+        api::{AgentRequest, News, NewsOf},
+        config::Home,
+        sessions::Wish,
+    },
 };
 
 /// Starts nodes, all with the same store, and can end the one that runs.
@@ -37,8 +41,9 @@ impl Starter {
         let listener = ipc::Listener::bind(&self.home).await.map_err(|e| e.to_string())?;
         let (cancel, agent) = (CancellationToken::new(), self.fake.node.clone());
         let ending = cancel.clone();
-        let session = move |SessionStream { reader, writer, .. }: SessionStream| {
-            let (session, ending) = (agent.open_session(wish()), ending.clone());
+        let session = move |SessionStream { hello, reader, writer, .. }: SessionStream| {
+            let wish = Wish { channel: hello.channel, ..wish() };
+            let (session, ending) = (agent.open_session(wish), ending.clone());
             async move {
                 let (theirs, mut ours) = tokio::io::duplex(64 * 1024);
                 let (serves, answers) = tokio::io::split(theirs);
@@ -112,11 +117,24 @@ fn pump(
     home: &Home,
     start: impl AsyncFn() -> Result<(), String> + 'static,
 ) -> (Agent, tokio::task::LocalSet, Pumping) {
+    pump_as(home, false, start)
+}
+
+fn pump_as(
+    home: &Home,
+    channel: bool,
+    start: impl AsyncFn() -> Result<(), String> + 'static,
+) -> (Agent, tokio::task::LocalSet, Pumping) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (lines, writer) = tokio::io::split(ours);
     let (input, output) = tokio::io::split(theirs);
     let (local, home) = (tokio::task::LocalSet::new(), home.clone());
-    let ended = local.spawn_local(async move { stdio::run(&home, input, output, start).await });
+    let ended = local.spawn_local(async move {
+        {
+            let hello = Hello { channel, ..Hello::of(Role::Mcp) };
+            stdio::run((&home, &hello), input, output, start).await
+        }
+    });
     (Agent { lines: BufReader::new(lines), writer }, local, ended)
 }
 
@@ -207,6 +225,43 @@ async fn a_message_over_the_bound_is_answered_and_the_session_goes_on() {
         agent.writer.shutdown().await.unwrap();
         ended.await.unwrap().unwrap();
         assert!(begun.elapsed() < Duration::from_secs(5));
+    };
+    local.run_until(story).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_node_restarts_is_told_how_much_waits_and_no_text_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let starter = starter(&folder);
+    let starting = starter.clone();
+    let (mut agent, local, _ended) =
+        pump_as(&starter.home, true, async move || starting.start().await);
+    starter.fake.arrive(message("msg_1", "bob", "once and no more"));
+    let story = async {
+        agent.initialize().await;
+        let told = agent.hear().await;
+        assert_eq!(told["method"], "notifications/claude/channel");
+        assert!(told.to_string().contains("once and no more"), "{told}");
+        starter.fake.news(News {
+            unread: vec![NewsOf { name: "bob".to_owned(), unread: 1 }],
+            ..News::default()
+        });
+        agent.call(2, "peer_inbox", json!({ "from": "carol", "wait_seconds": 600 })).await;
+        while !starter.fake.asked().iter().any(|r| matches!(r, AgentRequest::Inbox(_))) {
+            tokio::task::yield_now().await;
+        }
+        starter.kill();
+        agent.answer(2).await;
+        agent.call(3, "peer_whoami", none()).await;
+        let mut heard = Vec::new();
+        while heard.len() < 5 {
+            heard.push(agent.hear().await);
+        }
+        let told: Vec<_> =
+            heard.iter().filter(|m| m["method"] == "notifications/claude/channel").collect();
+        assert_eq!(told.len(), 1, "{heard:?}");
+        assert_eq!(told[0]["params"]["meta"], json!({ "unread": "1" }));
+        assert!(!heard.iter().any(|m| m.to_string().contains("no more\"")), "{heard:?}");
     };
     local.run_until(story).await;
 }

@@ -4,8 +4,8 @@ use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt as _, ErrorData, RoleClient,
     model::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig,
-        ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationCapability,
-        Implementation, ProgressNotificationParam, ProtocolVersion,
+        CustomNotification, ElicitRequestParams, ElicitResult, ElicitationAction,
+        ElicitationCapability, Implementation, ProgressNotificationParam, ProtocolVersion,
         ResourceUpdatedNotificationParam, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext, RunningService},
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use super::conforms::conforms;
 use crate::{
     gate::What,
     mcp::{serve, server::Server, tools},
@@ -168,6 +169,11 @@ impl Fake {
         self.asked().iter().filter(ended).count()
     }
 
+    /// What a session has not seen.
+    pub(super) fn news(&self, news: News) {
+        self.world.lock().unwrap().news = news;
+    }
+
     pub(super) fn waits(&self) -> usize {
         self.world.lock().unwrap().waits.len()
     }
@@ -216,6 +222,7 @@ fn answer_to(world: &mut World, request: AgentRequest) -> Result<Reply, ApiError
             queued: 99,
         })),
         AgentRequest::News => Ok(Reply::News(world.news.clone())),
+        AgentRequest::Tell(request) => Ok(Reply::Told(told(world, &request))),
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: peers(world) })),
         AgentRequest::Prompt { .. } if world.busy => {
             Err(ApiError::new(ErrorKind::Busy, "asked often enough", "it waits"))
@@ -290,6 +297,14 @@ fn inbox(world: &mut World, request: &InboxRequest) -> Inbox {
     let end = from + messages.len();
     let next_cursor = (end < wanted.len()).then(|| format!("c{end}"));
     Inbox { messages, unread: 0, next_cursor, held: Vec::new(), held_total: 0 }
+}
+
+fn told(world: &World, request: &TellRequest) -> api::Told {
+    let unread: Vec<_> = world.messages.iter().filter(|m| !world.read.contains(&m.id)).collect();
+    let most = usize::try_from(request.messages_max).unwrap();
+    let later = unread.len().saturating_sub(most);
+    let messages = unread.into_iter().skip(later).cloned().collect();
+    api::Told { session: None, messages, more: u64::try_from(later).unwrap() }
 }
 
 fn part(
@@ -374,6 +389,8 @@ pub(super) enum Told {
     Asked(Value),
     /// The question that it shows was withdrawn.
     Withdrawn,
+    /// What is none of MCP's own, as its method and parameters.
+    Other(String, Value),
 }
 
 /// What a client does with a question.
@@ -434,6 +451,14 @@ impl ClientHandler for Listener {
         }
     }
 
+    async fn on_custom_notification(
+        &self,
+        CustomNotification { method, params, .. }: CustomNotification,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.0.send(Told::Other(method, params.unwrap_or_default())).await.unwrap();
+    }
+
     async fn on_resource_updated(
         &self,
         params: ResourceUpdatedNotificationParam,
@@ -468,9 +493,14 @@ pub(super) async fn session_of(
 
 /// A session that nobody has begun.
 pub(super) fn serving(fake: &Fake) -> tokio::io::DuplexStream {
+    serving_as(fake, wish())
+}
+
+/// A session of this kind that nobody has begun.
+pub(super) fn serving_as(fake: &Fake, wish: Wish) -> tokio::io::DuplexStream {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(theirs);
-    tokio::spawn(serve(reader, writer, fake.node.open_session(wish()), CancellationToken::new()));
+    tokio::spawn(serve(reader, writer, fake.node.open_session(wish), CancellationToken::new()));
     ours
 }
 
@@ -527,54 +557,6 @@ pub(super) async fn bad(client: &Client, tool: &str, arguments: Value) -> String
     result.content[0].as_text().unwrap().text.clone()
 }
 
-/// Checks `value` against the keywords that our schemas use; any other is an error.
-pub(super) fn conforms(value: &Value, schema: &Value, at: &str) {
-    let schema = schema.as_object().unwrap();
-    for (keyword, rule) in schema {
-        match keyword.as_str() {
-            "type" => assert!(is_of(value, rule.as_str().unwrap()), "{at} is no {rule}: {value}"),
-            "enum" => assert!(rule.as_array().unwrap().contains(value), "{at}: {value}"),
-            "required" => {
-                for name in rule.as_array().unwrap() {
-                    assert!(value.get(name.as_str().unwrap()).is_some(), "{at} lacks {name}");
-                }
-            }
-            "properties" => {
-                for (name, inner) in value.as_object().unwrap() {
-                    let rule =
-                        rule.get(name).unwrap_or_else(|| panic!("{at}.{name} is undeclared"));
-                    conforms(inner, rule, &format!("{at}.{name}"));
-                }
-            }
-            "items" => {
-                for inner in value.as_array().unwrap() {
-                    conforms(inner, rule, &format!("{at}[]"));
-                }
-            }
-            "minimum" => assert!(value.as_f64().unwrap() >= rule.as_f64().unwrap()),
-            "description"
-            | "default"
-            | "additionalProperties"
-            | "maximum"
-            | "minLength"
-            | "maxLength" => {}
-            other => panic!("{at} uses {other}"),
-        }
-    }
-}
-
-fn is_of(value: &Value, name: &str) -> bool {
-    match name {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "number" => value.is_number(),
-        other => panic!("no type {other}"),
-    }
-}
-
 pub(super) fn server(
     fake: &Fake,
     tools: rmcp::handler::server::router::tool::ToolRouter<Server>,
@@ -584,8 +566,9 @@ pub(super) fn server(
 
 /// A session over stdio, in a folder.
 pub(super) fn wish() -> Wish {
-    let project = Some("/projects/api".into());
-    Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio }
+    let project = Some("/srv/api".into());
+    let (token, parent, transport) = (None, None, Transport::Stdio);
+    Wish { choice: None, project, token, parent, transport, channel: false }
 }
 
 pub(super) fn none() -> Value {

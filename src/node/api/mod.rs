@@ -9,11 +9,13 @@ mod reply;
 mod request;
 mod rules;
 mod tokens;
+mod tell;
 mod trouble;
 
 pub use page::*;
 pub use reply::*;
 pub use request::*;
 pub use rules::*;
+pub use tell::*;
 pub use tokens::*;
 pub use trouble::*;

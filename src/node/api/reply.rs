@@ -7,8 +7,11 @@ use super::page::{
     Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
     PeerShown, Talk, Threads, Timeline,
 };
-use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
 use super::tokens::Tokens;
+use super::{
+    rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
+    tell::{OpenSessions, Told},
+};
 use crate::{
     gate::What,
     policy::{Reason, Strength},
@@ -59,6 +62,8 @@ pub enum Reply {
     Known(KnownValues),
     News(News),
     Tokens(Tokens),
+    Told(Told),
+    Sessions(OpenSessions),
 }
 
 /// Who this node is.

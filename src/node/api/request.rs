@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TellRequest;
 use crate::trust::PeerState;
 
 /// What an agent can ask.
@@ -78,6 +79,8 @@ pub enum AgentRequest {
     },
     /// How many messages this session has not seen, and of whom. Shows nothing of what they say.
     News,
+    /// What is new, to be told to an agent that did not ask.
+    Tell(TellRequest),
     /// End trust.
     Revoke {
         /// Whom: a name or an id.
@@ -247,6 +250,8 @@ pub enum HumanRequest {
     },
     /// How the node is.
     Status,
+    /// The clients' sessions that are open.
+    Sessions,
     /// End the node.
     Stop,
     /// The audit chain's records, oldest first.

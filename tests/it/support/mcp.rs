@@ -4,7 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -32,7 +32,10 @@ pub(crate) struct Session {
 
 impl Session {
     fn open(home: &Home, modern: bool, capabilities: Value) -> Self {
-        let mut command = home.command(&["mcp"]);
+        Self::open_as(home.command(&["mcp"]), modern, capabilities)
+    }
+
+    fn open_as(mut command: Command, modern: bool, capabilities: Value) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let stdin = RefCell::new(child.stdin.take());
@@ -57,13 +60,24 @@ impl Session {
     }
 
     fn legacy_with(home: &Home, able: Value) -> Self {
-        let session = Self::open(home, false, able.clone());
+        Self::open(home, false, able).shaking_hands().0
+    }
+
+    /// A session with the handshake and `--channel`, and what the server said that it can.
+    pub(crate) fn channel(home: &Home) -> (Self, Value) {
+        let command = home.command(&["mcp", "--channel"]);
+        Self::open_as(command, false, json!({})).shaking_hands()
+    }
+
+    fn shaking_hands(self) -> (Self, Value) {
+        let able = self.capabilities.clone();
         let me = json!({"name": "tests", "version": "1"});
         let hello = json!({"protocolVersion": LEGACY, "capabilities": able, "clientInfo": me});
-        let answer = session.request("initialize", hello);
+        let answer = self.request("initialize", hello);
         assert_eq!(answer["result"]["protocolVersion"], LEGACY, "{answer}");
-        session.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-        session
+        self.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        let able = answer["result"]["capabilities"].clone();
+        (self, able)
     }
 
     /// A session without one.
