@@ -6,6 +6,8 @@ mod arguments;
 mod carried;
 mod elicit;
 pub mod fence;
+#[cfg(feature = "fixtures")]
+mod fixtures;
 mod prompts;
 mod question;
 mod replay;
