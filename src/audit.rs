@@ -50,6 +50,10 @@ pub enum Event {
     KnownAdded { values: u64 },
     /// The human signed that a value is watched for no more.
     KnownForgotten { known: String },
+    /// A client may come over HTTP with this token.
+    TokenMade { token: String, name: String },
+    /// A token is good no more.
+    TokenEnded { token: String, name: String },
     /// Something was refused that nobody may do.
     Refused { what: String, peer: Option<String> },
 }

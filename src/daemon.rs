@@ -1,4 +1,6 @@
-//! The node as a process: the lock, the socket, its start and its end.
+//! The node as a process: the lock, the socket, the ways in over HTTP, its start and its end.
+
+mod callers;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -18,13 +20,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing_subscriber::EnvFilter;
 
+use callers::Entrance;
+
 use crate::{
     base::limits::{LOG_BYTES_MAX, NODE_START_TIMEOUT, SHUTDOWN_TIMEOUT},
     ipc::{Client, ClientError, Hello, Listener, SessionStream},
     mcp::{self, fence},
     node::{
         NodeHandle,
-        config::Home,
+        config::{Config, Home},
         sessions::{Transport, Wish},
     },
     web,
@@ -102,9 +106,7 @@ where
         .collect::<Result<Vec<_>, _>>()?;
     let node = start(tasks, cancel).await.context("the node cannot start")?;
     let listener = Listener::bind(home).await?;
-    if let Err(error) = web::serve(&node, home, tasks, cancel).await {
-        tracing::warn!(%error, "there is no page; the commands do all that it does");
-    }
+    serve_http(&node, home, tasks, cancel).await;
     let (sessions, ending) = (node.clone(), cancel.clone());
     let session = move |stream: SessionStream| {
         let (sessions, ending) = (sessions.clone(), ending.clone());
@@ -127,6 +129,24 @@ where
         () = cancel.cancelled() => {}
     }
     Ok(())
+}
+
+/// The page, and `/mcp` beside it. Without a port the rest goes on.
+async fn serve_http(
+    node: &NodeHandle,
+    home: &Home,
+    tasks: &TaskTracker,
+    cancel: &CancellationToken,
+) {
+    let config = Config::read(home).map(|config| config.mcp).unwrap_or_default();
+    let clients = callers::clients(node, tasks, cancel);
+    let beside = |port| Entrance::local(node, &clients, &config, port).router();
+    if let Err(error) = web::serve(node, home, beside, tasks, cancel).await {
+        tracing::warn!(
+            %error,
+            "there is no page, and no MCP over HTTP; the commands do all that the page does"
+        );
+    }
 }
 
 /// What a session that comes over the socket says of itself.

@@ -211,6 +211,10 @@ typed_id!(
     /// One value that is watched for: 40 random bits, eight letters and digits to type.
     KnownId, "a known value's id"
 );
+typed_id!(
+    /// One bearer token: 40 random bits that are not of the token itself.
+    TokenId, "a token's id"
+);
 
 #[cfg(test)]
 mod tests {

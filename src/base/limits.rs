@@ -263,6 +263,31 @@ pub const HTTP_OWNER_TRIES: usize = 5;
 pub const HTTP_OWNER_TABLE_BYTES: u64 = 16 * MIB as u64;
 /// That connections were refused is logged this often at most.
 pub const HTTP_REFUSALS_TOLD_EVERY: Duration = minutes(1);
+/// Bearer tokens that are good at once.
+pub const TOKENS_MAX: usize = 32;
+/// Wrong bearer tokens, a minute. A further wrong one is told to wait; a good one is let in always.
+pub const WRONG_TOKENS_PER_MINUTE: usize = 20;
+/// Requests of MCP clients at once, with their streams: a share of [`HTTP_CONNECTIONS_MAX`] that
+/// leaves room for the page.
+pub const HTTP_CALLS_MAX: usize = HTTP_CONNECTIONS_MAX - 32;
+/// Those of one token among them.
+pub const HTTP_CALLS_TOKEN_MAX: usize = HTTP_CALLS_MAX / 2;
+/// Sessions over HTTP at once, of all tokens. Of those that nobody uses at the moment, the one
+/// that was silent for longest ends for a new one.
+pub const HTTP_SESSIONS_MAX: usize = 128;
+/// Those of one token among them.
+pub const HTTP_SESSIONS_TOKEN_MAX: usize = 32;
+/// How long a session over HTTP may be silent: a human may take so long.
+pub const HTTP_SESSION_IDLE: Duration = minutes(30);
+/// The same for clients since version 2026-07-28, who have no session but the name.
+pub const HTTP_NAME_IDLE: Duration = minutes(10);
+/// How often sessions that were silent for too long are looked for.
+pub const HTTP_SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// How long an answer may take before its headers are sent without it: several clients give up
+/// when nothing came for 60 s, and some sooner.
+pub const HTTP_FIRST_BYTE: Duration = Duration::from_secs(5);
+/// How often a silent stream is touched.
+pub const HTTP_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What is read ahead of one connection: its headers fit.
 pub const HTTP_BUFFER_BYTES: usize = 32 * KIB;
 /// Fields of one form.

@@ -10,7 +10,7 @@ pub mod text;
 pub mod time;
 
 pub use ids::{
-    ApproverId, Digest, GrantId, InviteId, KnownId, MessageId, PeerId, PendingId, ThreadId,
+    ApproverId, Digest, GrantId, InviteId, KnownId, MessageId, PeerId, PendingId, ThreadId, TokenId,
 };
 pub use secret::Secret;
 pub use severity::Severity;

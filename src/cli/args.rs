@@ -224,6 +224,9 @@ pub enum Command {
     /// Your own secrets that are to be found in messages, by keyed hashes
     #[command(subcommand)]
     Known(KnownCommand),
+    /// Bearer tokens of MCP clients that come over HTTP; each is let in as `countersign mcp` is
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Check this home, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,
@@ -412,6 +415,27 @@ pub enum KnownCommand {
     Forget {
         /// The value's id
         id: KnownId,
+    },
+}
+
+/// Of `token`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make one; it is shown once, alone on stdout
+    #[command(after_help = "Examples:\n  countersign token new laptop\n  \
+        TOKEN=$(countersign token new laptop)")]
+    New {
+        /// What to call it: the session's name too, where the client gives none
+        name: String,
+    },
+    /// List those that are good
+    #[command(after_help = "Example:\n  countersign token list")]
+    List,
+    /// End one, and every session that came by it, at once
+    #[command(after_help = "Example:\n  countersign token revoke laptop")]
+    Revoke {
+        /// What it is called
+        name: String,
     },
 }
 

@@ -28,6 +28,7 @@ mod policy_check;
 mod print;
 mod taint;
 mod terminal;
+mod token;
 mod watch;
 
 pub use args::{Args, Command};
@@ -42,7 +43,7 @@ use crate::{
         review::Like,
     },
 };
-use args::{AuditCommand, GrantsCommand, KnownCommand, PolicyCommand, TaintCommand};
+use args::{AuditCommand, GrantsCommand, KnownCommand, PolicyCommand, TaintCommand, TokenCommand};
 use ctx::Ctx;
 use print::Printer;
 
@@ -152,6 +153,9 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Known(KnownCommand::Add { file }) => known::add(&ctx, &file).await,
         Command::Known(KnownCommand::List) => known::list(&ctx).await,
         Command::Known(KnownCommand::Forget { id }) => known::forget(&ctx, id).await,
+        Command::Token(TokenCommand::New { name }) => token::new(&ctx, name).await,
+        Command::Token(TokenCommand::List) => token::list(&ctx).await,
+        Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
     }

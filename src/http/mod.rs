@@ -8,11 +8,13 @@
 //! content, but for the script that ends a service worker that another program left at this site.
 
 mod body;
+mod caller;
 mod guard;
 mod listener;
 mod owner;
 mod patient;
 
 pub use body::{BodyError, read_body};
+pub use caller::{Callers, TurnedAway};
 pub use guard::{Refusal, Site, guarded};
 pub use listener::Listener;

@@ -8,6 +8,7 @@ mod elicit;
 pub mod fence;
 #[cfg(feature = "fixtures")]
 mod fixtures;
+pub mod http;
 mod prompts;
 mod question;
 mod replay;

@@ -18,11 +18,13 @@ use rmcp::{
         ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
         SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
-    service::{RequestContext, ServerInitializeError, SubscriptionContext},
+    service::{
+        NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext,
+    },
     transport::async_rw::AsyncRwTransport,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     fence, prompts,
@@ -77,9 +79,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let tools = TOOLS.get_or_init(|| Arc::new(tools::router()));
-    let ending = cancel.child_token();
-    serve_tools(reader, writer, Server::new(session, Arc::clone(tools), ending)).await
+    serve_tools(reader, writer, Server::with_all_tools(session, cancel.child_token())).await
 }
 
 /// As [`serve`], with other tools.
@@ -134,6 +134,8 @@ pub(super) struct Server {
     followed: Arc<Mutex<BTreeSet<String>>>,
     /// What its user will decide elsewhere.
     later: Arc<Mutex<BTreeSet<String>>>,
+    /// Where what a session is told of runs, when the session's own loop is not ours.
+    pub(super) beside: Arc<Mutex<Option<TaskTracker>>>,
 }
 
 impl Server {
@@ -144,8 +146,26 @@ impl Server {
     ) -> Self {
         let (node, open) = (open.agent(), Arc::new(open));
         let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
-        let (followed, later) = (Arc::default(), Arc::default());
-        Self { node, open, session, tools, ending, followed, later }
+        let (followed, later, beside) = Default::default();
+        Self { node, open, session, tools, ending, followed, later, beside }
+    }
+
+    /// With the tools that there are.
+    pub(super) fn with_all_tools(open: OpenSession, ending: CancellationToken) -> Self {
+        let tools = TOOLS.get_or_init(|| Arc::new(tools::router()));
+        Self::new(open, Arc::clone(tools), ending)
+    }
+
+    /// Tells a session over HTTP of what it follows, once, until it ends.
+    fn follow_beside(&self, peer: Peer<RoleServer>) {
+        let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tasks) = beside {
+            let server = self.clone();
+            tasks.spawn(async move {
+                let told = resources::follow(&server, &peer);
+                server.ending.run_until_cancelled(told).await;
+            });
+        }
     }
 
     pub(super) const fn call(
@@ -225,6 +245,10 @@ impl ServerHandler for Server {
         ServerConfig::new(capabilities)
             .with_server_info(this.with_title("Countersign"))
             .with_instructions(INSTRUCTIONS.trim_end())
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        self.follow_beside(context.peer);
     }
 
     async fn list_tools(

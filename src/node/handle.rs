@@ -18,6 +18,7 @@ use super::{
         Request, SendRequest, Sent,
     },
     sessions::{OpenSession, SessionInfo, Sessions, Wish},
+    tokens::{Pass, Tokens},
 };
 use crate::base::{SessionName, limits};
 
@@ -40,6 +41,7 @@ pub struct NodeHandle {
     page_port: Arc<OnceLock<u16>>,
     page_held: Arc<OnceLock<u16>>,
     sessions: Arc<Sessions>,
+    tokens: Arc<Tokens>,
 }
 
 /// A handle for an agent's session. Cheap to clone.
@@ -56,8 +58,8 @@ impl NodeHandle {
         let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
         let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
         let (page_port, page_held) = (Arc::default(), Arc::default());
-        let sessions = Arc::default();
-        (Self { questions, events, page_port, page_held, sessions }, receiver)
+        let (sessions, tokens) = Default::default();
+        (Self { questions, events, page_port, page_held, sessions, tokens }, receiver)
     }
 
     /// The same node, for an agent without a session of its own: what it reads counts for all.
@@ -82,6 +84,16 @@ impl NodeHandle {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.sessions.all()
+    }
+
+    /// Whom this bearer token lets in as an agent; `None` when it is not good.
+    #[must_use]
+    pub fn admit(&self, token: &[u8]) -> Option<Pass> {
+        self.tokens.admit(token)
+    }
+
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Hints of what changes from now on.

@@ -78,6 +78,9 @@ impl Node {
             HumanRequest::KnownAdd { values } => self.known_add(&values, answer),
             HumanRequest::KnownList => reply(answer, Ok(self.known_list())),
             HumanRequest::KnownForget { order } => self.known_forget(&order, answer),
+            HumanRequest::TokenNew { name, hash } => self.token_new(&name, &hash, answer),
+            HumanRequest::Tokens => reply(answer, Ok(self.list_tokens())),
+            HumanRequest::TokenEnd { name } => self.token_end(&name, answer),
             HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
     }

@@ -43,6 +43,7 @@ pub mod sessions;
 mod start;
 mod state;
 mod talks;
+pub mod tokens;
 #[cfg(test)]
 mod tests;
 pub mod unlock;

@@ -190,6 +190,7 @@ impl Node {
         self.expire_pending(now);
         self.expire_grants(now);
         self.prompts_tick();
+        self.remember_used_tokens();
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -40,7 +40,9 @@ use crate::{
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
         policies::{self, PolicyRows},
-        shown, verdicts,
+        shown,
+        tokens::{self, TokenRow},
+        verdicts,
     },
     trust::{Consent, PeerState},
 };
@@ -61,6 +63,7 @@ struct Loaded {
     prompted: Vec<Timestamp>,
     port: u16,
     requires: Vec<(PeerId, Vec<String>)>,
+    tokens: Vec<TokenRow>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -80,6 +83,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         prompted: prompts::remembered(db)?,
         port,
         requires: peers::all_requires(db)?,
+        tokens: tokens::live_tokens(db)?,
     })
 }
 
@@ -124,6 +128,7 @@ pub(super) async fn prepare(
     let net_config = net_config(&key, approver, &config, mode, loaded.port);
     let net = Net::start(net_config, tasks, cancel, events).await?;
     let (handle, questions) = NodeHandle::channel();
+    handle.tokens().begin(&loaded.tokens, cancel);
     let key = Arc::new(key);
     let parts = (store, net, handle);
     let node = assemble((home.clone(), key, approver), config, mode, parts, loaded);

@@ -18,6 +18,7 @@ pub mod talks;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+pub mod tokens;
 pub mod verdicts;
 mod worker;
 

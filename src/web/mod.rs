@@ -70,13 +70,15 @@ pub enum PageError {
 }
 
 /// Serves the page of `node` on loopback until `cancel`, at the port that is set, or that it had
-/// before, when that is free, and tells the node where it is.
+/// before, when that is free, and tells the node where it is. What `beside` gives for the port has
+/// its own paths and guards; the page gets all others.
 ///
 /// # Errors
 /// When there is no port, or the home cannot be read.
 pub async fn serve(
     node: &NodeHandle,
     home: &Home,
+    beside: impl FnOnce(u16) -> Router,
     tasks: &TaskTracker,
     cancel: &CancellationToken,
 ) -> Result<(), PageError> {
@@ -103,7 +105,8 @@ pub async fn serve(
         );
     }
     tasks.spawn(sweep(page.clone()));
-    listener.serve(&router(page), tasks, cancel);
+    let site = beside(listener.port()).fallback_service(router(page));
+    listener.serve(&site, tasks, cancel);
     Ok(())
 }
 

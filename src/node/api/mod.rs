@@ -8,10 +8,12 @@ mod page;
 mod reply;
 mod request;
 mod rules;
+mod tokens;
 mod trouble;
 
 pub use page::*;
 pub use reply::*;
 pub use request::*;
 pub use rules::*;
+pub use tokens::*;
 pub use trouble::*;

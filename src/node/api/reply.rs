@@ -8,6 +8,7 @@ use super::page::{
     PeerShown, Talk, Threads, Timeline,
 };
 use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
+use super::tokens::Tokens;
 use crate::{
     gate::What,
     policy::{Reason, Strength},
@@ -57,6 +58,7 @@ pub enum Reply {
     KnownKey(KnownKey),
     Known(KnownValues),
     News(News),
+    Tokens(Tokens),
 }
 
 /// Who this node is.

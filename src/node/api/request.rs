@@ -302,6 +302,21 @@ pub enum HumanRequest {
         /// The order for it.
         order: SignedHex,
     },
+    /// Let a client in over HTTP by a token, as an agent. Needs no signature: whoever can ask this
+    /// can start `countersign mcp`, which is let in as far.
+    TokenNew {
+        /// What it is called.
+        name: String,
+        /// The SHA-256 of the token, hexadecimal. The token itself is never sent.
+        hash: String,
+    },
+    /// The tokens that are good.
+    Tokens,
+    /// End a token, and every session that came by it.
+    TokenEnd {
+        /// What it is called.
+        name: String,
+    },
     /// What the policy would say of a text.
     PolicyCheck {
         /// The text.
