@@ -252,3 +252,101 @@ fn task_a_stranger_who_writes_orders() {
         session.call_error("peer_send", json!({"to": stranger["name"], "text": "who are you?"}));
     assert!(error.contains("human"), "{error}");
 }
+
+/// The file that says how long results are.
+const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/mcp/RESULTS.md");
+
+/// What each kind of result takes, in bytes, as the model of a client that shows it the structured
+/// part alone has it.
+struct Sizes(Vec<(&'static str, usize)>);
+
+impl Sizes {
+    fn keep(&mut self, what: &'static str, content: Value) -> Value {
+        self.0.push((what, content.to_string().len()));
+        content
+    }
+
+    /// Rows as they stand in the file: bytes, and about how many tokens that is.
+    fn rows(&self) -> String {
+        let row = |(what, bytes): &(&str, usize)| format!("| {what} | {bytes} | {} |\n", bytes / 4);
+        self.0.iter().map(row).collect()
+    }
+
+    /// That the file says the same, but for a tenth or a few bytes: names and numbers vary.
+    fn assert_written_down(&self) {
+        let file = std::fs::read_to_string(TABLE).unwrap_or_default();
+        for (what, bytes) in &self.0 {
+            let row = file.lines().find_map(|line| line.strip_prefix(&format!("| {what} | ")));
+            let written = row.and_then(|row| row.split(' ').next()?.parse::<usize>().ok());
+            let near = written.is_some_and(|written| written.abs_diff(*bytes) <= 24 + bytes / 10);
+            assert!(near, "{what}: {bytes} bytes, in {TABLE} {written:?}; now:\n{}", self.rows());
+        }
+    }
+}
+
+#[test]
+fn what_results_take_is_written_down() {
+    let (alice, bob) = (alice(), bob());
+    let (at_alice, at_bob) = (Session::legacy(&alice), Session::legacy(&bob));
+    let mut sizes = Sizes(Vec::new());
+    let tools = at_alice.result("tools/list", json!({}))["tools"].clone();
+    sizes.keep("the list of tools, with output schemas", tools);
+    let hello = Session::modern(&alice).result("server/discover", json!({}));
+    sizes.keep("the instructions", hello["instructions"].clone());
+    sizes.keep("`peer_whoami`", at_alice.call("peer_whoami", json!({})));
+    sizes.keep("`trust_list`, nobody", at_alice.call("trust_list", json!({})));
+    let invite = sizes.keep("`peer_invite`", at_alice.call("peer_invite", json!({})));
+    let connect = json!({"invite": invite["invite"], "name": "alice"});
+    let connected = sizes.keep("`peer_connect`", at_bob.call("peer_connect", connect));
+    ready_item(&bob, "peer_out");
+    bob.approve(&told_to("approve", &connected));
+    alice.approve(text(&ready_item(&alice, "peer_in")["id"]));
+    until("they trust each other", SOON, || {
+        at_bob.call("trust_list", json!({}))["peers"][0]["state"] == "trusted"
+    });
+    until("they trust each other", SOON, || {
+        at_alice.call("trust_list", json!({}))["peers"][0]["state"] == "trusted"
+    });
+    sizes.keep("`trust_list`, one peer", at_alice.call("trust_list", json!({})));
+    sizes.keep("`peer_inbox`, empty", at_bob.call("peer_inbox", json!({})));
+    talk_of_sizes(&mut sizes, &at_alice, &at_bob);
+    let held = at_alice.call("peer_send", json!({"to": "bob", "text": secret()}));
+    let held = sizes.keep("`peer_send`, held", held);
+    let status = json!({"id": held["id"]});
+    sizes.keep("`peer_status`, held", at_alice.call("peer_status", status.clone()));
+    sizes
+        .keep("`peer_status`, all that is held or queued", at_alice.call("peer_status", json!({})));
+    alice.run(&["deny", text(&held["pending"])]).expect(0);
+    sizes.keep("`peer_status`, denied", at_alice.call("peer_status", status));
+    let error = at_alice.call_error("peer_send", json!({"to": "nobody", "text": "x"}));
+    sizes.keep("an error: no such peer", error.into());
+    sizes.keep("`trust_revoke`", at_alice.call("trust_revoke", json!({"peer": "bob"})));
+    println!("{}", sizes.rows());
+    sizes.assert_written_down();
+}
+
+/// A question and its answer, 100 bytes each.
+fn talk_of_sizes(sizes: &mut Sizes, at_alice: &Session, at_bob: &Session) {
+    let hundred = "x".repeat(100);
+    let asked = json!({"to": "bob", "text": hundred, "wait_seconds": 1});
+    sizes.keep("`peer_ask`, no reply yet", at_alice.call("peer_ask", asked));
+    let asked = json!({"to": "bob", "text": hundred, "wait_seconds": 60});
+    let asking = at_alice.start_call("peer_ask", &asked);
+    let inbox = until("both questions arrive", SOON, || {
+        let inbox = at_bob.call("peer_inbox", json!({"unread": false}));
+        (inbox["messages"].as_array().unwrap().len() == 2).then_some(inbox)
+    });
+    let both = sizes.keep("`peer_inbox`, two messages of 100 bytes", inbox);
+    let message = both["messages"][1].clone();
+    let part = at_bob.call("peer_read", json!({"id": message["id"]}));
+    sizes.keep("`peer_read`, a message of 100 bytes", part);
+    let sent = at_bob.call("peer_send", answer_to(&message, &hundred));
+    sizes.keep("`peer_send`, queued", sent);
+    let answered = outcome(&at_alice.answer(asking, SOON)).unwrap();
+    sizes.keep("`peer_ask`, a reply of 100 bytes", answered.clone());
+    let life = until("the question is replied to", SOON, || {
+        let life = at_alice.call("peer_status", json!({"id": answered["id"]}));
+        (life["state"] == "replied").then_some(life)
+    });
+    sizes.keep("`peer_status`, replied", life);
+}

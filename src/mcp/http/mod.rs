@@ -158,9 +158,8 @@ impl Clients {
             .with_max_request_body_bytes(LINE_BYTES_MAX)
             .with_cancellation_token(ending);
         let server = lease.as_ref().map(|lease| lease.server().clone());
-        let factory = move || {
-            server.clone().map(handler).ok_or_else(|| std::io::Error::other("no session"))
-        };
+        let factory =
+            move || server.clone().map(handler).ok_or_else(|| std::io::Error::other("no session"));
         let manager = OfToken::new(self.clone(), pass.id, lease.as_ref().and_then(Lease::begins));
         let service = StreamableHttpService::new(factory, Arc::new(manager), config);
         let request = Request::from_parts(parts, Body::from(body));
