@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing_subscriber::EnvFilter;
 
-use callers::Entrance;
+use callers::Ways;
 
 use crate::{
     base::limits::{LOG_BYTES_MAX, NODE_START_TIMEOUT, SHUTDOWN_TIMEOUT},
@@ -139,9 +139,9 @@ async fn serve_http(
     cancel: &CancellationToken,
 ) {
     let config = Config::read(home).map(|config| config.mcp).unwrap_or_default();
-    let clients = callers::clients(node, tasks, cancel);
-    let beside = |port| Entrance::local(node, &clients, &config, port).router();
-    if let Err(error) = web::serve(node, home, beside, tasks, cancel).await {
+    let ways = Ways::new(node, config, tasks, cancel);
+    ways.beyond(home, tasks, cancel).await;
+    if let Err(error) = web::serve(node, home, |port| ways.local(port), tasks, cancel).await {
         tracing::warn!(
             %error,
             "there is no page, and no MCP over HTTP; the commands do all that the page does"

@@ -8,9 +8,12 @@ use super::{
     Ctx, Exit, escape,
     print::{self, Style, table},
 };
-use crate::node::{
-    api::{HumanRequest, Tokens},
-    tokens::fresh,
+use crate::{
+    base::limits::PAGE_PORT,
+    node::{
+        api::{HumanRequest, PagePort, Tokens},
+        tokens::fresh,
+    },
 };
 
 /// What `new --json` gives.
@@ -26,11 +29,13 @@ pub(super) async fn new(ctx: &Ctx, name: String) -> anyhow::Result<Exit> {
     let _: Tokens = ctx.human(HumanRequest::TokenNew { name: name.clone(), hash }).await?;
     let made = Made { name: &name, token: token.expose_secret() };
     ctx.out.data(&made, |_| token.expose_secret().clone())?;
-    print::talk(
-        "This is shown once; the client sends it as \"Authorization: Bearer TOKEN\". It lets the \
-         client in as an agent: it can do what countersign mcp can, and approve nothing. To end \
-         it: countersign token revoke NAME.",
-    );
+    let served: PagePort = ctx.human(HumanRequest::PagePort { served: None }).await?;
+    let port = served.port.unwrap_or(PAGE_PORT);
+    print::talk(&format!(
+        "This is shown once. The client's address is http://127.0.0.1:{port}/mcp, with the header \
+         \"Authorization: Bearer TOKEN\". It lets the client in as an agent: it can do what \
+         countersign mcp can, and approve nothing. To end it: countersign token revoke {name}",
+    ));
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@
 
 use std::{
     collections::VecDeque,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -56,6 +57,12 @@ impl Callers {
     #[must_use]
     pub fn local(port: u16, hosts: &[String], origins: &[String]) -> Self {
         Self::of(LOOPBACK.map(|name| format!("{name}:{port}")).to_vec(), hosts, origins)
+    }
+
+    /// Programs of other machines, for which `hosts` and the address that is listened at stand.
+    #[must_use]
+    pub fn remote(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
+        Self::of(vec![address.to_string()], hosts, origins)
     }
 
     fn of(mut all: Vec<String>, hosts: &[String], origins: &[String]) -> Self {

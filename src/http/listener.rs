@@ -15,7 +15,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -28,7 +29,7 @@ use crate::base::limits::{
 };
 
 /// A wait after the system has no socket left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One port, on each loopback address that this machine has.
 #[derive(Debug)]
@@ -140,6 +141,8 @@ impl Accepting {
                     let (router, cancel) = (self.router.clone(), self.cancel.clone());
                     let (door, tasks) = (self.door.clone(), self.tasks.clone());
                     self.tasks.spawn(async move {
+                        // Without it a small answer may wait for the browser's next packet.
+                        stream.set_nodelay(true).ok();
                         if door.admits(&stream, &tasks).await {
                             connection(stream, router, cancel).await;
                         }
@@ -155,9 +158,11 @@ impl Accepting {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, cancel: CancellationToken) {
-    // Without it a small answer may wait for the browser's next packet.
-    stream.set_nodelay(true).ok();
+/// Serves one connection until its other side leaves it, or `cancel`.
+pub(super) async fn connection<S>(stream: S, router: Router, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -173,7 +178,7 @@ async fn connection(stream: TcpStream, router: Router, cancel: CancellationToken
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the page broke");
+        tracing::debug!(%error, "a connection over HTTP broke");
     }
 }
 

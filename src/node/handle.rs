@@ -3,7 +3,7 @@
 //! An [`AgentHandle`] can say [`AgentRequest`] and nothing else; it is what `mcp/` holds.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -42,6 +42,7 @@ pub struct NodeHandle {
     page_held: Arc<OnceLock<u16>>,
     sessions: Arc<Sessions>,
     tokens: Arc<Tokens>,
+    notices: Arc<Mutex<Vec<String>>>,
 }
 
 /// A handle for an agent's session. Cheap to clone.
@@ -58,8 +59,9 @@ impl NodeHandle {
         let (questions, receiver) = mpsc::channel(limits::NODE_QUEUE_REQUESTS);
         let (events, _) = broadcast::channel(limits::EVENT_QUEUE);
         let (page_port, page_held) = (Arc::default(), Arc::default());
-        let (sessions, tokens) = Default::default();
-        (Self { questions, events, page_port, page_held, sessions, tokens }, receiver)
+        let (sessions, tokens, notices) = Default::default();
+        let handle = Self { questions, events, page_port, page_held, sessions, tokens, notices };
+        (handle, receiver)
     }
 
     /// The same node, for an agent without a session of its own: what it reads counts for all.
@@ -112,6 +114,16 @@ impl NodeHandle {
     pub fn set_page_held(&self, port: u16) {
         // It is set once a process.
         self.page_held.set(port).ok();
+    }
+
+    /// Something that its user should know for as long as the node runs: `status` and `doctor` say
+    /// it. Asked for at its start, a few times.
+    pub fn notice(&self, text: impl Into<String>) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text.into());
+    }
+
+    pub(super) fn notices(&self) -> Vec<String> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What to say when the page is not where it should be.

@@ -137,6 +137,7 @@ impl Node {
             .then(|| "approvals are not set up; run: countersign init".to_owned());
         let policy = self.policy.warning.clone();
         let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
+        let own = own.chain(self.handle.notices());
         own.chain(self.peers.values().filter_map(of_peer)).collect()
     }
 

@@ -1,5 +1,8 @@
 use axum::{body::Body, routing::get};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::*;
 use crate::base::limits::HTTP_BODY_TIMEOUT;

@@ -18,9 +18,9 @@ use tokio::time::{Interval, interval, timeout};
 use crate::base::limits::{HTTP_BODY_TIMEOUT, HTTP_FIRST_BYTE, HTTP_KEEP_ALIVE, RESULT_BYTES_MAX};
 
 /// What an event stream is called.
-const EVENTS: &str = "text/event-stream";
+pub(super) const EVENTS: &str = "text/event-stream";
 /// A comment: it says that the answer is still to come (HTML, "server-sent events").
-const TOUCH: &[u8] = b":\n\n";
+pub(super) const TOUCH: &[u8] = b":\n\n";
 /// How often a body may be longer than its limit and still be read to its end, so that its sender
 /// reads the answer.
 const OVERLONG: usize = 16;

@@ -6,6 +6,7 @@
 //! are one session here for as long as some come.
 
 mod answer;
+mod events;
 mod manager;
 mod rooms;
 
@@ -15,11 +16,7 @@ use answer::{Begun, early, held, plain};
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{
-        HeaderMap, Method, StatusCode,
-        header::{AUTHORIZATION, COOKIE},
-        request::Parts,
-    },
+    http::{HeaderMap, Method, StatusCode, request::Parts},
     response::Response,
 };
 use manager::OfToken;
@@ -97,21 +94,20 @@ fn choice(headers: &HeaderMap) -> Result<Option<SessionName>, String> {
     SessionName::parse(name).map(Some).map_err(|error| format!("Countersign-Session: {error}\n"))
 }
 
+fn too_many_calls() -> Response {
+    let message = "too many requests are under way; end some, or try again in a moment\n";
+    plain(StatusCode::SERVICE_UNAVAILABLE, message)
+}
+
 impl Clients {
     /// Answers a request at `/mcp` of whom `pass` let in.
     pub async fn answer(&self, pass: &Pass, request: Request) -> Response {
-        let (mut parts, body) = request.into_parts();
-        // Who asks is known; no handler sees by what.
-        parts.headers.remove(AUTHORIZATION);
-        parts.headers.remove(COOKIE);
+        let (parts, body) = request.into_parts();
         let name = match choice(&parts.headers) {
             Ok(choice) => choice,
             Err(error) => return plain(StatusCode::BAD_REQUEST, error),
         };
-        let Some(call) = self.call(pass.id) else {
-            let message = "too many requests are under way; end some, or try again in a moment\n";
-            return plain(StatusCode::SERVICE_UNAVAILABLE, message);
-        };
+        let Some(call) = self.call(pass.id) else { return too_many_calls() };
         let body = match answer::read(body, &parts.headers, LINE_BYTES_MAX).await {
             Ok(body) => body,
             Err(refused) => return refused,

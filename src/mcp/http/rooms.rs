@@ -13,6 +13,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::events::Inputs;
 use crate::{
     base::{
         Digest, SessionName, TokenId,
@@ -39,6 +40,8 @@ const LABEL: &str = "countersign/http-session/v1";
 pub(super) enum Key {
     /// An id that we gave.
     Session(Arc<str>),
+    /// The same of the older pair of `/sse` and `/messages`.
+    Events(Arc<str>),
     /// A token and a name.
     Name(TokenId, SessionName),
 }
@@ -67,6 +70,7 @@ struct Inner {
     rooms: Mutex<HashMap<Key, Room>>,
     /// How many requests of each token are under way.
     callers: Mutex<HashMap<TokenId, usize>>,
+    inputs: Inputs,
 }
 
 /// A request that is under way, until this is dropped.
@@ -103,6 +107,7 @@ impl Clients {
             calls: Arc::new(Semaphore::new(HTTP_CALLS_MAX)),
             rooms: Mutex::default(),
             callers: Mutex::default(),
+            inputs: Inputs::default(),
         }));
         tasks.spawn(clients.clone().sweep(cancel.clone()));
         clients
@@ -110,6 +115,15 @@ impl Clients {
 
     pub(super) fn sessions(&self) -> &LocalSessionManager {
         &self.0.sessions
+    }
+
+    pub(super) fn inputs(&self) -> &Inputs {
+        &self.0.inputs
+    }
+
+    /// Where what is beside a request runs.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Key, Room>) -> T) -> T {
@@ -134,8 +148,7 @@ impl Clients {
     /// # Errors
     /// When there are too many that are in use.
     pub(super) fn begin(&self, pass: &Pass, choice: Option<SessionName>) -> Result<Lease, String> {
-        let id = HEXLOWER.encode(&clock::random::<ID_BYTES>());
-        self.open(Key::Session(id.into()), pass, choice, Transport::Http)
+        self.open(Key::Session(fresh_id()), pass, choice, Transport::Http)
     }
 
     /// The session of a client that has none but its token and name.
@@ -163,6 +176,20 @@ impl Clients {
         Some(Lease { clients: self.clone(), key: key.clone(), server, begins: false })
     }
 
+    /// As [`Self::begin`], for the older transport.
+    ///
+    /// # Errors
+    /// See [`Self::begin`].
+    pub(super) fn begin_events(
+        &self,
+        pass: &Pass,
+        choice: Option<SessionName>,
+    ) -> Result<(Arc<str>, Lease), String> {
+        let id: Arc<str> = fresh_id();
+        let lease = self.open(Key::Events(Arc::clone(&id)), pass, choice, Transport::Sse)?;
+        Ok((id, lease))
+    }
+
     /// Whether there is a session of this id and token.
     pub(super) fn knows(&self, id: &Arc<str>, token: TokenId) -> bool {
         let key = Key::Session(Arc::clone(id));
@@ -181,12 +208,17 @@ impl Clients {
         let wish = Wish { choice, project: None, token, parent: None, transport };
         let ending = pass.ended.child_token();
         let mut server = Server::with_all_tools((self.0.open)(wish), ending.clone());
-        if let Key::Name(token, name) = &key {
-            // The same for every request, and after a pause: a client may bring a question back.
-            let parts: [&[u8]; 3] = [&self.0.key, token.as_bytes(), name.as_str().as_bytes()];
-            server.session = Digest::of(LABEL, &parts).to_string();
-        } else {
-            server.beside = Arc::new(Mutex::new(Some(self.0.tasks.clone())));
+        match &key {
+            Key::Name(token, name) => {
+                // The same for every request, and after a pause: a client may bring a question back.
+                let parts: [&[u8]; 3] = [&self.0.key, token.as_bytes(), name.as_str().as_bytes()];
+                server.session = Digest::of(LABEL, &parts).to_string();
+            }
+            Key::Session(_) => {
+                server.beside = Arc::new(Mutex::new(Some(self.0.tasks.clone())));
+            }
+            // Its loop is our own.
+            Key::Events(_) => {}
         }
         let silent_since = Instant::now();
         let room = Room { token: pass.id, server: server.clone(), busy: 1, silent_since };
@@ -259,7 +291,7 @@ impl Clients {
             let now = Instant::now();
             let over = |(key, room): (&Key, &Room)| {
                 let most = match key {
-                    Key::Session(_) => HTTP_SESSION_IDLE,
+                    Key::Session(_) | Key::Events(_) => HTTP_SESSION_IDLE,
                     Key::Name(..) => HTTP_NAME_IDLE,
                 };
                 let silent = room.busy == 0 && now.duration_since(room.silent_since) >= most;
@@ -269,6 +301,10 @@ impl Clients {
             over.iter().for_each(|key| self.end(key));
         }
     }
+}
+
+fn fresh_id() -> Arc<str> {
+    HEXLOWER.encode(&clock::random::<ID_BYTES>()).into()
 }
 
 impl Room {
@@ -286,7 +322,7 @@ impl Lease {
     pub(super) fn begins(&self) -> Option<Arc<str>> {
         match &self.key {
             Key::Session(id) if self.begins => Some(Arc::clone(id)),
-            Key::Session(_) | Key::Name(..) => None,
+            Key::Session(_) | Key::Events(_) | Key::Name(..) => None,
         }
     }
 }
