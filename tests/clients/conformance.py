@@ -80,16 +80,27 @@ def scored(suite, version):
     return re.findall(r"^  - (\S+)", section, re.MULTILINE)
 
 
-def outcomes(folder):
-    """Whether each scenario passed: something was checked, and nothing failed."""
-    passed = {}
+def passed(folder):
+    """The scenarios that passed: something was checked, and nothing failed."""
+    names = set()
     for path in glob.glob(os.path.join(folder, "**", "checks.json"), recursive=True):
         name = os.path.basename(os.path.dirname(path))
         name = re.sub(r"^server-|-\d{4}-\d\d-\d\dT.*$", "", name)
         with open(path, encoding="utf-8") as file:
             said = [check["status"] for check in json.load(file)]
-        passed[name] = "SUCCESS" in said and "FAILURE" not in said
-    return passed
+        if "SUCCESS" in said and "FAILURE" not in said:
+            names.add(name)
+    return names
+
+
+def not_scored(folder):
+    """What the suite says of those that do not count: how many, and which fail, and why."""
+    with open(os.path.join(folder, "output.txt"), encoding="utf-8") as lines:
+        _, _, said = lines.read().partition("\nNot scored for ")
+    failing = re.findall(r"^  ✗ (\S+ \(.*\))$", said, re.MULTILINE)
+    number = len(re.findall(r"^  [✗✓] ", said, re.MULTILINE))
+    named = f", failing: {', '.join(failing)}" if failing else ""
+    return f"not scored {number - len(failing)}/{number}{named}"
 
 
 async def run(node, suite, version, url, folder):
@@ -102,15 +113,11 @@ async def run(node, suite, version, url, folder):
         words += ["--requirements", version, "-o", folder]
         child = await asyncio.create_subprocess_exec(node, *words, stdout=output, stderr=output)
         code = await asyncio.wait_for(child.wait(), SECONDS)
-    passed = outcomes(folder)
-    wanted = scored(suite, version)
-    well = [name for name in wanted if passed.get(name)]
-    others = {name: good for name, good in passed.items() if name not in wanted}
-    bad = sorted(name for name, good in others.items() if not good)
+    wanted, good = scored(suite, version), passed(folder)
+    well = [name for name in wanted if name in good]
     print(
         f"{version}: {len(well)}/{len(wanted)} scored scenarios, exit code {code},"
-        f" {time.monotonic() - begun:.1f} s; beside them {len(others) - len(bad)}/{len(others)}"
-        + (f", not scored and not ours: {', '.join(bad)}" if bad else "")
+        f" {time.monotonic() - begun:.1f} s; {not_scored(folder)}"
     )
     missing = [name for name in wanted if name not in well]
     if missing:
