@@ -15,6 +15,7 @@ mod cli;
 mod elicit;
 mod gate;
 mod grants;
+mod http;
 mod inline;
 mod mcp;
 mod page;

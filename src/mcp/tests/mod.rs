@@ -5,6 +5,7 @@
 mod calls;
 mod carried;
 mod elicit;
+mod http;
 mod messages;
 mod pump;
 mod session;

@@ -238,6 +238,16 @@ impl Connection {
         matches!(found, Ok(Some(_)))
     }
 
+    /// What stands behind `start`, in the first line of a body without an end that begins with it.
+    pub(crate) fn body_line(&mut self, start: &str) -> Option<String> {
+        let line = |read: &[u8]| {
+            let text = String::from_utf8_lossy(read);
+            let (rest, _) = text.split_once(start)?.1.split_once('\n')?;
+            Some(rest.trim_end().to_owned())
+        };
+        self.until(line).ok()?
+    }
+
     /// An answer whole. That to `HEAD` has no body, whatever its headers say.
     pub(crate) fn response(&mut self, has_body: bool) -> io::Result<Response> {
         let mut response = self.head()?;
