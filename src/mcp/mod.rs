@@ -7,6 +7,8 @@ mod carried;
 mod channel;
 mod elicit;
 pub mod fence;
+#[cfg(feature = "fixtures")]
+mod fixtures;
 pub mod http;
 mod news;
 mod prompts;

@@ -11,8 +11,8 @@ use crate::{
     node::{
         AgentHandle,
         api::{
-            ApiError, Connected, Inbox, Message, MessageLife, MessagePart, Outstanding, Peer,
-            Peers, Sent, SessionShown, Step, Whoami,
+            ApiError, Connected, Inbox, InviteMade, Message, MessageLife, MessagePart, Outstanding,
+            Peer, Peers, Sent, SessionShown, Step, Whoami,
         },
     },
 };
@@ -69,11 +69,7 @@ impl From<Sent> for SentResult {
     fn from(sent: Sent) -> Self {
         let next = match (sent.state.as_str(), sent.pending.as_deref()) {
             ("held", Some(pending)) => Some(human_decides(pending)),
-            ("denied", _) => Some(
-                "it was denied, and nothing was sent: do not send it again, in these or other \
-                 words; ask your human what to do instead"
-                    .to_owned(),
-            ),
+            ("denied", _) => Some(DENIED.to_owned()),
             _ if sent.again => Some(
                 "you asked for exactly this before, and your human was asked: this is what became \
                  of that message; nothing was sent anew"
@@ -82,6 +78,43 @@ impl From<Sent> for SentResult {
             _ => None,
         };
         Self { sent, next }
+    }
+}
+
+/// A message that our human does not want sent.
+const DENIED: &str = "it was denied, and nothing was sent: do not send it again, in these or other \
+                      words; ask your human what to do instead";
+
+/// What there is to do about a message that has come to its end without being taken.
+fn after_end(state: &str) -> Option<&'static str> {
+    match state {
+        "denied" => Some(DENIED),
+        "refused" => Some(
+            "the peer did not take it: do not send it again as it is; tell your human, with the \
+             reason",
+        ),
+        "expired" => Some(
+            "it expired before the peer took it: ask your human whether it is still wanted before \
+             you send it anew",
+        ),
+        _ => None,
+    }
+}
+
+/// An invite, and what has to happen with it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct InviteResult {
+    #[serde(flatten)]
+    made: InviteMade,
+    /// What has to happen next.
+    next: &'static str,
+}
+
+impl From<InviteMade> for InviteResult {
+    fn from(made: InviteMade) -> Self {
+        let next = "give the invite to your human, who passes it on over a channel they trust; \
+                    when it is used, both humans are asked; then trust_list shows the peer";
+        Self { made, next }
     }
 }
 
@@ -145,7 +178,10 @@ impl From<MessageLife> for StatusResult {
     fn from(life: MessageLife) -> Self {
         let mut life = reasons_fenced(life);
         keep_fitting(&mut life.history, Keep::Last);
-        let next = life.pending.as_deref().map(human_decides);
+        let next = match life.pending.as_deref() {
+            Some(pending) => Some(human_decides(pending)),
+            None => after_end(&life.state).map(str::to_owned),
+        };
         Self { next, life: Some(life), ..Self::default() }
     }
 }
@@ -173,12 +209,18 @@ pub(super) struct PeersResult {
     /// Peers that are left out here; narrow with `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<usize>,
+    /// What has to happen next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'static str>,
 }
 
 impl From<Peers> for PeersResult {
     fn from(Peers { mut peers }: Peers) -> Self {
         let omitted = keep_fitting(&mut peers, Keep::First);
-        Self { peers, omitted }
+        let next = peers.is_empty().then_some(
+            "there is none: peer_invite makes an invite for a person, peer_connect uses theirs",
+        );
+        Self { peers, omitted, next }
     }
 }
 

@@ -96,7 +96,8 @@ where
 {
     let transport =
         AsyncRwTransport::new_server(reader, writer).with_max_line_length(LINE_BYTES_MAX);
-    let running = match server.clone().serve_with_ct(transport, server.ending.clone()).await {
+    let served = handler(server.clone());
+    let running = match served.serve_with_ct(transport, server.ending.clone()).await {
         Ok(running) => running,
         // A client that only asked what there is, or a shutdown.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
@@ -111,6 +112,16 @@ where
         never = channel::tell(&server, &peer) => match never {},
     }
 }
+
+/// What rmcp serves, whatever the transport.
+#[cfg(not(feature = "fixtures"))]
+pub(super) const fn handler(server: Server) -> Server {
+    server
+}
+
+/// The same with what the conformance suite asks for, in a test build.
+#[cfg(feature = "fixtures")]
+pub(super) use super::fixtures::handler;
 
 /// A session's handler. Cheap to clone.
 #[derive(Clone)]

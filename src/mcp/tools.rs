@@ -16,8 +16,8 @@ use super::{
     arguments::{Filter, Invite, List, Nothing, Read, Revoke, Status},
     carried,
     results::{
-        PeersResult, SentResult, StatusResult, WhoamiResult, failure, fenced, fenced_part, fitting,
-        shortened, success, with_held,
+        InviteResult, PeersResult, SentResult, StatusResult, WhoamiResult, failure, fenced,
+        fenced_part, fitting, shortened, success, with_held,
     },
     schema,
     server::Server,
@@ -26,8 +26,8 @@ use super::{
 };
 use crate::node::{
     api::{
-        AgentRequest, ApiError, Connected, ErrorKind, Inbox, InboxRequest, InviteMade, MessagePart,
-        Reply, Revoked,
+        AgentRequest, ApiError, Connected, ErrorKind, Inbox, InboxRequest, MessagePart, Reply,
+        Revoked,
     },
     sessions::Route,
 };
@@ -55,7 +55,7 @@ pub(super) fn router() -> ToolRouter<Server> {
             whoami_face.route::<_, WhoamiResult>(Hints::Looks, |call, a| Box::pin(whoami(call, a))),
         )
         .with_route(
-            invite_face.route::<_, InviteMade>(Hints::Makes, |call, a| Box::pin(invite(call, a))),
+            invite_face.route::<_, InviteResult>(Hints::Makes, |call, a| Box::pin(invite(call, a))),
         )
         .with_route(
             connect_face.route::<_, Connected>(Hints::Speaks, |call, a| Box::pin(connect(call, a))),
@@ -182,7 +182,7 @@ async fn invite(call: &Call<'_>, arguments: Invite) -> Outcome {
     };
     let summary = "give this invite to the other person over a channel you trust; your human \
                    will be asked when somebody uses it";
-    Ok(success(summary, &made).into())
+    Ok(success(summary, &InviteResult::from(made)).into())
 }
 
 async fn inbox(call: &Call<'_>, arguments: List) -> Outcome {

@@ -201,6 +201,26 @@ fn the_models_side_cannot_name_a_humans_request() {
     assert_none("mcp/ speaks AgentRequest only", &places("src/mcp", &["HumanRequest", "Decide"]));
 }
 
+/// What the real server answers by itself; the test build has to hand it all of it.
+#[test]
+fn the_test_build_passes_on_whatever_the_server_answers() {
+    let handler = |path: &str| {
+        let source = read(Path::new(path));
+        let (_, handler) = source.split_once("\nimpl ServerHandler for ").unwrap();
+        let names = functions(&tokens(handler)).into_iter().map(|function| function.name);
+        (handler.to_owned(), names.collect::<BTreeSet<_>>())
+    };
+    let (source, passed_on) = handler("src/mcp/fixtures/mod.rs");
+    let (_, answered) = handler("src/mcp/server.rs");
+    let missing: Vec<String> = answered
+        .into_iter()
+        .filter(|name| {
+            !passed_on.contains(name) || !source.contains(&format!("self.server.{name}("))
+        })
+        .collect();
+    assert_none("src/mcp/fixtures/mod.rs keeps requests from the server", &missing);
+}
+
 /// Where `source` builds an `Approved`: its name, or its name with `::<T>`, before a brace. Of a
 /// return type the brace follows the `>` of `Approved<T>`.
 fn mints(source: &str) -> bool {

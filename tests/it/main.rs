@@ -25,6 +25,7 @@ mod page_attacks;
 mod page_link;
 mod require;
 mod scan;
+mod tasks;
 mod policy;
 mod support;
 mod two_nodes;

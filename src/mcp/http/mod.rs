@@ -17,7 +17,7 @@ use axum::{
     body::{Body, Bytes},
     extract::Request,
     http::{HeaderMap, Method, StatusCode, request::Parts},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use manager::OfToken;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -26,7 +26,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 pub use rooms::Clients;
 
-use super::server::Server;
+use super::server::handler;
 use crate::{
     base::{SessionName, limits::LINE_BYTES_MAX},
     node::tokens::Pass,
@@ -154,13 +154,18 @@ impl Clients {
             .with_max_request_body_bytes(LINE_BYTES_MAX)
             .with_cancellation_token(ending);
         let server = lease.as_ref().map(|lease| lease.server().clone());
-        let factory = move || -> std::io::Result<Server> {
-            server.clone().ok_or_else(|| std::io::Error::other("no session"))
-        };
+        let factory =
+            move || server.clone().map(handler).ok_or_else(|| std::io::Error::other("no session"));
         let manager = OfToken::new(self.clone(), pass.id, lease.as_ref().and_then(Lease::begins));
         let service = StreamableHttpService::new(factory, Arc::new(manager), config);
+        let ends = parts.method == Method::DELETE;
         let request = Request::from_parts(parts, Body::from(body));
         let work = async move { service.handle(request).await.map(Body::new) };
-        held(early(begun, work).await, lease)
+        let answer = early(begun, work).await;
+        if ends && answer.status() == StatusCode::ACCEPTED {
+            // The session has ended: some clients complain where that is only promised.
+            return held(StatusCode::NO_CONTENT.into_response(), lease);
+        }
+        held(answer, lease)
     }
 }

@@ -45,7 +45,7 @@ fn both_eras_get_the_same_tools_over_http() {
     for answer in [caller.call("peer_whoami", json!({})), legacy.call("peer_whoami", json!({}))] {
         assert_eq!(answer["result"]["structuredContent"]["name"], "alice", "{answer}");
     }
-    assert_eq!(legacy.request("DELETE").send().status, 202);
+    assert_eq!(legacy.request("DELETE").send().status, 204);
     assert!(!legacy.lives());
 }
 
