@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub use super::{bundle::BundleArgs, join::JoinArgs};
 use crate::base::{GrantId, KnownId, PendingId};
 
 const ENVIRONMENT: &str = "\
@@ -47,6 +48,14 @@ pub enum Command {
     #[command(after_help = "Example, in an MCP client's settings:\n  \
         {\"mcpServers\": {\"countersign\": {\"command\": \"countersign\", \"args\": [\"mcp\"]}}}")]
     Mcp,
+    /// Print what gives your MCP client this server, and where it goes; --write writes it
+    #[command(after_help = "Examples:\n  countersign join claude-code\n  \
+        countersign join codex --write\n  countersign join vscode --scope project --write\n  \
+        countersign join codex --remove\n  countersign join cursor --http")]
+    Join(JoinArgs),
+    /// Make a Claude Code plugin, an .mcpb bundle and a registry entry of this program
+    #[command(hide = true, after_help = "Example:\n  countersign bundle out")]
+    Bundle(BundleArgs),
     /// Run the node in the foreground
     #[command(
         after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"

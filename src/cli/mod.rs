@@ -9,6 +9,7 @@ mod approval;
 mod approve;
 pub mod args;
 mod audit;
+mod bundle;
 mod ctx;
 mod demo;
 mod doctor;
@@ -16,6 +17,7 @@ mod escape;
 mod grants;
 mod init;
 mod item;
+mod join;
 mod known;
 mod measure;
 mod messages;
@@ -111,6 +113,12 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if let Command::Measure { folder, missed, found } = args.command {
         return measure::run(out, &folder, missed, found);
     }
+    if let Command::Join(args) = &args.command {
+        return join::run(out, args);
+    }
+    if let Command::Bundle(args) = &args.command {
+        return bundle::run(out, args);
+    }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
@@ -153,7 +161,10 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Known(KnownCommand::List) => known::list(&ctx).await,
         Command::Known(KnownCommand::Forget { id }) => known::forget(&ctx, id).await,
         Command::Doctor => doctor::doctor(&ctx).await,
-        Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
+        // Taken above: they need no home.
+        Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

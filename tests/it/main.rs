@@ -16,6 +16,7 @@ mod elicit;
 mod gate;
 mod grants;
 mod inline;
+mod join;
 mod mcp;
 mod page;
 mod page_attacks;
