@@ -171,12 +171,11 @@ fn over_http_each_client_has_its_own_shape_and_no_token() {
             _ => "url",
         };
         assert_eq!(entry[address], "http://127.0.0.1:7311/mcp", "{entry}");
-        match client.name {
-            "codex" => assert_eq!(entry["bearer_token_env_var"], "COUNTERSIGN_TOKEN"),
-            _ => {
-                let header = entry["headers"]["Authorization"].as_str().unwrap();
-                assert!(header.starts_with("Bearer "), "{header}");
-            }
+        if client.name == "codex" {
+            assert_eq!(entry["bearer_token_env_var"], "COUNTERSIGN_TOKEN");
+        } else {
+            let header = entry["headers"]["Authorization"].as_str().unwrap();
+            assert!(header.starts_with("Bearer "), "{header}");
         }
         let kind = match client.name {
             "claude-code" | "vscode" => json!("http"),

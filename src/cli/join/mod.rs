@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-pub use client::{Client, Scope};
+use client::{Client, Scope, Transport};
 pub use options::JoinArgs;
 
 use super::{
@@ -33,7 +33,6 @@ use crate::{
         clock,
     },
 };
-use client::Transport;
 use edit::{EditError, Target};
 use entry::{Entry, Question};
 use file::ClientFile;
@@ -45,7 +44,7 @@ use machine::Machine;
 /// When the arguments do not fit, or a file cannot be read, understood or written.
 pub(super) fn run(out: Printer, args: &JoinArgs) -> anyhow::Result<Exit> {
     let machine = Machine::of_process()?;
-    let join = Join::new(args, machine)?;
+    let join = Join::new(args, &machine)?;
     let file = ClientFile::read(&join.path)?;
     let now = clock::now();
     if args.remove {
@@ -66,7 +65,6 @@ struct Join {
     client: Client,
     scope: Scope,
     name: String,
-    machine: Machine,
     path: PathBuf,
     transport: Transport,
     entry: Entry,
@@ -107,10 +105,10 @@ struct Done<'a> {
 }
 
 impl Join {
-    fn new(args: &JoinArgs, machine: Machine) -> anyhow::Result<Self> {
+    fn new(args: &JoinArgs, machine: &Machine) -> anyhow::Result<Self> {
         let client = args.client;
         let name = options::server_name(client, &args.name)?;
-        let Some(path) = client.file(args.scope, &machine) else {
+        let Some(path) = client.file(args.scope, machine) else {
             let message = format!("{} has no configuration of a project", client.title());
             return Err(usage(message, "leave out --scope project"));
         };
@@ -131,7 +129,7 @@ impl Join {
                     program.display()
                 ));
             }
-            machine::stdio(&machine, &program, args.session.as_deref())?
+            machine::stdio(machine, &program, args.session.as_deref())?
         };
         let is_secret = matches!(&transport, Transport::Http { token: Some(_), .. });
         if matches!(&transport, Transport::Http { token: None, .. }) {
@@ -140,18 +138,8 @@ impl Join {
         let entry = client.entry(&name, &transport);
         let question = client.question(&transport);
         let scope = args.scope;
-        let mut join = Self {
-            client,
-            scope,
-            name,
-            machine,
-            path,
-            transport,
-            entry,
-            question,
-            is_secret,
-            warnings,
-        };
+        let mut join =
+            Self { client, scope, name, path, transport, entry, question, is_secret, warnings };
         if is_secret {
             join.warnings.push(format!(
                 "with the token, {} is a secret: keep it out of repositories and backups",

@@ -52,7 +52,7 @@ impl Case {
     }
 
     fn run(&self, what: &str) -> anyhow::Result<Exit> {
-        let join = Join::new(&self.args, self.machine())?;
+        let join = Join::new(&self.args, &self.machine())?;
         let file = ClientFile::read(&join.path)?;
         let (out, now) = (Printer::new(true), Timestamp::from_ms(1_800_000_000_000));
         match what {
@@ -177,13 +177,13 @@ fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
 #[test]
 fn a_file_with_a_token_is_for_its_owner_alone() {
     let case = case(&["--http", "--token", "s3cret"]).with(OTHERS);
-    let join = Join::new(&case.args, case.machine()).unwrap();
+    let join = Join::new(&case.args, &case.machine()).unwrap();
     assert!(join.warnings.iter().any(|line| line.contains("is a secret")), "{:?}", join.warnings);
     case.done("write");
     assert!(case.text().contains("Bearer s3cret"));
     assert_eq!(fs::metadata(case.path()).unwrap().mode() & 0o777, 0o600);
     let case = self::case(&["--http"]).with(OTHERS);
-    let join = Join::new(&case.args, case.machine()).unwrap();
+    let join = Join::new(&case.args, &case.machine()).unwrap();
     assert!(
         join.warnings.iter().any(|line| line.contains("COUNTERSIGN_TOKEN")),
         "{:?}",
@@ -285,7 +285,7 @@ fn wrong_arguments_are_refused_with_what_to_do() {
     let check = |client: Client, more: &[&str], told: &str| {
         let mut case = case(more);
         case.args.client = client;
-        let error = Join::new(&case.args, case.machine()).err().unwrap();
+        let error = Join::new(&case.args, &case.machine()).err().unwrap();
         let usage = error.downcast_ref::<ApiError>().is_some_and(|e| e.kind == ErrorKind::Usage);
         assert!(usage && error.to_string().contains(told), "{error}");
     };
@@ -299,6 +299,6 @@ fn wrong_arguments_are_refused_with_what_to_do() {
     check(Client::Zed, &["--http", "--token", "${HOME}"], "no token");
     let mut codex = case(&["--http", "--token", "s3cret"]);
     codex.args.client = Client::Codex;
-    let join = Join::new(&codex.args, codex.machine()).unwrap();
+    let join = Join::new(&codex.args, &codex.machine()).unwrap();
     assert!(!join.is_secret && !join.entry.json().to_string().contains("s3cret"));
 }

@@ -121,9 +121,11 @@ fn an_entry_of_toml_comes_and_goes_and_nothing_else_changes() {
     }
 }
 
-const YAML: [&str; 6] = [
+const YAML: [&str; 7] = [
     "GOOSE_MODE: auto # mine\nextensions:\n  developer:\n    enabled: true\n    type: builtin\n",
     "extensions:\n\n    # the tools\n    developer:\n        args: [\"a\", 'b']\n        text: |\n            x\n\n            y\n\n# end\nz: 1\n",
+    // As goose itself writes it.
+    "extensions:\n  linux:\n    args:\n    - --python\n    - '3.13'\n    envs: {}\n    env_keys: []\n",
     "extensions: {}\nGOOSE_MODE: auto\n",
     "a: 1\nextensions: {} # none yet\n",
     "a: |\n  extensions:\n    x\nextensions:\n  b: {type: builtin}\n",
@@ -140,6 +142,15 @@ fn an_entry_of_yaml_comes_and_goes_and_nothing_else_changes() {
         let lost = old.lines().find(|line| !new.contains(line));
         assert_eq!(lost, None, "{new}");
     }
+}
+
+#[test]
+fn an_entry_that_goose_wrote_again_is_taken_out_whole() {
+    let old = "extensions:\n  a:\n    args:\n    - x\n";
+    let ours = "  countersign:\n    args:\n    - mcp\n    envs:\n      A: b\n";
+    let text = format!("{old}{ours}z:\n- 1\n");
+    let taken = take(&text, target(Client::Goose, None));
+    assert_eq!(taken.as_deref(), Ok(format!("{old}z:\n- 1\n").as_str()));
 }
 
 #[test]
