@@ -145,6 +145,15 @@ fn an_entry_of_yaml_comes_and_goes_and_nothing_else_changes() {
 }
 
 #[test]
+fn what_was_written_below_an_entry_of_toml_stays() {
+    let ours =
+        "[mcp_servers.countersign]\ncommand = \"x\"\n\n[mcp_servers.countersign.env]\nA = \"1\"\n";
+    let text = format!("a = 1\n\n{ours}\n# theirs\n[z]\nb = 1\n");
+    let taken = take(&text, target(Client::Codex, None));
+    assert_eq!(taken.as_deref(), Ok("a = 1\n\n# theirs\n[z]\nb = 1\n"));
+}
+
+#[test]
 fn an_entry_that_goose_wrote_again_is_taken_out_whole() {
     let old = "extensions:\n  a:\n    args:\n    - x\n";
     let ours = "  countersign:\n    args:\n    - mcp\n    envs:\n      A: b\n";
