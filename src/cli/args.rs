@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub use super::{bundle::BundleArgs, join::JoinArgs};
 use crate::base::{GrantId, KnownId, PendingId, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -52,6 +53,14 @@ pub enum Command {
         after_help = "Example, as a command of a client's hook:\n  countersign hook --budget 2048"
     )]
     Hook(HookArgs),
+    /// Print what gives your MCP client this server, and where it goes; --write writes it
+    #[command(after_help = "Examples:\n  countersign join claude-code\n  \
+        countersign join codex --write\n  countersign join vscode --scope project --write\n  \
+        countersign join codex --remove\n  countersign join cursor --http")]
+    Join(JoinArgs),
+    /// Make a Claude Code plugin, an .mcpb bundle and a registry entry of this program
+    #[command(hide = true, after_help = "Example:\n  countersign bundle out")]
+    Bundle(BundleArgs),
     /// Run the node in the foreground
     #[command(
         after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"

@@ -9,6 +9,7 @@ mod approval;
 mod approve;
 pub mod args;
 mod audit;
+mod bundle;
 mod ctx;
 mod demo;
 mod doctor;
@@ -17,6 +18,7 @@ mod grants;
 pub mod hook;
 mod init;
 mod item;
+mod join;
 mod known;
 mod measure;
 mod messages;
@@ -122,6 +124,12 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if let Command::Measure { folder, missed, found } = args.command {
         return measure::run(out, &folder, missed, found);
     }
+    if let Command::Join(args) = &args.command {
+        return join::run(out, args);
+    }
+    if let Command::Bundle(args) = &args.command {
+        return bundle::run(out, args);
+    }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
@@ -168,7 +176,10 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Token(TokenCommand::List) => token::list(&ctx).await,
         Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
         Command::Doctor => doctor::doctor(&ctx).await,
-        Command::Demo | Command::Measure { .. } => Ok(Exit::Done), // Taken above: they need no home.
+        // Taken above: they need no home.
+        Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

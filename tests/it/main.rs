@@ -19,6 +19,7 @@ mod grants;
 mod http;
 mod hook;
 mod inline;
+mod join;
 mod mcp;
 mod page;
 mod page_attacks;
