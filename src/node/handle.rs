@@ -19,7 +19,10 @@ use super::{
     },
     sessions::{OpenSession, SessionInfo, Sessions, Wish},
 };
-use crate::base::{SessionName, limits};
+use crate::{
+    base::{SessionName, limits},
+    store::sessions::Introduced,
+};
 
 /// A question with the place for its answer.
 #[derive(Debug)]
@@ -82,6 +85,16 @@ impl NodeHandle {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.sessions.all()
+    }
+
+    /// The same, as the store knows them.
+    pub(super) fn introduced(&self) -> Vec<Introduced> {
+        self.sessions.introduced()
+    }
+
+    /// The one of this name, where it is open.
+    pub(super) fn introduced_as(&self, name: &SessionName) -> Option<Introduced> {
+        self.sessions.introduced_as(name)
     }
 
     /// Hints of what changes from now on.
@@ -231,7 +244,8 @@ impl AgentHandle {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn send(&self, request: SendRequest, wait: Duration) -> Result<Sent, ApiError> {
-        let to = request.to.clone();
+        // Whoever of the peer's sessions answers.
+        let to = request.to.split('/').next().unwrap_or_default().to_owned();
         let Reply::Send(mut sent) = self.ask(AgentRequest::Send(request)).await? else {
             return Err(unexpected());
         };

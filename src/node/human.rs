@@ -35,6 +35,7 @@ impl Node {
                 }
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
+            HumanRequest::Sessions => self.list_sessions(answer),
             HumanRequest::Status => self.status(answer),
             HumanRequest::PagePort { served } => self.page_port(served, answer),
             HumanRequest::Grant(signed) => self.grant(&signed, answer),

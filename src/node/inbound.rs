@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, GrantId, MessageId, PeerId, Timestamp, limits},
+    base::{ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp, limits},
     delivery::{
         MessageState,
         inbox::{self, Refusal, Room, Turn},
@@ -28,6 +28,7 @@ use crate::{
         messages::{self, Arrival, HistoryRow},
         outbox,
         pending::{self, PendingRow},
+        sessions::{self, Introduced},
         verdicts,
     },
     wire::{
@@ -40,7 +41,7 @@ use crate::{
 #[derive(Default)]
 struct Taken {
     entries: Vec<ReceiptEntry>,
-    arrived: Vec<MessageId>,
+    arrived: Vec<(MessageId, Option<SessionName>)>,
     answered: Vec<MessageId>,
     held: Vec<PendingRow>,
     granted: Vec<GrantId>,
@@ -66,6 +67,8 @@ struct Judge {
     /// When messages of this peer came before.
     recent: Times,
     now: Timestamp,
+    /// The sessions that are open, where a message names one.
+    open: Vec<Introduced>,
     room: Room,
     payloads_left: usize,
     /// A refusal goes into the audit log: not each one, or a peer could fill the disk.
@@ -203,6 +206,8 @@ impl Node {
         let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
         let Some(turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
         let now = clock::now();
+        let names = |(looked, _): &Seen| looked.envelope().header().session.is_some();
+        let open = if batch.iter().any(names) { self.handle.introduced() } else { Vec::new() };
         let judge = Judge {
             peer,
             approver,
@@ -212,6 +217,7 @@ impl Node {
             facts: self.facts(&peer),
             recent: self.recent.times(&peer, Direction::In),
             now,
+            open,
             room: Room::default(),
             payloads_left: 0,
             note_refusal: self.recent.may_note(&peer, now),
@@ -264,12 +270,9 @@ impl Node {
         }
         self.take(peer, link);
         let from = self.name_of(&peer);
-        for id in taken.arrived {
-            self.handle.tell(Event::Arrived {
-                message: id.to_string(),
-                from: from.clone(),
-                session: None,
-            });
+        for (id, session) in taken.arrived {
+            let (message, from) = (id.to_string(), from.clone());
+            self.handle.tell(Event::Arrived { message, from, session });
         }
         for id in taken.granted {
             self.count_use(id);
@@ -370,10 +373,10 @@ fn take_one(
     match judged {
         Incoming::Allowed(approved, ruling) => {
             let verdict = verdict("allow", &ruling, &judge.rules);
-            let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+            let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
             verdicts::set_verdict(db, number, &verdict)?;
             taken.answered.extend(answers(db, judge, approved.item())?);
-            taken.arrived.push(id);
+            taken.arrived.push((id, session));
             Ok((ReceiptState::Accepted, None))
         }
         Incoming::Asked(envelope, ruling) => ask(db, judge, taken, (envelope, ruling)),
@@ -389,11 +392,11 @@ fn ask(
     (envelope, ruling): (Envelope, Ruling),
 ) -> Result<Said, StoreError> {
     if let Some((grant, approved)) = by_grant(db, judge, &envelope, &ruling.reasons)? {
-        let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+        let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
         verdicts::set_verdict(db, number, &verdict("grant", &ruling, &judge.rules))?;
         note_use(db, (&grant, number), approved.item(), judge.now)?;
         taken.answered.extend(answers(db, judge, approved.item())?);
-        taken.arrived.push(approved.item().header().id);
+        taken.arrived.push((approved.item().header().id, session));
         taken.granted.push(grant);
         return Ok((ReceiptState::Accepted, None));
     }
@@ -401,7 +404,7 @@ fn ask(
         return Ok((ReceiptState::Busy, None));
     }
     judge.payloads_left -= 1;
-    let number = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
+    let (number, _) = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
     verdicts::set_verdict(db, number, &verdict("ask", &ruling, &judge.rules))?;
     let row = held_row(What::MessageIn, envelope, ruling.reasons, judge.now);
     pending::put(db, &row)?;
@@ -491,8 +494,10 @@ fn arrive(
     judge: &Judge,
     envelope: &Envelope,
     state: MessageState,
-) -> Result<i64, StoreError> {
+) -> Result<(i64, Option<SessionName>), StoreError> {
+    let session = whose(db, judge, envelope)?;
     let number = messages::add(db, envelope, false, state, judge.now)?;
+    messages::set_session(db, number, session.as_ref())?;
     for state in [MessageState::Delivered, state] {
         let step = HistoryRow { state, at: judge.now, reason: None };
         messages::add_history(db, number, &step, None)?;
@@ -507,7 +512,24 @@ fn arrive(
         state: state.as_str().to_owned(),
         digest: envelope.digest().to_string(),
     };
-    store::audit::append(db, judge.now, &event).map(|_| number)
+    store::audit::append(db, judge.now, &event)?;
+    Ok((number, session))
+}
+
+/// The session that a message is for. One that is named, and open, and was never heard of, is known
+/// from here on: this message is its first.
+fn whose(
+    db: &Connection,
+    judge: &Judge,
+    envelope: &Envelope,
+) -> Result<Option<SessionName>, StoreError> {
+    let named = envelope.header().session.as_ref();
+    if let Some(open) = judge.open.iter().find(|open| Some(&open.name) == named)
+        && !sessions::is_known(db, &open.name)?
+    {
+        sessions::remember(db, open, &judge.open, judge.now)?;
+    }
+    sessions::whose(db, envelope)
 }
 
 /// A reply tells us that our message was answered.

@@ -22,7 +22,8 @@ use super::{
     pairs::new_entry,
     prompts,
     repeats::Liked,
-    require::known,
+    require::{known, knows_sessions},
+    roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -206,6 +207,7 @@ fn assemble(
     for (peer, features) in loaded.requires {
         if let Some(entry) = peers.get_mut(&peer) {
             entry.requires = known(&features);
+            entry.sessions = knows_sessions(&features);
         }
     }
     let pending: BTreeMap<PendingId, PendingRow> =
@@ -252,6 +254,7 @@ fn assemble(
         taint: Taint::of(loaded.shown),
         recent: Recent::of(loaded.recent),
         page_codes: PageCodes::default(),
+        roster: Roster::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),
@@ -300,6 +303,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         seen: row.seen,
         warning: warning.or(changed),
         requires: Vec::new(),
+        sessions: false,
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),

@@ -34,6 +34,7 @@ fn envelope(n: u8) -> Envelope {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     let body = Body::Text(MessageText::parse(&format!("message {n} 100%")).unwrap());
     Draft { header, body }.seal(&owner()).unwrap()

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuditRecord, Message, Peer, PeerRef, Step};
 use crate::{
+    node::sessions::{Route, Transport},
     policy::Strength,
     wire::{Direction, GrantKind},
 };
@@ -264,4 +265,39 @@ pub struct Timeline {
     /// Pass it as `before` for older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older: Option<u64>,
+}
+
+/// A session of a client, as its human sees it. No peer is told any of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What it is called: a message to `peer/NAME` reaches it.
+    pub name: String,
+    /// A client is there now.
+    pub open: bool,
+    /// What the client calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The folder that it works in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// How it speaks to us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// The version of MCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// When this client came; of one that is not open, when it was seen last.
+    pub since: String,
+    /// The ways in which it learns of messages now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Messages that are new to it.
+    pub unread: u64,
+}
+
+/// The sessions of clients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sessions {
+    /// Those that are open first, each by name.
+    pub sessions: Vec<Session>,
 }

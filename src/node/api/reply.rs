@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::page::{
     Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
-    PeerShown, Talk, Threads, Timeline,
+    PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
 use crate::{
@@ -57,6 +57,7 @@ pub enum Reply {
     KnownKey(KnownKey),
     Known(KnownValues),
     News(News),
+    Sessions(Sessions),
 }
 
 /// Who this node is.
@@ -247,6 +248,15 @@ pub struct Message {
     /// The message that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// The session that it is for: of one that came in, ours; of one of ours, the peer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub session: Option<String>,
+    /// The session that its sender named, where none of that name is known here. It is for every
+    /// session then, or for whom it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub unknown_session: Option<String>,
     /// When it was signed, by the sender's clock.
     pub sent_at: String,
     /// Its newest state.

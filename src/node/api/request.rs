@@ -245,6 +245,8 @@ pub enum HumanRequest {
         /// At most this many.
         limit: u32,
     },
+    /// The sessions of clients: those that are open, and those that are known.
+    Sessions,
     /// How the node is.
     Status,
     /// End the node.

@@ -396,6 +396,7 @@ fn envelope(text: &str, human: bool, reply_to: Option<String>, thread: Option<St
         thread: thread.or(Some(ThreadId::from_bytes([8; 16]))),
         reply_to,
         human,
+        session: None,
     };
     let body = MessageBody::Text(MessageText::parse(text).unwrap());
     Draft { header, body }.seal(&node_key(1)).unwrap()

@@ -130,6 +130,7 @@ pub(super) fn message_item(cast: &Cast, what: What, body: Option<Body>) -> Item 
         thread: Some(ThreadId::from_bytes([9; 16])),
         reply_to: Some(MessageId::from_bytes([4; 16])),
         human: false,
+        session: None,
     };
     let body = body.unwrap_or_else(|| Body::Text(MessageText::parse(&cast.text).unwrap()));
     Item::Message(what, Draft { header, body }.seal(&sender).unwrap())
@@ -260,6 +261,8 @@ pub(super) fn one(cast: &Cast, n: u8, outgoing: bool, text: &str) -> Message {
         text: text.into(),
         truncated: false,
         thread: thread_id(),
+        session: None,
+        unknown_session: None,
         reply_to: None,
         sent_at: at(30 - u64::from(n)),
         state: "read".into(),
