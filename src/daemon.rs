@@ -334,7 +334,7 @@ mod tests {
         let stop = CancellationToken::new();
         let story = async {
             until_it_runs(&home).await;
-            let (mut lines, mut writer) = ipc::open(&home, Role::Mcp).await.unwrap();
+            let (mut lines, mut writer) = ipc::open(&home, &Hello::of(Role::Mcp)).await.unwrap();
             let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
             writer.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
             let Some(Line::Whole(line)) = lines.next().await.unwrap() else { panic!() };

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 /// whose code and tables would be 1 MiB of a process of 9.
 fn arguments() -> Result<Args, clap::Error> {
     if std::env::args_os().skip(1).eq(["mcp"]) {
-        return Ok(Args { json: false, command: Command::Mcp });
+        return Ok(Args { json: false, command: Command::Mcp { session: None } });
     }
     Args::try_parse()
 }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::base::{GrantId, KnownId, PendingId};
+use crate::base::{GrantId, KnownId, PendingId, SessionName};
 
 const ENVIRONMENT: &str = "\
 Environment:
   COUNTERSIGN_HOME     the folder of keys and messages (default: ~/.countersign)
   COUNTERSIGN_NETWORK  internet (default), lan, or loopback (127.0.0.1 only)
+  COUNTERSIGN_SESSION  what countersign mcp calls its session (default: its folder)
   NO_COLOR             no colours
 
 Exit codes:
@@ -46,7 +47,11 @@ pub enum Command {
     /// Speak MCP over stdio; starts the node when none runs
     #[command(after_help = "Example, in an MCP client's settings:\n  \
         {\"mcpServers\": {\"countersign\": {\"command\": \"countersign\", \"args\": [\"mcp\"]}}}")]
-    Mcp,
+    Mcp {
+        /// What the session is called, for messages to PEER/NAME (default: its folder)
+        #[arg(long, value_name = "NAME", value_parser = SessionName::parse)]
+        session: Option<SessionName>,
+    },
     /// Run the node in the foreground
     #[command(
         after_help = "Example:\n  COUNTERSIGN_NETWORK=lan COUNTERSIGN_LOG=debug countersign node"
@@ -103,6 +108,9 @@ pub enum Command {
     /// List peers
     #[command(after_help = "Example:\n  countersign peers --json")]
     Peers,
+    /// List the sessions of my MCP clients, open and known
+    #[command(after_help = "Example:\n  countersign sessions --json")]
+    Sessions,
     /// Send a message; exits 3 when it is held for you, 4 when it was denied
     #[command(after_help = "Examples:\n  countersign send bob 'lunch?'\n  \
         git diff | countersign send bob -")]

@@ -26,6 +26,7 @@ mod peers;
 mod policy;
 mod policy_check;
 mod print;
+mod sessions;
 mod taint;
 mod terminal;
 mod watch;
@@ -33,6 +34,7 @@ mod watch;
 pub use args::{Args, Command};
 
 use crate::{
+    base::SessionName,
     daemon,
     ipc::ClientError,
     mcp,
@@ -78,8 +80,8 @@ impl Exit {
 /// Runs one command to its end.
 #[must_use]
 pub fn run(args: Args) -> Exit {
-    if matches!(args.command, Command::Mcp) {
-        return mcp().unwrap_or_else(|error| failure(&error));
+    if let Command::Mcp { session } = args.command {
+        return mcp(session).unwrap_or_else(|error| failure(&error));
     }
     // The node uses both cores; everything else is one question and its answer.
     let mut builder = if matches!(args.command, Command::Node { .. }) {
@@ -94,10 +96,11 @@ pub fn run(args: Args) -> Exit {
 }
 
 /// Serves an MCP client at this process's stdin and stdout.
-fn mcp() -> anyhow::Result<Exit> {
+fn mcp(session: Option<SessionName>) -> anyhow::Result<Exit> {
     let home = Home::from_env()?;
+    let hello = sessions::hello(session)?;
     let start = async || daemon::ensure_running(&home).await.map_err(|e| format!("{e:#}"));
-    Ok(match mcp::stdio::serve(&home, start)? {
+    Ok(match mcp::stdio::serve(&home, &hello, start)? {
         mcp::stdio::Ended::Clean => Exit::Done,
         mcp::stdio::Ended::NoNode(_) => Exit::Failed,
     })
@@ -114,7 +117,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
-        Command::Mcp => Ok(Exit::Done), // Taken before: it has a runtime of its own.
+        Command::Mcp { .. } => Ok(Exit::Done), // Taken before: it has a runtime of its own.
         Command::Node { background } => node::node(ctx.home, background).await,
         Command::Status => node::status(&ctx).await,
         Command::Stop => node::stop(&ctx).await,
@@ -124,6 +127,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
         Command::Peers => peers::peers(&ctx).await,
+        Command::Sessions => sessions::sessions(&ctx).await,
         Command::Send(args) => messages::send(&ctx, args).await,
         Command::Ask { to, text, wait } => messages::ask(&ctx, to, text, wait).await,
         Command::Inbox(args) => messages::inbox(&ctx, args).await,

@@ -59,15 +59,15 @@ struct Connection {
     welcome: Welcome,
 }
 
-/// A connection to the node of `home` after its hello: what `countersign mcp` carries bytes over.
+/// A connection to the node of `home` after this hello: what `countersign mcp` carries bytes over.
 ///
 /// # Errors
 /// When none runs, or it refuses.
 pub async fn open(
     home: &Home,
-    role: Role,
+    hello: &Hello,
 ) -> Result<(LineReader<BufReader<OwnedReadHalf>>, OwnedWriteHalf), ClientError> {
-    let Connection { lines, writer, .. } = say_hello(home, role).await?;
+    let Connection { lines, writer, .. } = say_hello(home, hello).await?;
     Ok((lines, writer))
 }
 
@@ -82,7 +82,7 @@ pub struct Hints {
 /// # Errors
 /// [`ClientError::NoNode`] when none runs.
 pub async fn watch(home: &Home) -> Result<Hints, ClientError> {
-    Ok(Hints { connection: say_hello(home, Role::Watch).await? })
+    Ok(Hints { connection: say_hello(home, &Hello::of(Role::Watch)).await? })
 }
 
 impl Hints {
@@ -95,7 +95,7 @@ impl Hints {
     }
 }
 
-async fn say_hello(home: &Home, role: Role) -> Result<Connection, ClientError> {
+async fn say_hello(home: &Home, hello: &Hello) -> Result<Connection, ClientError> {
     let none = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
     let not_connected = |error: io::Error| {
         if none.contains(&error.kind()) { ClientError::NoNode } else { ClientError::Io(error) }
@@ -105,7 +105,7 @@ async fn say_hello(home: &Home, role: Role) -> Result<Connection, ClientError> {
     let mut lines = LineReader::new(BufReader::new(reader));
     let welcome = bounded(limits::HELLO_TIMEOUT, async {
         // A refusal may come before our hello is written: it says more than a broken pipe.
-        let written = writer.write_all(&to_line(&Hello::of(role))).await;
+        let written = writer.write_all(&to_line(hello)).await;
         let answer = next_answer(&mut lines).await;
         written.map_err(ClientError::Io).and(answer)
     })
@@ -124,7 +124,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoNode`] when none runs.
     pub async fn connect(home: &Home) -> Result<Self, ClientError> {
-        Ok(Self { connection: say_hello(home, Role::Client).await?, last_id: 0 })
+        Ok(Self { connection: say_hello(home, &Hello::of(Role::Client)).await?, last_id: 0 })
     }
 
     /// The node's process.

@@ -115,6 +115,12 @@ impl Hello {
         let pid = std::process::id();
         Self { hello: HELLO, role, pid, cwd, parent, project: None, session: None }
     }
+
+    /// An agent's session with this name, of a client that works in this folder.
+    #[must_use]
+    pub fn of_session(session: Option<SessionName>, project: Option<PathBuf>) -> Self {
+        Self { session, project, ..Self::of(Role::Mcp) }
+    }
 }
 
 /// The node's answer to a hello.

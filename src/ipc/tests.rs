@@ -222,14 +222,14 @@ async fn sessions_leave_room_for_the_human() {
     let running = run().await;
     let mut open_sessions = Vec::new();
     for _ in 0..limits::IPC_SESSIONS_MAX {
-        open_sessions.push(open(&running.home, Role::Mcp).await.unwrap());
+        open_sessions.push(open(&running.home, &Hello::of(Role::Mcp)).await.unwrap());
     }
-    let error = open(&running.home, Role::Mcp).await.unwrap_err();
+    let error = open(&running.home, &Hello::of(Role::Mcp)).await.unwrap_err();
     assert!(matches!(error, ClientError::Api(error) if error.kind == ErrorKind::Busy));
     let mut client = Client::connect(&running.home).await.unwrap();
     client.ask::<Status>(Request::Human(HumanRequest::Status)).await.unwrap();
     running.sessions.lock().unwrap().pop();
-    open(&running.home, Role::Mcp).await.unwrap();
+    open(&running.home, &Hello::of(Role::Mcp)).await.unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::replay::{self, FromClient, Session};
 use crate::{
     base::limits::{LINE_BYTES_MAX, NODE_RETRY, PUMP_BYTES_MAX, STDIO_DRAIN},
     ipc::{
-        self, ClientError, Role,
+        self, ClientError, Hello,
         line::{Line, LineReader},
     },
     node::config::Home,
@@ -29,17 +29,19 @@ pub enum Ended {
 }
 
 /// Serves the client at this process's stdin and stdout until it leaves, on a runtime of its own.
-/// `start` starts the node when none runs; its error is what the client is told.
+/// `hello` says of the session what the node is told each time. `start` starts the node when none runs;
+/// its error is what the client is told.
 ///
 /// # Errors
 /// When stdin or stdout breaks.
-pub fn serve<S>(home: &Home, start: S) -> io::Result<Ended>
+pub fn serve<S>(home: &Home, hello: &Hello, start: S) -> io::Result<Ended>
 where
     S: AsyncFn() -> Result<(), String>,
 {
     // One thread: it waits for bytes, and nothing else.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(home, tokio::io::stdin(), tokio::io::stdout(), start));
+    let ended =
+        runtime.block_on(run((home, hello), tokio::io::stdin(), tokio::io::stdout(), start));
     // A thread that is still reading stdin must not keep the process.
     runtime.shutdown_background();
     ended
@@ -49,7 +51,7 @@ where
 ///
 /// # Errors
 /// When a stream of the client breaks.
-pub async fn run<R, W, S>(home: &Home, input: R, output: W, start: S) -> io::Result<Ended>
+pub async fn run<R, W, S>(node: (&Home, &Hello), input: R, output: W, start: S) -> io::Result<Ended>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -64,9 +66,9 @@ where
         no_node: None,
     };
     let mut may_start = true;
-    while let Some(node) = pump.find_node(home, &start, may_start).await? {
+    while let Some(found) = pump.find_node(node, &start, may_start).await? {
         pump.no_node = None;
-        if pump.carry(node).await? == Carried::ClientLeft {
+        if pump.carry(found).await? == Carried::ClientLeft {
             break;
         }
         // It was stopped, perhaps by a person: only a request starts it again.
@@ -107,7 +109,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
     /// the client left.
     async fn find_node<S>(
         &mut self,
-        home: &Home,
+        node: (&Home, &Hello),
         start: &S,
         mut may_start: bool,
     ) -> io::Result<Option<Node>>
@@ -115,7 +117,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
         S: AsyncFn() -> Result<(), String>,
     {
         loop {
-            match self.meanwhile(reach(home, start, may_start), false).await? {
+            match self.meanwhile(reach(node, start, may_start), false).await? {
                 Meanwhile::Done(Ok(node)) => return Ok(Some(node)),
                 Meanwhile::Done(Err(problem)) if may_start => self.refuse(problem),
                 Meanwhile::Done(Err(_)) | Meanwhile::Requested => {}
@@ -239,15 +241,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pump<R, W> {
 }
 
 /// The node, started first when there is none and it may be.
-async fn reach<S>(home: &Home, start: &S, may_start: bool) -> Result<Node, String>
+async fn reach<S>(
+    (home, hello): (&Home, &Hello),
+    start: &S,
+    may_start: bool,
+) -> Result<Node, String>
 where
     S: AsyncFn() -> Result<(), String>,
 {
-    match ipc::open(home, Role::Mcp).await {
+    match ipc::open(home, hello).await {
         Err(ClientError::NoNode) if may_start => start().await?,
         opened => return opened.map_err(|error| error.to_string()),
     }
-    ipc::open(home, Role::Mcp).await.map_err(|error| error.to_string())
+    ipc::open(home, hello).await.map_err(|error| error.to_string())
 }
 
 async fn at(time: Option<Instant>) {

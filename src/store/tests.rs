@@ -2,6 +2,7 @@
 
 mod grants;
 mod search;
+mod sessions;
 mod talks;
 mod timeline;
 

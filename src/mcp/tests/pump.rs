@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::support::*;
 use crate::{
     base::limits::LINE_BYTES_MAX,
-    ipc::{self, SessionStream},
+    ipc::{self, Hello, Role, SessionStream},
     mcp::{serve, stdio},
     node::config::Home,
 };
@@ -116,7 +116,9 @@ fn pump(
     let (lines, writer) = tokio::io::split(ours);
     let (input, output) = tokio::io::split(theirs);
     let (local, home) = (tokio::task::LocalSet::new(), home.clone());
-    let ended = local.spawn_local(async move { stdio::run(&home, input, output, start).await });
+    let hello = Hello::of(Role::Mcp);
+    let run = async move { stdio::run((&home, &hello), input, output, start).await };
+    let ended = local.spawn_local(run);
     (Agent { lines: BufReader::new(lines), writer }, local, ended)
 }
 
