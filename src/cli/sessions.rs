@@ -115,7 +115,11 @@ mod tests {
             unread: 0,
             ..open.clone()
         };
-        insta::assert_snapshot!(list_text(&[open, away], Style::plain()), @"");
+        insta::assert_snapshot!(list_text(&[open, away], Style::plain()), @r"
+        SESSION  CLIENT  OVER   UNREAD  SINCE                     TOLD BY        FOLDER
+        api      editor  stdio  2       2026-01-01T00:00:00.000Z  channel, hook  /home/ann/api\n\u{1b}[31m
+        web              away   0       2026-01-01T00:00:00.000Z
+        ");
         assert!(list_text(&[], Style::plain()).contains("countersign mcp"));
     }
 

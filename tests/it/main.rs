@@ -23,6 +23,7 @@ mod page_link;
 mod require;
 mod scan;
 mod policy;
+mod sessions;
 mod support;
 mod two_nodes;
 mod watch;

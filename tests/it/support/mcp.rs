@@ -4,7 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -32,7 +32,15 @@ pub(crate) struct Session {
 
 impl Session {
     fn open(home: &Home, modern: bool, capabilities: Value) -> Self {
-        let mut command = home.command(&["mcp"]);
+        Self::of(home.command(&["mcp"]), modern, capabilities)
+    }
+
+    /// A session without a handshake, of a process that was made for it.
+    pub(crate) fn started_as(command: Command) -> Self {
+        Self::of(command, true, json!({}))
+    }
+
+    fn of(mut command: Command, modern: bool, capabilities: Value) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let stdin = RefCell::new(child.stdin.take());
