@@ -119,7 +119,7 @@ impl Hello {
     /// An agent's session with this name, of a client that works in this folder.
     #[must_use]
     pub fn of_session(session: Option<SessionName>, project: Option<PathBuf>) -> Self {
-        Self { session, project, ..Self::of(Role::Mcp) }
+        Self { project, session, ..Self::of(Role::Mcp) }
     }
 }
 

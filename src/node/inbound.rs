@@ -1,5 +1,7 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
+mod receipts;
+
 use rusqlite::Connection;
 
 use super::{
@@ -8,6 +10,7 @@ use super::{
     grants::{Fitting, note_use},
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
+    roster::whose,
     state::{Came, Intake, Judged, Node, Then},
     views::{PEER_FULL, prefix},
     written::held_row,
@@ -28,7 +31,7 @@ use crate::{
         messages::{self, Arrival, HistoryRow},
         outbox,
         pending::{self, PendingRow},
-        sessions::{self, Introduced},
+        sessions::Introduced,
         verdicts,
     },
     wire::{
@@ -36,6 +39,7 @@ use crate::{
         message::{Receipt, ReceiptEntry},
     },
 };
+use receipts::take_receipt;
 
 /// What one transaction made of a batch.
 #[derive(Default)]
@@ -495,7 +499,7 @@ fn arrive(
     envelope: &Envelope,
     state: MessageState,
 ) -> Result<(i64, Option<SessionName>), StoreError> {
-    let session = whose(db, judge, envelope)?;
+    let session = whose(db, envelope, &judge.open, judge.now)?;
     let number = messages::add(db, envelope, false, state, judge.now)?;
     messages::set_session(db, number, session.as_ref())?;
     for state in [MessageState::Delivered, state] {
@@ -514,22 +518,6 @@ fn arrive(
     };
     store::audit::append(db, judge.now, &event)?;
     Ok((number, session))
-}
-
-/// The session that a message is for. One that is named, and open, and was never heard of, is known
-/// from here on: this message is its first.
-fn whose(
-    db: &Connection,
-    judge: &Judge,
-    envelope: &Envelope,
-) -> Result<Option<SessionName>, StoreError> {
-    let named = envelope.header().session.as_ref();
-    if let Some(open) = judge.open.iter().find(|open| Some(&open.name) == named)
-        && !sessions::is_known(db, &open.name)?
-    {
-        sessions::remember(db, open, &judge.open, judge.now)?;
-    }
-    sessions::whose(db, envelope)
 }
 
 /// A reply tells us that our message was answered.
@@ -556,69 +544,6 @@ fn answers(
     envelope: &Envelope,
 ) -> Result<Option<MessageId>, StoreError> {
     answered(db, &judge.peer, envelope, judge.now)
-}
-
-/// Moves our messages as their receiver says, and keeps what it signed.
-fn take_receipt(
-    db: &Connection,
-    peer: &PeerId,
-    receipt: &Envelope,
-    now: Timestamp,
-) -> Result<Vec<MessageId>, StoreError> {
-    let Body::Receipt(Receipt { entries }) = receipt.body() else { return Ok(Vec::new()) };
-    let mut changed = Vec::new();
-    let mut moved = false;
-    for entry in entries {
-        let change = take_entry(db, (peer, now), entry, &receipt.header().id)?;
-        moved |= change == Some(Change::Moved);
-        changed.extend(change.map(|_| entry.id));
-    }
-    if moved {
-        messages::put_receipt(db, receipt, now)?;
-    }
-    Ok(changed)
-}
-
-/// What an entry of a receipt did.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Noted,
-    Moved,
-}
-
-fn take_entry(
-    db: &Connection,
-    (peer, now): (&PeerId, Timestamp),
-    entry: &ReceiptEntry,
-    receipt: &MessageId,
-) -> Result<Option<Change>, StoreError> {
-    let row = messages::find_sent(db, &entry.id, peer)?;
-    let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(None) };
-    let Some(state) = MessageState::of_receipt(entry.state) else {
-        let queued = row.state == MessageState::Queued;
-        let noted = queued && messages::set_note(db, row.number, PEER_FULL)?;
-        return Ok(noted.then_some(Change::Noted));
-    };
-    if row.state == MessageState::Held {
-        // It never left; whatever this is, our human's answer is not it.
-        return Ok(None);
-    }
-    outbox::remove_message(db, peer, &entry.id)?;
-    if !row.state.may_become(state) {
-        return Ok(None);
-    }
-    // Whatever it became, it was delivered first.
-    let implied = row.state == MessageState::Queued
-        && !matches!(state, MessageState::Delivered | MessageState::Refused);
-    if implied {
-        let step = HistoryRow { state: MessageState::Delivered, at: entry.at, reason: None };
-        messages::add_history(db, row.number, &step, Some(receipt))?;
-    }
-    let step = HistoryRow { state, at: entry.at, reason: entry.reason.clone() };
-    messages::set_state(db, row.number, &step, Some(receipt))?;
-    // Our own clock: the chain's times are not for a peer to choose.
-    store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
-    Ok(Some(Change::Moved))
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use super::{
     state::{Answer, Node, reply, store_failed},
 };
 use crate::{
-    base::{SessionName, limits},
+    base::{SessionName, Timestamp, limits},
     store::{
         StoreError,
         sessions::{self, Introduced, SessionRow},
     },
+    wire::Envelope,
 };
 
 /// What was written down of each session since the node began, so that no request writes it again.
@@ -109,4 +110,21 @@ fn of_known(row: &SessionRow, unread: u64) -> Session {
         routes: Vec::new(),
         unread,
     }
+}
+
+/// The session that a message of a peer's is for. One that is named, and open, and was never heard
+/// of, is known from here on: this message is its first.
+pub(super) fn whose(
+    db: &Connection,
+    envelope: &Envelope,
+    open: &[Introduced],
+    now: Timestamp,
+) -> Result<Option<SessionName>, StoreError> {
+    let named = envelope.header().session.as_ref();
+    if let Some(session) = open.iter().find(|open| Some(&open.name) == named)
+        && !sessions::is_known(db, &session.name)?
+    {
+        sessions::remember(db, session, open, now)?;
+    }
+    sessions::whose(db, envelope)
 }

@@ -23,6 +23,7 @@ use crate::{
 };
 
 /// What changed since the last hint.
+#[expect(clippy::struct_excessive_bools, reason = "each is told by its own name")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Changed {
     pending: bool,

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{
-    Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
-    PeerShown, Sessions, Talk, Threads, Timeline,
+    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink,
+    PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState};
 use crate::{
@@ -571,42 +571,6 @@ pub struct Prompts {
     pub last_hour: u64,
     /// Items that wait and that the human is told of once together, when they may be.
     pub digest: u64,
-}
-
-/// One audit record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditRecord {
-    /// Its number.
-    pub seq: u64,
-    /// When.
-    pub at: String,
-    /// What happened.
-    pub event: serde_json::Value,
-    /// Its hash.
-    pub hash: String,
-}
-
-/// Some of the audit chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditPage {
-    /// Oldest first.
-    pub records: Vec<AuditRecord>,
-    /// There are more after the last.
-    pub more: bool,
-}
-
-/// What checking the chain gave.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditVerified {
-    /// The chain is whole.
-    pub ok: bool,
-    /// Records that were checked.
-    pub records: u64,
-    /// Signed checkpoints that were checked.
-    pub checkpoints: u64,
-    /// The first thing that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
 }
 
 /// What the policy would say.

@@ -177,7 +177,7 @@ impl Oracle {
             return;
         }
         let at = which.index(inbox.len());
-        let told = &mut inbox[at];
+        let told = &mut *inbox[at];
         (told.seen, told.state) = (true, MessageState::Read);
         told.by.extend(session);
         show(db, told.number, session.map(|session| name(NAMES[session])).as_ref());
