@@ -12,7 +12,7 @@ use super::{
     outbound::entry,
     roster::whose,
     state::{Came, Intake, Judged, Node, Then},
-    views::{PEER_FULL, prefix},
+    views::prefix,
     written::held_row,
 };
 use crate::{
