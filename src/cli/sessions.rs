@@ -97,7 +97,7 @@ mod tests {
             name: "api".into(),
             open: true,
             client: Some("editor".into()),
-            project: Some("/home/ann/api\n\u{1b}[31m".into()),
+            project: Some("/srv/ann/api\n\u{1b}[31m".into()),
             transport: Some(Transport::Stdio),
             protocol: Some("2025-11-25".into()),
             since: "2026-01-01T00:00:00.000Z".into(),
@@ -117,7 +117,7 @@ mod tests {
         };
         insta::assert_snapshot!(list_text(&[open, away], Style::plain()), @r"
         SESSION  CLIENT  OVER   UNREAD  SINCE                     TOLD BY        FOLDER
-        api      editor  stdio  2       2026-01-01T00:00:00.000Z  channel, hook  /home/ann/api\n\u{1b}[31m
+        api      editor  stdio  2       2026-01-01T00:00:00.000Z  channel, hook  /srv/ann/api\n\u{1b}[31m
         web              away   0       2026-01-01T00:00:00.000Z
         ");
         assert!(list_text(&[], Style::plain()).contains("countersign mcp"));

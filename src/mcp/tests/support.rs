@@ -586,7 +586,7 @@ pub(super) fn server(
 
 /// A session over stdio, in a folder.
 pub(super) fn wish() -> Wish {
-    let project = Some("/home/ann/api".into());
+    let project = Some("/srv/ann/api".into());
     Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 
 /// A client begins to work in this folder, and has said what it is.
 async fn client(side: &Side, folder: &str) -> OpenSession {
-    let project = Some(PathBuf::from("/home/x").join(folder));
+    let project = Some(PathBuf::from("/srv/x").join(folder));
     let wish =
         Wish { choice: None, project, token: None, parent: None, transport: Transport::Stdio };
     let session = side.node.open_session(wish);
@@ -149,7 +149,7 @@ async fn a_session_that_began_later_does_not_see_what_was_read_before() {
     );
     assert_eq!((of(0, "client"), of(0, "transport")), ("editor".into(), "stdio".into()));
     assert_eq!((of(1, "name"), of(1, "open")), ("api".into(), false.into()));
-    assert_eq!(of(1, "project"), "/home/x/api");
+    assert_eq!(of(1, "project"), "/srv/x/api");
 }
 
 #[tokio::test]
