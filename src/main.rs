@@ -23,7 +23,8 @@ fn arguments() -> Result<Args, clap::Error> {
     let given = || std::env::args_os().skip(1);
     let channel = given().eq(["mcp", "--channel"]);
     if channel || given().eq(["mcp"]) {
-        return Ok(Args { json: false, command: Command::Mcp(McpArgs { channel }) });
+        let mcp = McpArgs { channel, session: None };
+        return Ok(Args { json: false, command: Command::Mcp(mcp) });
     }
     cli::hook::quick(std::env::args_os()).map_or_else(Args::try_parse, Ok)
 }

@@ -24,6 +24,9 @@ pub const PEER_NAME_BYTES_MAX: usize = 32;
 pub const SESSION_NAME_BYTES_MAX: usize = 32;
 /// Sessions of clients that are known by name; the one that was seen longest ago is forgotten.
 pub const SESSIONS_KNOWN_MAX: u32 = 256;
+/// How many messages a session can be behind: what another session has read, and so many messages
+/// came after, is not new to it any more. What nobody has read stays new.
+pub const SESSION_BEHIND_MAX: u32 = 1000;
 /// What a peer calls itself.
 pub const CLAIMED_NAME_BYTES_MAX: usize = 64;
 /// A note beside an invite or a request.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub use super::{bundle::BundleArgs, join::JoinArgs};
-use crate::base::{GrantId, KnownId, PendingId, limits::HOOK_BYTES_DEFAULT};
+use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
 Environment:
   COUNTERSIGN_HOME     the folder of keys and messages (default: ~/.countersign)
   COUNTERSIGN_NETWORK  internet (default), lan, or loopback (127.0.0.1 only)
+  COUNTERSIGN_SESSION  what countersign mcp calls its session (default: its folder)
   NO_COLOR             no colours
 
 Exit codes:
@@ -117,6 +118,9 @@ pub enum Command {
     /// List peers
     #[command(after_help = "Example:\n  countersign peers --json")]
     Peers,
+    /// List the sessions of my MCP clients, open and known
+    #[command(after_help = "Example:\n  countersign sessions --json")]
+    Sessions,
     /// Send a message; exits 3 when it is held for you, 4 when it was denied
     #[command(after_help = "Examples:\n  countersign send bob 'lunch?'\n  \
         git diff | countersign send bob -")]
@@ -256,6 +260,9 @@ pub struct McpArgs {
     /// (`claude/channel`)
     #[arg(long)]
     pub channel: bool,
+    /// What the session is called, for messages to PEER/NAME (default: its folder)
+    #[arg(long, value_name = "NAME", value_parser = SessionName::parse)]
+    pub session: Option<SessionName>,
 }
 
 /// Of `hook`.

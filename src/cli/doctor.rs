@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Ctx, Exit, escape, print::Style};
 use crate::{
     node::{
-        api::{HumanRequest, OpenSessions, SessionShown, Status},
+        api::{HumanRequest, Session, Sessions, Status},
         config::{Config, Home, NetworkConfig},
         sessions::Route,
     },
@@ -194,13 +194,13 @@ async fn node(ctx: &Ctx) -> Vec<Check> {
 /// How each session that is open learns of messages now.
 async fn sessions(ctx: &Ctx) -> Vec<Check> {
     // What is wrong with the node was said.
-    let found = ctx.if_running::<OpenSessions>(HumanRequest::Sessions).await;
-    let Ok(Some(OpenSessions { sessions })) = found else { return Vec::new() };
-    sessions.iter().map(of_session).collect()
+    let found = ctx.if_running::<Sessions>(HumanRequest::Sessions).await;
+    let Ok(Some(Sessions { sessions })) = found else { return Vec::new() };
+    sessions.iter().filter(|session| session.open).map(of_session).collect()
 }
 
-fn of_session(session: &SessionShown) -> Check {
-    let SessionShown { name, client, routes, .. } = session;
+fn of_session(session: &Session) -> Check {
+    let Session { name, client, routes, .. } = session;
     let client = client.as_deref().unwrap_or("a client that has called nothing yet");
     let told: Vec<&str> = routes.iter().map(|route| told_by(*route)).collect();
     if told.is_empty() {

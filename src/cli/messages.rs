@@ -154,6 +154,12 @@ fn message_text(message: &Message, style: Style) -> String {
     if let Some(answered) = &message.reply_to {
         ids.extend([", answers ", &escape::line(answered)]);
     }
+    if let Some(session) = &message.session {
+        ids.extend([", for the session ", &escape::line(session)]);
+    }
+    if let Some(unknown) = &message.unknown_session {
+        ids.extend([", for a session that is not known here, ", &escape::line(unknown)]);
+    }
     let mut text = format!(
         "{}  {about}\n{}\n{}",
         style.bold(&names),
@@ -228,6 +234,8 @@ mod tests {
             text: "one\n\u{1b}[31mtwo\rthree".into(),
             truncated: true,
             thread: "0b".into(),
+            session: None,
+            unknown_session: None,
             reply_to: Some("0c".into()),
             sent_at: "2026-01-01T00:00:00.000Z".into(),
             state: "accepted".into(),

@@ -29,6 +29,7 @@ mod peers;
 mod policy;
 mod policy_check;
 mod print;
+mod sessions;
 mod taint;
 mod terminal;
 mod token;
@@ -38,7 +39,7 @@ pub use args::{Args, Command};
 
 use crate::{
     daemon,
-    ipc::{ClientError, Hello, Role},
+    ipc::{ClientError, Hello},
     mcp,
     node::{
         api::{ApiError, ErrorKind},
@@ -84,7 +85,7 @@ impl Exit {
 /// Runs one command to its end.
 #[must_use]
 pub fn run(args: Args) -> Exit {
-    if let Command::Mcp(mcp) = &args.command {
+    if let Command::Mcp(mcp) = args.command {
         return serve_mcp(mcp).unwrap_or_else(|error| failure(&error));
     }
     if let Command::Hook(hook) = &args.command {
@@ -103,12 +104,9 @@ pub fn run(args: Args) -> Exit {
 }
 
 /// Serves an MCP client at this process's stdin and stdout.
-fn serve_mcp(args: &McpArgs) -> anyhow::Result<Exit> {
+fn serve_mcp(args: McpArgs) -> anyhow::Result<Exit> {
     let home = Home::from_env()?;
-    // Where the client says which folder it works in, its hooks are told the same one.
-    let project = std::env::var_os("CLAUDE_PROJECT_DIR").filter(|path| !path.is_empty());
-    let project = project.map(std::path::PathBuf::from);
-    let hello = Hello { channel: args.channel, project, ..Hello::of(Role::Mcp) };
+    let hello = Hello { channel: args.channel, ..sessions::hello(args.session)? };
     let start = async || daemon::ensure_running(&home).await.map_err(|e| format!("{e:#}"));
     Ok(match mcp::stdio::serve(&home, &hello, start)? {
         mcp::stdio::Ended::Clean => Exit::Done,
@@ -144,6 +142,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
         Command::Peers => peers::peers(&ctx).await,
+        Command::Sessions => sessions::sessions(&ctx).await,
         Command::Send(args) => messages::send(&ctx, args).await,
         Command::Ask { to, text, wait } => messages::ask(&ctx, to, text, wait).await,
         Command::Inbox(args) => messages::inbox(&ctx, args).await,

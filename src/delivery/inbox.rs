@@ -126,6 +126,7 @@ mod tests {
             thread: None,
             reply_to: None,
             human: false,
+            session: None,
         };
         let body = Body::Text(MessageText::parse("x").unwrap());
         let envelope = Draft { header, body }.seal(&alice).unwrap();

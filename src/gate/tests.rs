@@ -72,6 +72,7 @@ fn envelope(text: &str) -> Envelope {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     let body = Body::Text(MessageText::parse(text).unwrap());
     Draft { header, body }.seal(&key).unwrap()

@@ -121,6 +121,12 @@ impl Hello {
         let (project, session, channel) = (None, None, false);
         Self { hello: HELLO, role, pid, cwd, parent, project, session, channel }
     }
+
+    /// An agent's session with this name, of a client that works in this folder.
+    #[must_use]
+    pub fn of_session(session: Option<SessionName>, project: Option<PathBuf>) -> Self {
+        Self { project, session, ..Self::of(Role::Mcp) }
+    }
 }
 
 /// The node's answer to a hello.

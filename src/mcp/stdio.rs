@@ -29,8 +29,8 @@ pub enum Ended {
 }
 
 /// Serves the client at this process's stdin and stdout until it leaves, on a runtime of its own.
-/// `hello` is what the node is told of the session.
-/// `start` starts the node when none runs; its error is what the client is told.
+/// `hello` says of the session what the node is told each time. `start` starts the node when none runs;
+/// its error is what the client is told.
 ///
 /// # Errors
 /// When stdin or stdout breaks.

@@ -9,7 +9,7 @@ use super::{
         Whoami,
     },
     clock, grants,
-    outbound::move_arrived,
+    outbound::{Reading, move_arrived},
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
 };
@@ -22,7 +22,7 @@ use crate::{
     store::{
         self, StoreError,
         messages::{self, Filter, HistoryRow, MessageRow},
-        outbox, pairings, peers, pending,
+        outbox, pairings, peers, pending, sessions,
     },
     trust::{PeerState, TrustMove},
     wire::{Invite, invite},
@@ -33,9 +33,12 @@ impl Node {
     pub(super) fn on_agent(
         &mut self,
         request: AgentRequest,
-        session: Option<&SessionName>,
+        session: Option<SessionName>,
         answer: Answer,
     ) {
+        if let Some(name) = &session {
+            self.meet(name);
+        }
         match request {
             AgentRequest::Whoami => self.whoami(answer),
             AgentRequest::Invite { note, expires_minutes } => {
@@ -44,10 +47,10 @@ impl Node {
             AgentRequest::Connect { invite, name, note } => {
                 self.connect(&invite, name, note, answer);
             }
-            AgentRequest::Send(request) => self.send(&request, answer),
-            AgentRequest::Inbox(request) => self.inbox(&request, answer),
+            AgentRequest::Send(request) => self.send(&request, session, answer),
+            AgentRequest::Inbox(request) => self.inbox(&request, session, answer),
             AgentRequest::Read { id, offset, mark_read } => {
-                self.read_message(&id, offset.unwrap_or(0), mark_read, answer);
+                self.read_message(&id, offset.unwrap_or(0), (mark_read, session), answer);
             }
             AgentRequest::Message { id } => self.message_life(&id, answer),
             AgentRequest::Outstanding => self.outstanding(answer),
@@ -62,7 +65,7 @@ impl Node {
                 self.client_answered(&pending, yes, answer);
             }
             AgentRequest::News => self.news(session, answer),
-            AgentRequest::Tell(request) => self.tell(request, session, answer),
+            AgentRequest::Tell(request) => self.tell(request, session.as_ref(), answer),
             AgentRequest::Revoke { peer, block } => self.revoke(&peer, block, answer),
         }
     }
@@ -75,14 +78,20 @@ impl Node {
     }
 
     /// What is new, in numbers: nobody is tainted by them.
-    fn news(&mut self, _session: Option<&SessionName>, answer: Answer) {
-        self.read(messages::unread_by_peer, |node, found| {
-            let news = found.map_err(|e| store_failed(&e)).map(|rows| {
+    fn news(&mut self, session: Option<SessionName>, answer: Answer) {
+        let op = move |db: &Connection| match &session {
+            None => Ok((messages::unread_by_peer(db)?, Vec::new())),
+            Some(name) => Ok((sessions::unread_by_peer(db, name)?, sessions::elsewhere(db, name)?)),
+        };
+        self.read(op, |node, found| {
+            let news = found.map_err(|e| store_failed(&e)).map(|(rows, elsewhere)| {
                 let of = |(peer, unread)| NewsOf { name: node.name_of(&peer), unread };
                 let mut unread: Vec<_> = rows.into_iter().map(of).collect();
                 unread.sort_by(|a, b| a.name.cmp(&b.name));
+                let elsewhere =
+                    elsewhere.into_iter().map(|(name, unread)| NewsOf { name, unread }).collect();
                 let (_, held) = node.held_view(None);
-                Reply::News(News { unread, elsewhere: Vec::new(), held })
+                Reply::News(News { unread, elsewhere, held })
             });
             reply(answer, news);
         });
@@ -186,20 +195,25 @@ impl Node {
         Ok((invite, row))
     }
 
-    fn inbox(&mut self, request: &InboxRequest, answer: Answer) {
+    fn inbox(&mut self, request: &InboxRequest, session: Option<SessionName>, answer: Answer) {
         let filter = match self.filter(request) {
-            Ok(filter) => filter,
+            Ok(filter) => Filter { session: session.clone(), ..filter },
             Err(error) => return reply(answer, Err(error)),
         };
         let mark_read = request.mark_read;
         let (limit, from) = (filter.limit, filter.peer);
         let op = move |db: &Connection| {
-            let more = Filter { limit: limit + 1, ..filter };
-            Ok((messages::page(db, &more)?, messages::counts(db)?.unread))
+            let more = Filter { limit: limit + 1, ..filter.clone() };
+            let rows = messages::page(db, &more)?;
+            let (unread, unseen) = match &filter.session {
+                None => (messages::counts(db)?.unread, Vec::new()),
+                Some(name) => (sessions::unread(db, name)?, sessions::unseen(db, name, &rows)?),
+            };
+            Ok((rows, unread, unseen))
         };
         self.read(op, move |node, found| match found {
             Err(error) => reply(answer, Err(store_failed(&error))),
-            Ok((mut rows, unread)) => {
+            Ok((mut rows, unread, unseen)) => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let more = rows.len() > limit;
                 rows.truncate(limit);
@@ -209,6 +223,7 @@ impl Node {
                 let inbox = Inbox { messages, unread, next_cursor, held, held_total };
                 let whole = |row: &&MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
                 let read = rows.iter().filter(|row| mark_read && whole(row)).cloned().collect();
+                let read = reading(read, session, &unseen);
                 node.show_messages(&rows, read, Reply::Inbox(inbox), answer);
             }
         });
@@ -232,37 +247,49 @@ impl Node {
             thread: parse_opt(request.thread.as_deref(), ids)?,
             query: request.query.clone().filter(|query| !query.is_empty()),
             unread: request.unread,
+            session: None,
             reply_to: parse_opt(request.reply_to.as_deref(), ids)?,
             after,
             limit,
         })
     }
 
-    fn read_message(&mut self, id: &str, offset: u64, mark_read: bool, answer: Answer) {
+    fn read_message(
+        &mut self,
+        id: &str,
+        offset: u64,
+        (mark_read, session): (bool, Option<SessionName>),
+        answer: Answer,
+    ) {
         let id: MessageId = match id.parse() {
             Ok(id) => id,
             Err(error) => return reply(answer, Err(usage(error, "peer_inbox lists messages"))),
         };
-        self.read(
-            move |db| messages::find(db, &id),
-            move |node, found| {
-                let row = match found {
-                    Ok(Some(row)) if row.outgoing || in_inbox(row.state) => row,
-                    Ok(Some(_)) => return reply(answer, Err(waits_for_human())),
-                    Ok(None) => return reply(answer, Err(no_message(&id))),
-                    Err(error) => return reply(answer, Err(store_failed(&error))),
-                };
-                match node.part(&row, offset) {
-                    Err(error) => reply(answer, Err(error)),
-                    Ok(part) => {
-                        // It was shown once its end was.
-                        let whole = part.next_offset.is_none();
-                        let read = if mark_read && whole { vec![row.clone()] } else { vec![] };
-                        node.show_messages(&[row], read, Reply::Read(part), answer);
-                    }
+        let reader = session.clone();
+        let op = move |db: &Connection| {
+            let Some(row) = messages::find(db, &id)? else { return Ok(None) };
+            let rows = std::slice::from_ref(&row);
+            let unseen = reader.map(|name| sessions::unseen(db, &name, rows)).transpose()?;
+            Ok(Some((row, unseen.unwrap_or_default())))
+        };
+        self.read(op, move |node, found| {
+            let (row, unseen) = match found {
+                Ok(Some((row, unseen))) if row.outgoing || in_inbox(row.state) => (row, unseen),
+                Ok(Some(_)) => return reply(answer, Err(waits_for_human())),
+                Ok(None) => return reply(answer, Err(no_message(&id))),
+                Err(error) => return reply(answer, Err(store_failed(&error))),
+            };
+            match node.part(&row, offset) {
+                Err(error) => reply(answer, Err(error)),
+                Ok(part) => {
+                    // It was shown once its end was.
+                    let whole = part.next_offset.is_none();
+                    let read = if mark_read && whole { vec![row.clone()] } else { vec![] };
+                    let read = reading(read, session, &unseen);
+                    node.show_messages(&[row], read, Reply::Read(part), answer);
                 }
-            },
-        );
+            }
+        });
     }
 
     fn part(&self, row: &MessageRow, offset: u64) -> Result<MessagePart, ApiError> {
@@ -422,6 +449,13 @@ fn purge(
         messages::set_state(db, *number, &step(MessageState::Denied), None)?;
     }
     Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
+}
+
+/// What a session reads of these, where `unseen` is what it has not seen.
+fn reading(rows: Vec<MessageRow>, session: Option<SessionName>, unseen: &[i64]) -> Reading {
+    let numbers = rows.iter().map(|row| row.number);
+    let unseen = numbers.filter(|number| unseen.contains(number)).collect();
+    Reading { rows, session, unseen }
 }
 
 /// What an agent may see of what came in.

@@ -175,6 +175,7 @@ impl Node {
             seen: known.and_then(|entry| entry.seen),
             warning: None,
             requires: known.map(|entry| entry.requires.clone()).unwrap_or_default(),
+            sessions: known.is_some_and(|entry| entry.sessions),
             refuses_us: false,
             link: None,
             outbox: Outbox::new(),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, PeerId, PendingId, Timestamp, limits},
+    base::{Digest, MessageId, PeerId, PendingId, SessionName, Timestamp, limits},
     delivery::{
         MessageState,
         outbox::{Input, Queued},
@@ -147,7 +147,8 @@ impl Node {
         let header = envelope.item().header().clone();
         let (now, pending, peer) = (clock::now(), row.id, row.peer);
         let (id, after) = (how.said(now), how.clone());
-        if let Err(error) = self.still_trusted(&peer) {
+        let may = self.still_trusted(&peer);
+        if let Err(error) = may.and_then(|()| self.may_name(&peer, header.session.as_ref())) {
             return reply(answer, Err(error));
         }
         let op = move |db: &Connection| {
@@ -203,16 +204,16 @@ impl Node {
         let op = move |db: &Connection| {
             keep_decision(db, &row, "approved", &how, now)?;
             answered(db, &peer, &envelope, now)?;
-            settle_arrival(db, &peer, &id, (MessageState::Accepted, None), now)?;
-            queue_receipts(db, receipt)
+            let session = settle_arrival(db, &peer, &id, (MessageState::Accepted, None), now)?;
+            Ok((queue_receipts(db, receipt)?, session))
         };
         let from = self.name_of(&peer);
         self.write(op, move |node, done| match done {
             Err(error) => reply(answer, Err(store_failed(&error))),
-            Ok(queued) => {
+            Ok((queued, session)) => {
                 node.after_decision(after);
                 node.decided(pending, "approved", method, answer);
-                node.handle.tell(Event::Arrived { message: id.to_string(), from, session: None });
+                node.handle.tell(Event::Arrived { message: id.to_string(), from, session });
                 node.feed_all(queued);
             }
         });
@@ -454,24 +455,24 @@ fn keep_decision(
     Ok(())
 }
 
-/// Brings a message that was held here to where the human decided.
+/// Brings a message that was held here to where the human decided. Gives the session that it is for.
 fn settle_arrival(
     db: &Connection,
     peer: &PeerId,
     id: &MessageId,
     (state, reason): (MessageState, Option<String>),
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Option<SessionName>, StoreError> {
     let found = messages::find_with(db, id, peer, false)?;
     let Some(row) = found.filter(|row| row.state == MessageState::HeldByPeer) else {
-        return Ok(());
+        return Ok(None);
     };
     let refused = state == MessageState::Refused;
     move_arrived(db, &row, &HistoryRow { state, at: now, reason })?;
     if refused {
         messages::set_seen(db, row.number)?;
     }
-    Ok(())
+    Ok(row.session)
 }
 
 pub(super) fn read_decision(

@@ -49,8 +49,8 @@ impl Node {
             if messages::find_with(db, &id, &to, true)?.is_some() {
                 return Ok(Err(sent_already()));
             }
-            mark_replied(db, header.reply_to, &to, now)?;
-            write_outgoing(db, Ready::Queue(approved, verdict), None, now).map(Ok)
+            mark_replied(db, header.reply_to, &to, (None, now))?;
+            write_outgoing(db, Ready::Queue(approved, verdict), (None, None), now).map(Ok)
         };
         self.write(op, move |node, done: Result<_, StoreError>| {
             let written = match done.map_err(|e| store_failed(&e)).and_then(|done| done) {
@@ -70,6 +70,7 @@ impl Node {
         let envelope = Envelope::decode(&bytes).map_err(|error| usage(error, next))?;
         let header = envelope.header();
         self.need_trusted(&header.recipient)?;
+        self.may_name(&header.recipient, header.session.as_ref())?;
         let approver = self.need_approver()?;
         let now = clock::now();
         let late = now.since(header.created).max(header.created.since(now));

@@ -20,7 +20,10 @@ use super::{
     sessions::{OpenSession, Route, SessionInfo, Sessions, Wish},
     tokens::{Pass, Tokens},
 };
-use crate::base::{SessionName, limits};
+use crate::{
+    base::{SessionName, limits},
+    store::sessions::Introduced,
+};
 
 /// A question with the place for its answer.
 #[derive(Debug)]
@@ -103,6 +106,16 @@ impl NodeHandle {
         if self.sessions.mark(name, route) {
             self.tell(Event::SessionsChanged);
         }
+    }
+
+    /// The same, as the store knows them.
+    pub(super) fn introduced(&self) -> Vec<Introduced> {
+        self.sessions.introduced()
+    }
+
+    /// The one of this name, where it is open.
+    pub(super) fn introduced_as(&self, name: &SessionName) -> Option<Introduced> {
+        self.sessions.introduced_as(name)
     }
 
     /// Hints of what changes from now on.
@@ -262,7 +275,8 @@ impl AgentHandle {
     /// # Errors
     /// What the node answers, or that it is gone.
     pub async fn send(&self, request: SendRequest, wait: Duration) -> Result<Sent, ApiError> {
-        let to = request.to.clone();
+        // Whoever of the peer's sessions answers.
+        let to = request.to.split('/').next().unwrap_or_default().to_owned();
         let Reply::Send(mut sent) = self.ask(AgentRequest::Send(request)).await? else {
             return Err(unexpected());
         };

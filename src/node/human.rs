@@ -6,8 +6,7 @@ use rusqlite::Connection;
 use super::{
     api::{
         ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
-        OpenSessions, PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, SessionShown,
-        Status, Stopping,
+        PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
     },
     decide::read_decision,
     state::{Answer, Node, reply, store_failed, usage},
@@ -36,11 +35,8 @@ impl Node {
                 }
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
+            HumanRequest::Sessions => self.list_sessions(answer),
             HumanRequest::Status => self.status(answer),
-            HumanRequest::Sessions => {
-                let sessions = self.handle.sessions().into_iter().map(SessionShown::from).collect();
-                reply(answer, Ok(Reply::Sessions(OpenSessions { sessions })));
-            }
             HumanRequest::PagePort { served } => self.page_port(served, answer),
             HumanRequest::Grant(signed) => self.grant(&signed, answer),
             HumanRequest::GrantEnd { id } => self.end_grant(&id, answer),

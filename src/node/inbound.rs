@@ -1,5 +1,7 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
+mod receipts;
+
 use rusqlite::Connection;
 
 use super::{
@@ -8,13 +10,14 @@ use super::{
     grants::{Fitting, note_use},
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
+    roster::whose,
     state::{Came, Intake, Judged, Node, Then},
-    views::{PEER_FULL, prefix},
+    views::prefix,
     written::held_row,
 };
 use crate::{
     audit,
-    base::{ApproverId, GrantId, MessageId, PeerId, Timestamp, limits},
+    base::{ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp, limits},
     delivery::{
         MessageState,
         inbox::{self, Refusal, Room, Turn},
@@ -28,6 +31,7 @@ use crate::{
         messages::{self, Arrival, HistoryRow},
         outbox,
         pending::{self, PendingRow},
+        sessions::Introduced,
         verdicts,
     },
     wire::{
@@ -35,12 +39,13 @@ use crate::{
         message::{Receipt, ReceiptEntry},
     },
 };
+use receipts::take_receipt;
 
 /// What one transaction made of a batch.
 #[derive(Default)]
 struct Taken {
     entries: Vec<ReceiptEntry>,
-    arrived: Vec<MessageId>,
+    arrived: Vec<(MessageId, Option<SessionName>)>,
     answered: Vec<MessageId>,
     held: Vec<PendingRow>,
     granted: Vec<GrantId>,
@@ -66,6 +71,8 @@ struct Judge {
     /// When messages of this peer came before.
     recent: Times,
     now: Timestamp,
+    /// The sessions that are open, where a message names one.
+    open: Vec<Introduced>,
     room: Room,
     payloads_left: usize,
     /// A refusal goes into the audit log: not each one, or a peer could fill the disk.
@@ -203,6 +210,8 @@ impl Node {
         let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
         let Some(turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
         let now = clock::now();
+        let names = |(looked, _): &Seen| looked.envelope().header().session.is_some();
+        let open = if batch.iter().any(names) { self.handle.introduced() } else { Vec::new() };
         let judge = Judge {
             peer,
             approver,
@@ -212,6 +221,7 @@ impl Node {
             facts: self.facts(&peer),
             recent: self.recent.times(&peer, Direction::In),
             now,
+            open,
             room: Room::default(),
             payloads_left: 0,
             note_refusal: self.recent.may_note(&peer, now),
@@ -264,12 +274,9 @@ impl Node {
         }
         self.take(peer, link);
         let from = self.name_of(&peer);
-        for id in taken.arrived {
-            self.handle.tell(Event::Arrived {
-                message: id.to_string(),
-                from: from.clone(),
-                session: None,
-            });
+        for (id, session) in taken.arrived {
+            let (message, from) = (id.to_string(), from.clone());
+            self.handle.tell(Event::Arrived { message, from, session });
         }
         for id in taken.granted {
             self.count_use(id);
@@ -370,10 +377,10 @@ fn take_one(
     match judged {
         Incoming::Allowed(approved, ruling) => {
             let verdict = verdict("allow", &ruling, &judge.rules);
-            let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+            let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
             verdicts::set_verdict(db, number, &verdict)?;
             taken.answered.extend(answers(db, judge, approved.item())?);
-            taken.arrived.push(id);
+            taken.arrived.push((id, session));
             Ok((ReceiptState::Accepted, None))
         }
         Incoming::Asked(envelope, ruling) => ask(db, judge, taken, (envelope, ruling)),
@@ -389,11 +396,11 @@ fn ask(
     (envelope, ruling): (Envelope, Ruling),
 ) -> Result<Said, StoreError> {
     if let Some((grant, approved)) = by_grant(db, judge, &envelope, &ruling.reasons)? {
-        let number = arrive(db, judge, approved.item(), MessageState::Accepted)?;
+        let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
         verdicts::set_verdict(db, number, &verdict("grant", &ruling, &judge.rules))?;
         note_use(db, (&grant, number), approved.item(), judge.now)?;
         taken.answered.extend(answers(db, judge, approved.item())?);
-        taken.arrived.push(approved.item().header().id);
+        taken.arrived.push((approved.item().header().id, session));
         taken.granted.push(grant);
         return Ok((ReceiptState::Accepted, None));
     }
@@ -401,7 +408,7 @@ fn ask(
         return Ok((ReceiptState::Busy, None));
     }
     judge.payloads_left -= 1;
-    let number = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
+    let (number, _) = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
     verdicts::set_verdict(db, number, &verdict("ask", &ruling, &judge.rules))?;
     let row = held_row(What::MessageIn, envelope, ruling.reasons, judge.now);
     pending::put(db, &row)?;
@@ -491,8 +498,10 @@ fn arrive(
     judge: &Judge,
     envelope: &Envelope,
     state: MessageState,
-) -> Result<i64, StoreError> {
+) -> Result<(i64, Option<SessionName>), StoreError> {
+    let session = whose(db, envelope, &judge.open, judge.now)?;
     let number = messages::add(db, envelope, false, state, judge.now)?;
+    messages::set_session(db, number, session.as_ref())?;
     for state in [MessageState::Delivered, state] {
         let step = HistoryRow { state, at: judge.now, reason: None };
         messages::add_history(db, number, &step, None)?;
@@ -507,7 +516,8 @@ fn arrive(
         state: state.as_str().to_owned(),
         digest: envelope.digest().to_string(),
     };
-    store::audit::append(db, judge.now, &event).map(|_| number)
+    store::audit::append(db, judge.now, &event)?;
+    Ok((number, session))
 }
 
 /// A reply tells us that our message was answered.
@@ -534,69 +544,6 @@ fn answers(
     envelope: &Envelope,
 ) -> Result<Option<MessageId>, StoreError> {
     answered(db, &judge.peer, envelope, judge.now)
-}
-
-/// Moves our messages as their receiver says, and keeps what it signed.
-fn take_receipt(
-    db: &Connection,
-    peer: &PeerId,
-    receipt: &Envelope,
-    now: Timestamp,
-) -> Result<Vec<MessageId>, StoreError> {
-    let Body::Receipt(Receipt { entries }) = receipt.body() else { return Ok(Vec::new()) };
-    let mut changed = Vec::new();
-    let mut moved = false;
-    for entry in entries {
-        let change = take_entry(db, (peer, now), entry, &receipt.header().id)?;
-        moved |= change == Some(Change::Moved);
-        changed.extend(change.map(|_| entry.id));
-    }
-    if moved {
-        messages::put_receipt(db, receipt, now)?;
-    }
-    Ok(changed)
-}
-
-/// What an entry of a receipt did.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    Noted,
-    Moved,
-}
-
-fn take_entry(
-    db: &Connection,
-    (peer, now): (&PeerId, Timestamp),
-    entry: &ReceiptEntry,
-    receipt: &MessageId,
-) -> Result<Option<Change>, StoreError> {
-    let row = messages::find_sent(db, &entry.id, peer)?;
-    let Some(row) = row.filter(|row| row.digest == entry.digest) else { return Ok(None) };
-    let Some(state) = MessageState::of_receipt(entry.state) else {
-        let queued = row.state == MessageState::Queued;
-        let noted = queued && messages::set_note(db, row.number, PEER_FULL)?;
-        return Ok(noted.then_some(Change::Noted));
-    };
-    if row.state == MessageState::Held {
-        // It never left; whatever this is, our human's answer is not it.
-        return Ok(None);
-    }
-    outbox::remove_message(db, peer, &entry.id)?;
-    if !row.state.may_become(state) {
-        return Ok(None);
-    }
-    // Whatever it became, it was delivered first.
-    let implied = row.state == MessageState::Queued
-        && !matches!(state, MessageState::Delivered | MessageState::Refused);
-    if implied {
-        let step = HistoryRow { state: MessageState::Delivered, at: entry.at, reason: None };
-        messages::add_history(db, row.number, &step, Some(receipt))?;
-    }
-    let step = HistoryRow { state, at: entry.at, reason: entry.reason.clone() };
-    messages::set_state(db, row.number, &step, Some(receipt))?;
-    // Our own clock: the chain's times are not for a peer to choose.
-    store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
-    Ok(Some(Change::Moved))
 }
 
 #[cfg(test)]

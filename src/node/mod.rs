@@ -36,6 +36,7 @@ mod require;
 mod prompts;
 mod repeats;
 mod resend;
+mod roster;
 pub mod review;
 mod run;
 mod search;

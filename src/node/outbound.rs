@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, MessageText, PeerId, ThreadId, Timestamp, limits},
+    base::{Digest, MessageId, MessageText, PeerId, SessionName, ThreadId, Timestamp, limits},
     delivery::{
         MessageState,
         outbox::{Effect, Input, Queued},
@@ -26,6 +26,7 @@ use crate::{
         messages::{self, Arrival, HistoryRow, MessageRow},
         outbox,
         pending::{self, PendingRow},
+        sessions,
     },
     trust::PeerState,
     wire::{
@@ -37,6 +38,10 @@ use crate::{
 /// What a new message is about, once everything was parsed.
 pub(super) struct Plan {
     to: PeerId,
+    /// Which session of the peer's it is for.
+    named: Option<SessionName>,
+    /// Which session of ours sends it.
+    by: Option<SessionName>,
     kind: Kind,
     text: MessageText,
     thread: Option<ThreadId>,
@@ -48,6 +53,15 @@ pub(super) struct Plan {
     request: Digest,
 }
 
+/// Messages that an agent is shown whole.
+pub(super) struct Reading {
+    pub(super) rows: Vec<MessageRow>,
+    /// Which session reads.
+    pub(super) session: Option<SessionName>,
+    /// Which of them that session has not seen before, by their numbers.
+    pub(super) unseen: Vec<i64>,
+}
+
 impl Plan {
     /// The same, written by our human.
     pub(super) fn by_human(self) -> Self {
@@ -57,8 +71,10 @@ impl Plan {
 
 impl Node {
     /// Sends a message: durable before the answer.
-    pub(super) fn send(&mut self, request: &SendRequest, answer: Answer) {
-        self.with_plan(request, answer, Self::send_plan);
+    pub(super) fn send(&mut self, request: &SendRequest, by: Option<SessionName>, answer: Answer) {
+        self.with_plan(request, answer, |node, plan, answer| {
+            node.send_plan(Plan { by, ..plan }, answer);
+        });
     }
 
     /// Parses a request, looks up what it answers, and goes on.
@@ -96,8 +112,9 @@ impl Node {
     }
 
     fn plan(&self, request: &SendRequest) -> Result<Plan, ApiError> {
-        let to = self.find_peer(&request.to)?;
+        let (to, named) = self.find_address(&request.to)?;
         self.need_trusted(&to)?;
+        self.may_name(&to, named.as_ref())?;
         let text = MessageText::parse(&request.text)
             .map_err(|e| usage(e, "split a longer text into several messages"))?;
         let ids = "copy the id from a message";
@@ -115,8 +132,9 @@ impl Node {
             (Some(_), false) => Kind::Reply,
             (None, false) => Kind::Text,
         };
-        let request = resend::digest(&to, request, hours);
-        Ok(Plan { to, kind, text, thread, reply_to, expires, human: false, request })
+        let request = resend::digest((&to, named.as_ref()), request, hours);
+        let (by, human) = (None, false);
+        Ok(Plan { to, named, by, kind, text, thread, reply_to, expires, human, request })
     }
 
     pub(super) fn need_trusted(&self, peer: &PeerId) -> Result<(), ApiError> {
@@ -147,6 +165,7 @@ impl Node {
             return reply(answer, Err(error));
         }
         let (now, to, reply_to, request) = (clock::now(), plan.to, plan.reply_to, plan.request);
+        let by = plan.by.clone();
         let sealed = self.seal(plan, now);
         let ready = sealed.and_then(|envelope| self.ask_policy(envelope, now));
         let (ready, findings) = match ready {
@@ -165,8 +184,8 @@ impl Node {
             if may_hold && payloads >= limits::PENDING_PAYLOADS_MAX {
                 return Ok(Sending::Full(payloads_full(payloads)));
             }
-            mark_replied(db, reply_to, &to, now)?;
-            write_outgoing(db, ready, Some(&request), now).map(Sending::Written)
+            mark_replied(db, reply_to, &to, (by.as_ref(), now))?;
+            write_outgoing(db, ready, (Some(&request), by.as_ref()), now).map(Sending::Written)
         };
         self.write(write, move |node, done| match done {
             Ok(Sending::Written(written)) => {
@@ -206,6 +225,7 @@ impl Node {
             thread: Some(plan.thread.unwrap_or_else(|| ThreadId::from_bytes(clock::random()))),
             reply_to: plan.reply_to,
             human: plan.human,
+            session: plan.named,
         };
         let draft = Draft { header, body: Body::Text(plan.text) };
         draft.seal(&self.key).map_err(|e| usage(e, "shorten the text"))
@@ -292,6 +312,7 @@ impl Node {
     fn load(&mut self, peer: PeerId, (ask, after): (u64, i64), limit: usize) {
         let (me, approver) = (self.id, self.approver);
         let (facts, rules) = (self.facts(&peer), self.rules.clone());
+        let sessions = self.peers.get(&peer).is_some_and(|entry| entry.sessions);
         let op = move |db: &Connection| {
             let rows = outbox::after(db, &peer, after, limit)?;
             let seen = rows.last().map_or(after, |row| row.number);
@@ -304,6 +325,10 @@ impl Node {
                     return None;
                 }
                 let id = envelope.header().id;
+                if envelope.header().session.is_some() && !sessions {
+                    held.push((id, NO_SESSIONS.to_owned()));
+                    return None;
+                }
                 let again = outgoing_again(envelope, (&me, approver.as_ref()), &facts, &rules);
                 let kept = |refused: &Refused| held.push((id, held_back(refused)));
                 let envelope = again.inspect_err(kept).ok()?;
@@ -324,15 +349,16 @@ impl Node {
     pub(super) fn show_messages(
         &mut self,
         shown: &[MessageRow],
-        read: Vec<MessageRow>,
+        read: Reading,
         result: Reply,
         answer: Answer,
     ) {
         let theirs = shown.iter().filter(|row| !row.outgoing).map(|row| row.peer);
         let changed = self.taint_by(&theirs.collect());
         let unread = |row: &MessageRow| !row.outgoing && row.state == MessageState::Accepted;
-        let rows: Vec<MessageRow> = read.into_iter().filter(unread).collect();
-        if rows.is_empty() && changed.is_empty() {
+        let Reading { rows, session, unseen } = read;
+        let rows: Vec<MessageRow> = rows.into_iter().filter(unread).collect();
+        if rows.is_empty() && unseen.is_empty() && changed.is_empty() {
             return reply(answer, Ok(result));
         }
         let now = clock::now();
@@ -345,6 +371,9 @@ impl Node {
                 if messages::set_seen(db, row.number)? {
                     move_arrived(db, row, &step)?;
                 }
+            }
+            if let Some(session) = &session {
+                sessions::set_seen(db, session, &unseen)?;
             }
             queue_receipts(db, receipts)
         };
@@ -423,6 +452,7 @@ impl Node {
             thread: None,
             reply_to: None,
             human: false,
+            session: None,
         };
         let sealed = Draft { header, body: Body::Receipt(Receipt { entries }) }.seal(&self.key);
         let sealed = sealed.inspect_err(|error: &WireError| tracing::error!(%error, "no receipt"));
@@ -465,6 +495,9 @@ impl Node {
     }
 }
 
+/// Why a message that names a session does not leave: its receiver would refuse it.
+const NO_SESSIONS: &str = "held back: the peer's countersign does not know sessions any more";
+
 /// One entry of a receipt.
 pub(super) fn entry(
     id: MessageId,
@@ -481,17 +514,21 @@ pub(super) fn mark_replied(
     db: &Connection,
     id: Option<MessageId>,
     peer: &PeerId,
-    now: Timestamp,
+    (by, now): (Option<&SessionName>, Timestamp),
 ) -> Result<(), StoreError> {
     let Some(id) = id else { return Ok(()) };
     let row = messages::find_with(db, &id, peer, false)?;
+    let number = row.as_ref().filter(|row| in_inbox(row.state)).map(|row| row.number);
     let shown = |row: &MessageRow| matches!(row.state, MessageState::Accepted | MessageState::Read);
     if let Some(row) = row.filter(shown) {
         let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
         messages::set_seen(db, row.number)?;
         messages::set_state(db, row.number, &step, None)?;
     }
-    Ok(())
+    match by.zip(number) {
+        Some((by, number)) => sessions::set_seen(db, by, &[number]),
+        None => Ok(()),
+    }
 }
 
 /// Brings a message that came in, and what its sender will be told again, into another state.

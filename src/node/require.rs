@@ -1,5 +1,5 @@
-//! Countersignatures on demand: what we tell peers that their messages need, what they told us, and
-//! what that means for a message of ours.
+//! What the hellos say. Countersignatures on demand: what we tell peers that their messages need, what
+//! they told us, and what that means for a message of ours. And whether a message may name a session.
 //!
 //! What a peer told us only ever makes our human be asked more. It is kept over a restart, so that
 //! a message is not sent in vain while the peer is away.
@@ -9,13 +9,16 @@ use super::{
     state::{Node, PeerEntry},
 };
 use crate::{
-    base::{ApproverId, PeerId, Severity},
+    base::{ApproverId, PeerId, SessionName, Severity, limits},
     gate::{self, Item, What},
-    policy::{Action, Reason, Requirement, Strength, Subject},
+    policy::{Action, REQUIREMENTS_MAX, Reason, Requirement, Strength, Subject},
     store::{peers, pending::PendingRow},
     trust::PeerState,
-    wire::Envelope,
+    wire::{Envelope, FEATURE_SESSIONS},
 };
+
+/// Features of ours beside what is required fit a hello.
+const _: () = assert!(REQUIREMENTS_MAX < limits::FEATURES_MAX);
 
 /// What features of a hello require; those that we do not know are passed over.
 pub(super) fn known(features: &[String]) -> Vec<Requirement> {
@@ -25,8 +28,14 @@ pub(super) fn known(features: &[String]) -> Vec<Requirement> {
     known
 }
 
-fn features(requirements: &[Requirement]) -> Vec<String> {
-    requirements.iter().map(Requirement::to_feature).collect()
+/// Whether the features of a hello say that a message may name a session.
+pub(super) fn knows_sessions(features: &[String]) -> bool {
+    features.iter().any(|feature| feature == FEATURE_SESSIONS)
+}
+
+fn features(requirements: &[Requirement], sessions: bool) -> Vec<String> {
+    let sessions = sessions.then(|| FEATURE_SESSIONS.to_owned());
+    requirements.iter().map(Requirement::to_feature).chain(sessions).collect()
 }
 
 fn sentences(requirements: &[Requirement]) -> Vec<String> {
@@ -34,7 +43,7 @@ fn sentences(requirements: &[Requirement]) -> Vec<String> {
 }
 
 impl Node {
-    /// Tells each trusted peer what our policy requires of it, where that is news to it. To be
+    /// Tells each trusted peer what our policy requires of it and what we understand, where that is news to it. To be
     /// called whenever the policy changed.
     pub(super) fn announce(&mut self) {
         let trusted = self.peers.iter().filter(|(_, entry)| entry.state == PeerState::Trusted);
@@ -45,23 +54,39 @@ impl Node {
 
     /// Tells one peer, at the next hello.
     pub(super) fn announce_to(&self, peer: &PeerId) {
-        self.net.set_features(*peer, features(&self.we_require(peer)));
+        self.net.set_features(*peer, features(&self.we_require(peer), true));
     }
 
     fn we_require(&self, peer: &PeerId) -> Vec<Requirement> {
         self.rules.policy.requirements_for(&self.facts(peer).peer())
     }
 
-    /// A peer's node said what it requires.
+    /// A peer's node said what it requires, and what it understands.
     pub(super) fn told(&mut self, peer: PeerId, said: &[String]) {
-        let requires = known(said);
+        let (requires, sessions) = (known(said), knows_sessions(said));
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        if entry.requires == requires {
+        if (&entry.requires, entry.sessions) == (&requires, sessions) {
             return;
         }
-        let kept = features(&requires);
-        entry.requires = requires;
+        let kept = features(&requires, sessions);
+        (entry.requires, entry.sessions) = (requires, sessions);
         self.write(move |db| peers::set_requires(db, &peer, &kept), |_, _| ());
+    }
+
+    /// A message to this session of a peer's can be read there: an older node refuses it.
+    pub(super) fn may_name(
+        &self,
+        peer: &PeerId,
+        session: Option<&SessionName>,
+    ) -> Result<(), ApiError> {
+        let Some(session) = session else { return Ok(()) };
+        if self.peers.get(peer).is_some_and(|entry| entry.sessions) {
+            return Ok(());
+        }
+        let name = self.name_of(peer);
+        let message = format!("{name}'s countersign does not know sessions yet; nothing was sent");
+        let next = format!("send it to {name}, without /{session}");
+        Err(ApiError::new(ErrorKind::Refused, message, next))
     }
 
     /// The least countersignature with which the receiver of a message of ours takes it.

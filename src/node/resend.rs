@@ -11,7 +11,7 @@ use super::{
     decide::{CLIENT_SAID_NO, SAID_NO},
 };
 use crate::{
-    base::{Digest, PeerId, PendingId, Timestamp, limits},
+    base::{Digest, PeerId, PendingId, SessionName, Timestamp, limits},
     delivery::MessageState,
     store::{
         StoreError,
@@ -21,10 +21,15 @@ use crate::{
 };
 
 /// What was asked for, as far as an agent can say it. Two calls of the same digest are the same.
-pub(super) fn digest(to: &PeerId, request: &SendRequest, expires_hours: u64) -> Digest {
+pub(super) fn digest(
+    (to, session): (&PeerId, Option<&SessionName>),
+    request: &SendRequest,
+    expires_hours: u64,
+) -> Digest {
     let SendRequest { to: _, text, request: wants_reply, reply_to, thread, expires_hours: _ } =
         request;
-    let asked = (to.to_string(), text, wants_reply, reply_to, thread, expires_hours);
+    let to = session.map_or_else(|| to.to_string(), |session| format!("{to}/{session}"));
+    let asked = (to, text, wants_reply, reply_to, thread, expires_hours);
     // Texts and numbers always serialise.
     let asked = serde_json::to_vec(&asked).unwrap_or_default();
     Digest::of("countersign/request/v1", &[&asked])

@@ -74,7 +74,7 @@ impl Node {
     fn on_question(&mut self, question: Question) {
         let Question { request, session, answer } = question;
         match request {
-            Request::Agent(request) => self.on_agent(request, session.as_ref(), answer),
+            Request::Agent(request) => self.on_agent(request, session, answer),
             Request::Human(request) => self.on_human(request, answer),
         }
     }

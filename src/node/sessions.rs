@@ -19,7 +19,10 @@ use super::{
     clock,
     handle::{AgentHandle, NodeHandle},
 };
-use crate::base::{SessionName, Timestamp};
+use crate::{
+    base::{SessionName, Timestamp},
+    store::sessions::Introduced,
+};
 
 /// How a client speaks to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +101,17 @@ pub struct SessionInfo {
     pub routes: Vec<Route>,
 }
 
+impl SessionInfo {
+    fn introduced(&self) -> Introduced {
+        let project = self.wish.project.as_ref();
+        Introduced {
+            name: self.name.clone(),
+            client: self.client.clone(),
+            project: project.map(|folder| folder.to_string_lossy().into_owned()),
+        }
+    }
+}
+
 /// All of them, by the order of their beginnings.
 #[derive(Debug, Default)]
 pub(super) struct Sessions(Mutex<BTreeMap<u64, SessionInfo>>);
@@ -123,6 +137,15 @@ impl Sessions {
             session.routes.sort_unstable();
             true
         })
+    }
+
+    /// As the store knows them.
+    pub(super) fn introduced(&self) -> Vec<Introduced> {
+        self.with(|all| all.values().map(SessionInfo::introduced).collect())
+    }
+
+    pub(super) fn introduced_as(&self, name: &SessionName) -> Option<Introduced> {
+        self.with(|all| all.values().find(|info| info.name == *name).map(SessionInfo::introduced))
     }
 
     fn add(&self, wish: Wish) -> (u64, SessionName) {

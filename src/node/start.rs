@@ -22,7 +22,8 @@ use super::{
     pairs::new_entry,
     prompts,
     repeats::Liked,
-    require::known,
+    require::{known, knows_sessions},
+    roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
 };
@@ -211,6 +212,7 @@ fn assemble(
     for (peer, features) in loaded.requires {
         if let Some(entry) = peers.get_mut(&peer) {
             entry.requires = known(&features);
+            entry.sessions = knows_sessions(&features);
         }
     }
     let pending: BTreeMap<PendingId, PendingRow> =
@@ -258,6 +260,7 @@ fn assemble(
         recent: Recent::of(loaded.recent),
         told: super::tell::ToldBefore::default(),
         page_codes: PageCodes::default(),
+        roster: Roster::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),
@@ -306,6 +309,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         seen: row.seen,
         warning: warning.or(changed),
         requires: Vec::new(),
+        sessions: false,
         refuses_us: changed_approver,
         link: None,
         outbox: Outbox::new(),

@@ -22,12 +22,13 @@ use super::{
     known::Watched,
     page::PageCodes,
     repeats::Liked,
+    roster::Roster,
     tell::ToldBefore,
 };
 use crate::{
     base::{
-        ApproverId, ClaimedName, InviteId, Note, PeerId, PeerName, PendingId, Secret, Timestamp,
-        limits,
+        ApproverId, ClaimedName, InviteId, Note, PeerId, PeerName, PendingId, Secret, SessionName,
+        Timestamp, limits,
     },
     delivery::{
         budget::Budget,
@@ -62,6 +63,8 @@ pub(super) struct PeerEntry {
     pub(super) warning: Option<String>,
     /// Which messages of ours its node takes only countersigned.
     pub(super) requires: Vec<Requirement>,
+    /// Its node understands messages that name a session.
+    pub(super) sessions: bool,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
     pub(super) link: Option<LinkId>,
@@ -146,6 +149,7 @@ pub(super) struct Node {
     pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,
     pub(super) told: ToldBefore,
+    pub(super) roster: Roster,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,
@@ -219,6 +223,20 @@ impl Node {
             let message = format!("there is no peer {shown:?}");
             ApiError::new(ErrorKind::NotFound, message, "trust_list (countersign peers) names them")
         })
+    }
+
+    /// The peer that a surface names, and perhaps a session of its: `name` or `name/session`.
+    pub(super) fn find_address(
+        &self,
+        text: &str,
+    ) -> Result<(PeerId, Option<SessionName>), ApiError> {
+        let Some((peer, session)) = text.split_once('/') else {
+            return self.find_peer(text).map(|peer| (peer, None));
+        };
+        let peer = self.find_peer(peer)?;
+        let session = SessionName::parse(session)
+            .map_err(|e| usage(e, "write it as peer/session, or the peer's name alone"))?;
+        Ok((peer, Some(session)))
     }
 
     /// A name that no other peer has.

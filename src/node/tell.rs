@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::{
     api::{HookCall, Reply, TellRequest, Told},
+    outbound::Reading,
     sessions::{Route, SessionInfo},
     state::{Answer, Node, reply, store_failed},
 };
@@ -71,7 +72,8 @@ impl Node {
             self.handle.mark(name, Route::Hook);
         }
         let told = listener.as_deref().map(|key| self.told.of(key)).unwrap_or_default();
-        let op = move |db: &Connection| fresh(db, &told, &request);
+        let by = session.clone();
+        let op = move |db: &Connection| fresh(db, &told, &request, by);
         self.read(op, move |node, found| match found {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(Fresh { rows, more }) => {
@@ -81,7 +83,8 @@ impl Node {
                     node.told.add(listener, rows.iter().map(|row| row.number));
                 }
                 let told = Reply::Told(Told { session, messages, more });
-                node.show_messages(&rows, Vec::new(), told, answer);
+                let nothing_read = Reading { rows: Vec::new(), session: None, unseen: Vec::new() };
+                node.show_messages(&rows, nothing_read, told, answer);
             }
         });
     }
@@ -118,6 +121,7 @@ fn fresh(
     db: &Connection,
     told: &BTreeSet<i64>,
     request: &TellRequest,
+    session: Option<SessionName>,
 ) -> Result<Fresh, StoreError> {
     let as_usize = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let newest = request.hook.is_none();
@@ -129,6 +133,7 @@ fn fresh(
         thread: None,
         query: None,
         unread: true,
+        session,
         reply_to: None,
         after: 0,
         limit: BATCH,

@@ -49,6 +49,8 @@ impl Node {
         let text = prefix(text, limits::PREVIEW_BYTES_MAX);
         let signed = self.signed_by_human(row);
         let written = signed.as_ref().is_some_and(|signed| signed.written);
+        let session = if row.outgoing { &row.named } else { &row.session };
+        let unknown = row.named.as_ref().filter(|named| Some(*named) != session.as_ref());
         Message {
             id: row.id.to_string(),
             from,
@@ -60,6 +62,8 @@ impl Node {
             text: text.to_owned(),
             thread: row.thread.to_string(),
             reply_to: row.reply_to.map(|id| id.to_string()),
+            session: session.as_ref().map(ToString::to_string),
+            unknown_session: unknown.map(ToString::to_string),
             sent_at: row.created.rfc3339(),
             state: row.state.as_str().to_owned(),
             countersigned: signed.map(|signed| signed.view),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, GrantId, MessageId, PendingId, Timestamp, limits},
+    base::{Digest, GrantId, MessageId, PendingId, SessionName, Timestamp, limits},
     delivery::{MessageState, outbox::Queued},
     gate::{Approved, Item, What},
     policy::Reason,
@@ -113,7 +113,7 @@ fn settled(db: &Connection, ready: Ready, now: Timestamp) -> Result<Settled, Sto
 pub(super) fn write_outgoing(
     db: &Connection,
     ready: Ready,
-    request: Option<&Digest>,
+    (request, by): (Option<&Digest>, Option<&SessionName>),
     now: Timestamp,
 ) -> Result<Written, StoreError> {
     let settled = settled(db, ready, now)?;
@@ -123,6 +123,7 @@ pub(super) fn write_outgoing(
     };
     let (id, peer) = (envelope.header().id, envelope.header().recipient);
     let number = messages::add(db, envelope, true, state, now)?;
+    messages::set_session(db, number, by)?;
     messages::add_history(db, number, &HistoryRow { state, at: now, reason: None }, None)?;
     let event = audit::Event::Sent {
         message: id.to_string(),

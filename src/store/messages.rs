@@ -5,9 +5,10 @@ use rusqlite::{Connection, params, types::Value};
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    sessions,
 };
 use crate::{
-    base::{Digest, MessageId, PeerId, ThreadId, Timestamp},
+    base::{Digest, MessageId, PeerId, SessionName, ThreadId, Timestamp},
     delivery::{MessageState, inbox::Room},
     wire::{Envelope, Kind},
 };
@@ -45,6 +46,10 @@ pub struct MessageRow {
     pub expires: Timestamp,
     /// What keeps it waiting.
     pub note: Option<String>,
+    /// Of a message of ours, the session that sent it. Of another, the session that it is for.
+    pub session: Option<SessionName>,
+    /// The session of its recipient's that its header names.
+    pub named: Option<SessionName>,
 }
 
 /// One state that a message was in.
@@ -75,6 +80,8 @@ pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
         created: row.time("created_ms")?,
         expires: row.time("expires_ms")?,
         note: row.get("note")?,
+        session: row.session_opt("session")?,
+        named: row.session_opt("named")?,
     })
 }
 
@@ -100,8 +107,8 @@ pub fn add(
     let peer = if outgoing { header.recipient } else { header.sender };
     let text = envelope.body().text().map_or("", |text| text.as_str());
     let sql = "INSERT INTO messages (outgoing, peer, id, digest, kind, thread, reply_to, text,
-               envelope, state, unread, created_ms, expires_ms, stored_ms, countersigned)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+               envelope, state, unread, created_ms, expires_ms, stored_ms, countersigned, named)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     db.prepare_cached(sql)?.execute(params![
         outgoing,
         peer.as_bytes(),
@@ -117,9 +124,25 @@ pub fn add(
         ms(header.created),
         ms(header.expires),
         ms(now),
-        envelope.countersignature().is_some()
+        envelope.countersignature().is_some(),
+        header.session.as_ref().map(SessionName::as_str)
     ])?;
     Ok(db.last_insert_rowid())
+}
+
+/// Notes whose a message is among our sessions: see [`MessageRow::session`].
+///
+/// # Errors
+/// When the database fails.
+pub fn set_session(
+    db: &Connection,
+    number: i64,
+    session: Option<&SessionName>,
+) -> Result<(), StoreError> {
+    let Some(session) = session else { return Ok(()) };
+    let sql = "UPDATE messages SET session = ?2 WHERE number = ?1";
+    db.prepare_cached(sql)?.execute(params![number, session.as_str()])?;
+    Ok(())
 }
 
 /// Adds a step to a message's history.
@@ -306,6 +329,8 @@ pub struct Filter {
     pub query: Option<String>,
     /// Only those that the agent has not seen.
     pub unread: bool,
+    /// The session that asks: what is unread is what it has not seen.
+    pub session: Option<SessionName>,
     /// Only answers to this message.
     pub reply_to: Option<MessageId>,
     /// Only after this place.
@@ -320,8 +345,15 @@ pub struct Filter {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreError> {
-    let mut sql = String::from("SELECT * FROM messages WHERE number > ?");
-    let mut values = vec![Value::from(filter.after)];
+    let (mut sql, mut values) = (String::new(), Vec::new());
+    let session = filter.session.as_ref().filter(|_| filter.unread);
+    if let Some(session) = session {
+        sql = format!("WITH fresh AS ({}) ", sessions::UNREAD);
+        values.push(Value::from(session.to_string()));
+        values.push(Value::from(sessions::known_until(db, session)?));
+    }
+    sql.push_str("SELECT * FROM messages WHERE number > ?");
+    values.push(Value::from(filter.after));
     let mut and = |clause: &str, value: Option<Value>| {
         sql.push_str(" AND ");
         sql.push_str(clause);
@@ -340,8 +372,10 @@ pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreEr
         let escaped = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         and("text LIKE ? ESCAPE '\\'", Some(Value::from(format!("%{escaped}%"))));
     }
-    if filter.unread {
-        and("unread = 1", None);
+    match session {
+        Some(_) => and("number IN (SELECT number FROM fresh)", None),
+        None if filter.unread => and("unread = 1", None),
+        None => {}
     }
     if let Some(id) = filter.reply_to {
         and("reply_to = ?", Some(Value::from(id.as_bytes().to_vec())));

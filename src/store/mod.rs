@@ -13,6 +13,7 @@ pub mod pending;
 pub mod policies;
 mod rows;
 pub mod search;
+pub mod sessions;
 pub mod shown;
 pub mod talks;
 #[cfg(test)]

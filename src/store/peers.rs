@@ -199,7 +199,7 @@ pub fn all_requires(db: &Connection) -> Result<Vec<(PeerId, Vec<String>)>, Store
     })
 }
 
-/// Keeps what a peer's node says that it requires of us.
+/// Keeps which features of a peer's hello matter to us: what it requires, and what it understands.
 ///
 /// # Errors
 /// When the database fails.

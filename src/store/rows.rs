@@ -3,7 +3,7 @@
 use rusqlite::Row;
 
 use super::StoreError;
-use crate::base::Timestamp;
+use crate::base::{SessionName, Timestamp};
 
 /// A row of one table, with errors that name the table.
 pub(super) struct Columns<'r> {
@@ -49,6 +49,11 @@ impl Columns<'_> {
     ) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
         read(&text).ok_or_else(|| self.wrong(column))
+    }
+
+    pub(super) fn session_opt(&self, column: &str) -> Result<Option<SessionName>, StoreError> {
+        let name: Option<String> = self.get(column)?;
+        name.map(|name| SessionName::parse(&name).map_err(|_| self.wrong(column))).transpose()
     }
 
     pub(super) fn time(&self, column: &str) -> Result<Timestamp, StoreError> {

@@ -2,6 +2,7 @@
 
 mod grants;
 mod search;
+mod sessions;
 mod talks;
 mod timeline;
 
@@ -34,6 +35,7 @@ fn envelope(n: u8) -> Envelope {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     let body = Body::Text(MessageText::parse(&format!("message {n} 100%")).unwrap());
     Draft { header, body }.seal(&owner()).unwrap()

@@ -23,17 +23,20 @@ use crate::{
 };
 
 /// What changed since the last hint.
+#[expect(clippy::struct_excessive_bools, reason = "each is told by its own name")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Changed {
     pending: bool,
     messages: bool,
     peers: bool,
+    sessions: bool,
     /// So many items wait that the human is to be told of.
     alert: Option<u64>,
 }
 
 impl Changed {
-    const ALL: Self = Self { pending: true, messages: true, peers: true, alert: None };
+    const ALL: Self =
+        Self { pending: true, messages: true, peers: true, sessions: true, alert: None };
 
     /// Adds an event. `false` when none will come any more.
     fn add(&mut self, event: &Result<Event, RecvError>) -> bool {
@@ -44,7 +47,8 @@ impl Changed {
             Ok(Event::Alert { items }) => {
                 self.alert = Some(items.saturating_add(self.alert.unwrap_or_default()));
             }
-            Ok(Event::PageOpened | Event::SessionsChanged) => {}
+            Ok(Event::SessionsChanged) => self.sessions = true,
+            Ok(Event::PageOpened) => {}
             Err(RecvError::Lagged(_)) => *self = Self { alert: self.alert, ..Self::ALL },
             Err(RecvError::Closed) => return false,
         }
@@ -52,7 +56,12 @@ impl Changed {
     }
 
     fn names(self) -> Vec<&'static str> {
-        let named = [(self.pending, "pending"), (self.messages, "messages"), (self.peers, "peers")];
+        let named = [
+            (self.pending, "pending"),
+            (self.messages, "messages"),
+            (self.peers, "peers"),
+            (self.sessions, "sessions"),
+        ];
         named.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect()
     }
 }
@@ -128,8 +137,11 @@ mod tests {
         assert!(changed.add(&Ok(Event::PeersChanged)));
         assert!(changed.add(&Ok(Event::MessageChanged { message: "m".to_owned() })));
         assert_eq!(changed.names(), ["messages", "peers"]);
+        let mut came = Changed::default();
+        assert!(came.add(&Ok(Event::SessionsChanged)));
+        assert_eq!(came.names(), ["sessions"]);
         assert!(changed.add(&Err(RecvError::Lagged(1))));
-        assert_eq!(changed.names(), ["pending", "messages", "peers"]);
+        assert_eq!(changed.names(), ["pending", "messages", "peers", "sessions"]);
         assert_eq!(changed.alert, None, "nobody is interrupted for what was missed");
         assert!(changed.add(&Ok(Event::Alert { items: 7 })));
         assert_eq!(changed.alert, Some(7));

@@ -26,6 +26,7 @@ async fn view(page: &Page) -> Result<SettingsView, ApiError> {
         policy: policy(page).await?,
         taint: answer!(page.human(HumanRequest::TaintShow), Taint)?,
         known: answer!(page.human(HumanRequest::KnownList), Known)?,
+        sessions: answer!(page.human(HumanRequest::Sessions), Sessions)?,
         draft: None,
     })
 }

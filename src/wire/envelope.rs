@@ -15,7 +15,7 @@ use super::{
     countersignature,
 };
 use crate::{
-    base::{ApproverId, Digest, MessageId, PeerId, ThreadId, Timestamp, limits},
+    base::{ApproverId, Digest, MessageId, PeerId, SessionName, ThreadId, Timestamp, limits},
     identity::{IdentityKey, PublicKey as _},
 };
 
@@ -49,6 +49,9 @@ pub struct Header {
     pub reply_to: Option<MessageId>,
     /// The sender says that its human wrote it. True only beside that human's countersignature.
     pub human: bool,
+    /// Which session of the recipient's it is for, by the name that it has there. Only for a node
+    /// that says [`FEATURE_SESSIONS`](super::FEATURE_SESSIONS).
+    pub session: Option<SessionName>,
 }
 
 /// An envelope that is not signed yet.
@@ -285,6 +288,7 @@ fn protected(header: &Header) -> coset::Header {
         .put_opt(7, header.thread.as_ref().map(|id| id.as_bytes().as_slice()))
         .put_opt(8, header.reply_to.as_ref().map(|id| id.as_bytes().as_slice()))
         .put_opt(9, header.human.then_some(HUMAN))
+        .put_opt(10, header.session.as_ref().map(SessionName::as_str))
         .value();
     HeaderBuilder::new()
         .algorithm(iana::Algorithm::EdDSA)
@@ -323,6 +327,7 @@ fn read_header(sign1: &CoseSign1) -> Result<Header, WireError> {
         thread: fields.id_opt(7, "thread", ThreadId::from_slice)?,
         reply_to: fields.id_opt(8, "reply_to", MessageId::from_slice)?,
         human: read_author(&mut fields)?,
+        session: read_session(&mut fields)?,
     };
     fields.finish()?;
     check_header(&header)?;
@@ -336,6 +341,14 @@ fn read_author(fields: &mut Fields) -> Result<bool, WireError> {
         Some(author) if author == Value::from(HUMAN) => Ok(true),
         Some(_) => Err(WireError::field("author", "is not human")),
     }
+}
+
+/// Whose it is among the recipient's sessions: everybody's where nothing is said.
+fn read_session(fields: &mut Fields) -> Result<Option<SessionName>, WireError> {
+    let Some(name) = fields.take(10) else { return Ok(None) };
+    let name = cbor::text("session", name, limits::SESSION_NAME_BYTES_MAX)?;
+    let wrong = |_| WireError::field("session", "is not 1 to 32 of a-z, 0-9, '-', '_' and '.'");
+    SessionName::parse(&name).map(Some).map_err(wrong)
 }
 
 fn check_header(header: &Header) -> Result<(), WireError> {
@@ -372,6 +385,7 @@ mod tests {
             thread: Some(ThreadId::from_bytes([4; 16])),
             reply_to: None,
             human: false,
+            session: None,
         };
         let body = Body::Text(MessageText::parse("hello").unwrap());
         let envelope = Draft { header, body }.seal(&key).unwrap();

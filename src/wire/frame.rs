@@ -11,6 +11,9 @@ use crate::{
     identity::PublicKey as _,
 };
 
+/// The feature of a hello whose sender understands messages that name a session of theirs.
+pub const FEATURE_SESSIONS: &str = "sessions";
+
 /// One frame. On the stream each is preceded by its length, four bytes big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {

@@ -28,6 +28,7 @@ mod require;
 mod scan;
 mod tasks;
 mod policy;
+mod sessions;
 mod support;
 mod two_nodes;
 mod wake;

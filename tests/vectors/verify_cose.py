@@ -77,7 +77,9 @@ def envelope(vector):
     assert (header[5], header[6]) == (said["created"], said["expires"])
     assert header.get(7, b"").hex() == (said["thread"] or "")
     assert header.get(8, b"").hex() == (said["reply_to"] or "")
-    assert header.get(9) == said["author"] and set(header) <= set(range(1, 10))
+    assert header.get(9) == said["author"] and header.get(10) == said["session"]
+    assert set(header) <= set(range(1, 11))
+    assert 10 not in header or re.fullmatch(r"[a-z0-9_.-]{1,32}", header[10])
     signed = cbor2.dumps([protected, payload])
     digest = hashlib.sha256(b"countersign/envelope-digest/v1\0" + signed + signature)
     assert digest.hexdigest() == said["digest"]

@@ -65,6 +65,7 @@ pub(in crate::cli) fn message_item(text: &str) -> Item {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     let body = Body::Text(MessageText::parse(text).unwrap());
     Item::Message(What::MessageOut, Draft { header, body }.seal(&node(1)).unwrap())

@@ -26,6 +26,7 @@ pub(super) fn item(number: i64) -> Queued {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     let body = Body::Text(MessageText::parse("x").unwrap());
     let envelope = Draft { header, body }.seal(&key).unwrap();

@@ -129,12 +129,9 @@ fn pump_as(
     let (lines, writer) = tokio::io::split(ours);
     let (input, output) = tokio::io::split(theirs);
     let (local, home) = (tokio::task::LocalSet::new(), home.clone());
-    let ended = local.spawn_local(async move {
-        {
-            let hello = Hello { channel, ..Hello::of(Role::Mcp) };
-            stdio::run((&home, &hello), input, output, start).await
-        }
-    });
+    let hello = Hello { channel, ..Hello::of(Role::Mcp) };
+    let run = async move { stdio::run((&home, &hello), input, output, start).await };
+    let ended = local.spawn_local(run);
     (Agent { lines: BufReader::new(lines), writer }, local, ended)
 }
 

@@ -107,6 +107,8 @@ pub(super) fn message(id: &str, from: &str, text: &str) -> Message {
         text: text.to_owned(),
         truncated: false,
         thread: "thr_1".to_owned(),
+        session: None,
+        unknown_session: None,
         reply_to: None,
         sent_at: "2026-11-20T10:00:00.000Z".to_owned(),
         state: "accepted".to_owned(),

@@ -120,6 +120,7 @@ impl Party {
             thread: None,
             reply_to: None,
             human: false,
+            session: None,
         };
         let body = Body::Text(MessageText::parse(text).unwrap());
         let envelope = Draft { header, body }.seal(&self.key).unwrap();

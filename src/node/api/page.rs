@@ -1,10 +1,12 @@
-//! Answers for the human's side: conversations, search, a peer in full, grants, the timeline.
+//! Answers for the human's side: conversations, search, a peer in full, grants, sessions, the
+//! timeline and the audit chain.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRecord, Message, Peer, PeerRef, Step};
+use super::{Message, Peer, PeerRef, Step};
 use crate::{
+    node::sessions::{Route, Transport},
     policy::Strength,
     wire::{Direction, GrantKind},
 };
@@ -264,4 +266,75 @@ pub struct Timeline {
     /// Pass it as `before` for older ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older: Option<u64>,
+}
+
+/// A session of a client, as its human sees it. No peer is told any of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What it is called: a message to `peer/NAME` reaches it.
+    pub name: String,
+    /// A client is there now.
+    pub open: bool,
+    /// What the client calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// The folder that it works in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// How it speaks to us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// The version of MCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// When this client came; of one that is not open, when it was seen last.
+    pub since: String,
+    /// The ways in which it learns of messages now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Messages that are new to it.
+    pub unread: u64,
+}
+
+/// The sessions of clients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sessions {
+    /// Those that are open first, each by name.
+    pub sessions: Vec<Session>,
+}
+
+/// One audit record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// What happened.
+    pub event: serde_json::Value,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// Some of the audit chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditPage {
+    /// Oldest first.
+    pub records: Vec<AuditRecord>,
+    /// There are more after the last.
+    pub more: bool,
+}
+
+/// What checking the chain gave.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuditVerified {
+    /// The chain is whole.
+    pub ok: bool,
+    /// Records that were checked.
+    pub records: u64,
+    /// Signed checkpoints that were checked.
+    pub checkpoints: u64,
+    /// The first thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

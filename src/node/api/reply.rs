@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{
-    Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink, PageOpened, PagePort,
-    PeerShown, Talk, Threads, Timeline,
+    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink,
+    PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
-use super::tokens::Tokens;
 use super::{
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
-    tell::{OpenSessions, Told},
+    tell::Told,
+    tokens::Tokens,
 };
 use crate::{
     gate::What,
@@ -63,7 +63,7 @@ pub enum Reply {
     News(News),
     Tokens(Tokens),
     Told(Told),
-    Sessions(OpenSessions),
+    Sessions(Sessions),
 }
 
 /// Who this node is.
@@ -254,6 +254,15 @@ pub struct Message {
     /// The message that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+    /// The session that it is for: of one that came in, ours; of one of ours, the peer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub session: Option<String>,
+    /// The session that its sender named, where none of that name is known here. It is for every
+    /// session then, or for whom it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub unknown_session: Option<String>,
     /// When it was signed, by the sender's clock.
     pub sent_at: String,
     /// Its newest state.
@@ -568,42 +577,6 @@ pub struct Prompts {
     pub last_hour: u64,
     /// Items that wait and that the human is told of once together, when they may be.
     pub digest: u64,
-}
-
-/// One audit record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditRecord {
-    /// Its number.
-    pub seq: u64,
-    /// When.
-    pub at: String,
-    /// What happened.
-    pub event: serde_json::Value,
-    /// Its hash.
-    pub hash: String,
-}
-
-/// Some of the audit chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditPage {
-    /// Oldest first.
-    pub records: Vec<AuditRecord>,
-    /// There are more after the last.
-    pub more: bool,
-}
-
-/// What checking the chain gave.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditVerified {
-    /// The chain is whole.
-    pub ok: bool,
-    /// Records that were checked.
-    pub records: u64,
-    /// Signed checkpoints that were checked.
-    pub checkpoints: u64,
-    /// The first thing that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
 }
 
 /// What the policy would say.

@@ -248,10 +248,10 @@ pub enum HumanRequest {
         /// At most this many.
         limit: u32,
     },
+    /// The sessions of clients: those that are open, and those that are known.
+    Sessions,
     /// How the node is.
     Status,
-    /// The clients' sessions that are open.
-    Sessions,
     /// End the node.
     Stop,
     /// The audit chain's records, oldest first.

@@ -50,13 +50,6 @@ pub struct Told {
     pub more: u64,
 }
 
-/// The sessions that are open.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct OpenSessions {
-    /// In the order of their beginnings.
-    pub sessions: Vec<SessionShown>,
-}
-
 /// A client's session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]

@@ -26,6 +26,7 @@ fn envelope((from, to): (u8, u8), id: u8, kind: Kind, body: Body) -> Envelope {
         thread: None,
         reply_to: None,
         human: false,
+        session: None,
     };
     Draft { header, body }.seal(&key(from)).unwrap()
 }
@@ -90,6 +91,7 @@ async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
                 facts: PeerFacts { id: key(2).id(), name: "x".to_owned(), verified: false },
                 recent: Times::new(),
                 now: NOW,
+                open: Vec::new(),
                 room: Room::default(),
                 payloads_left: 9,
                 note_refusal: true,

@@ -161,6 +161,7 @@ impl Mallory {
             thread: None,
             reply_to: None,
             human: false,
+            session: None,
         }
     }
 

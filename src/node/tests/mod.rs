@@ -13,6 +13,7 @@ mod reading;
 mod require;
 mod rules;
 mod searching;
+mod sessions;
 mod talk;
 
 use std::{future::Future, time::Duration};

@@ -19,6 +19,14 @@ CREATE INDEX session_reads_by_message ON session_reads (message);
 
 -- Of a message of ours: the session that sent it. Of another: the session that it is for.
 ALTER TABLE messages ADD COLUMN session TEXT;
+-- The session of the recipient's that the message's header names.
+ALTER TABLE messages ADD COLUMN named TEXT;
+-- For which of our sessions spoke last in a thread.
+CREATE INDEX messages_by_session ON messages (peer, thread, number)
+    WHERE outgoing = 1 AND session IS NOT NULL;
+-- For what one session has not seen of what another has, without a look at any message.
+CREATE INDEX messages_seen ON messages (session, number, state, peer)
+    WHERE outgoing = 0 AND unread = 0;
 
 -- Clients that may come over HTTP. `hash`: SHA-256 of the token, which is random and shown once.
 CREATE TABLE tokens (

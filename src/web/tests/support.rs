@@ -317,6 +317,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
             let read = vec![Read { peer, until: clock::now().rfc3339() }];
             Ok(Reply::Taint(TaintState { read }))
         }
+        HumanRequest::Sessions => Ok(Reply::Sessions(Sessions { sessions: Vec::new() })),
         HumanRequest::TaintClear { .. } => Ok(Reply::Done(Done { done: true })),
         HumanRequest::KnownList | HumanRequest::KnownForget { .. } => {
             let (id, label) = ("knownval".to_owned(), "DB_PASSWORD".to_owned());
@@ -396,6 +397,7 @@ fn envelope(text: &str, human: bool, reply_to: Option<String>, thread: Option<St
         thread: thread.or(Some(ThreadId::from_bytes([8; 16]))),
         reply_to,
         human,
+        session: None,
     };
     let body = MessageBody::Text(MessageText::parse(text).unwrap());
     Draft { header, body }.seal(&node_key(1)).unwrap()

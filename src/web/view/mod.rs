@@ -19,6 +19,7 @@ mod peer;
 mod peers;
 mod rules;
 mod search;
+mod sessions;
 mod settings;
 mod text;
 mod time;

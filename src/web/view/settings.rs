@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, Lock, forms, frame, grants, rules, text, time};
+use super::{Frame, Lock, forms, frame, grants, rules, sessions, text, time};
 use crate::{
     base::Severity,
-    node::api::{GrantInfo, Grants, KnownValues, PolicyShown, TaintState, Whoami},
+    node::api::{GrantInfo, Grants, KnownValues, PolicyShown, Sessions, TaintState, Whoami},
     wire::GrantKind,
 };
 
@@ -20,6 +20,8 @@ pub struct SettingsView {
     pub taint: TaintState,
     /// What is watched for.
     pub known: KnownValues,
+    /// The clients.
+    pub sessions: Sessions,
     /// A policy that was typed and does not count yet.
     pub draft: Option<PolicyDraft>,
 }
@@ -42,6 +44,7 @@ pub fn settings(frame: &Frame<'_>, settings: &SettingsView) -> Markup {
         h1 { "Settings" }
         section #lock-settings .card { h2 { "This page" } (this_page(frame)) }
         section .card { h2 { "Approvals inside the MCP client" } (inline(frame, &settings.grants)) }
+        section .card { h2 { "Sessions" } (sessions::list(&settings.sessions)) }
         section #policy-card .card { h2 { "Policy" } (rules::policy(frame, settings)) }
         section #taint-card .card { h2 { "What your agent has read" } (rules::taint(frame, &settings.taint)) }
         section #known-card .card { h2 { "Values that are watched for" } (rules::known(frame, &settings.known)) }

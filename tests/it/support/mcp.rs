@@ -35,6 +35,11 @@ impl Session {
         Self::open_as(home.command(&["mcp"]), modern, capabilities)
     }
 
+    /// A session without a handshake, of a process that was made for it.
+    pub(crate) fn started_as(command: Command) -> Self {
+        Self::open_as(command, true, json!({}))
+    }
+
     fn open_as(mut command: Command, modern: bool, capabilities: Value) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();

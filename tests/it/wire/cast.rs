@@ -71,6 +71,7 @@ pub(crate) fn header(kind: Kind) -> Header {
         thread: Some(ThreadId::from_bytes([0x7e; 16])),
         reply_to: None,
         human: false,
+        session: None,
     }
 }
 

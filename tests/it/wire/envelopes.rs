@@ -3,7 +3,7 @@
 
 use ciborium::Value;
 use countersign::{
-    base::{MessageId, Timestamp, limits},
+    base::{MessageId, SessionName, Timestamp, limits},
     wire::{Body, Countersignature, Draft, Envelope, Grant, Header, Kind, Method},
 };
 use serde_json::{Value as Json, json};
@@ -31,6 +31,7 @@ pub(crate) fn shown(envelope: &Envelope) -> Json {
         "thread": header.thread,
         "reply_to": header.reply_to,
         "author": header.human.then_some("human"),
+        "session": header.session,
         "body": shown_body(envelope.body()),
         "digest": envelope.digest(),
         "countersignature": envelope.countersignature().map(shown_countersignature),
@@ -81,7 +82,13 @@ fn good(v: &mut Vectors) {
     add("no-thread", "neither thread nor reply_to", alone.clone(), body("hello"));
     let written = Header { human: true, ..header(Kind::Text) };
     add("author", "says that the sender's human wrote it", written.clone(), body("hello"));
-    let all = Header { human: true, reply_to, ..written };
+    let session = SessionName::parse("api-server").ok();
+    let named = Header { session: session.clone(), ..header(Kind::Text) };
+    add("session", "for one session of the recipient's", named.clone(), body("hello"));
+    let longest = SessionName::parse(&"-_.z9aZ".to_lowercase().repeat(5)[..32]).ok();
+    let longest = Header { session: longest, ..named };
+    add("session-max", "for a session with a name of 32 characters", longest, body("hello"));
+    let all = Header { human: true, reply_to, session, ..written };
     add("every-field", "with every field that may be absent", all, body("hello"));
     let unicode = "Grüße, 日本, \u{1f44b}, \u{202e}\u{0}\n";
     add("unicode", "any Unicode, controls too", header(Kind::Text), body(unicode));
@@ -203,10 +210,32 @@ fn fields(v: &mut Vectors) {
     bent(v, ("author-bytes", "the author is bytes", author), |raw| raw.set(9, b"human".to_vec()));
     bent(v, ("author-true", "the author is true", author), |raw| raw.set(9, true));
     bent(v, ("author-null", "the author is null", author), |raw| raw.set(9, Value::Null));
-    bent(v, ("field-unknown", "a tenth field", unknown), |raw| raw.set(10, 1));
+    sessions(v);
+    bent(v, ("field-unknown", "an eleventh field", unknown), |raw| raw.set(11, 1));
     bent(v, ("field-text-key", "a field with a text for a key", unknown), |raw| {
         raw.ours.push(("a".into(), 1.into()));
     });
+}
+
+fn sessions(v: &mut Vectors) {
+    let name = "session: is not 1 to 32 of a-z";
+    bent(v, ("session-empty", "a session without a name", name), |raw| raw.set(10, ""));
+    bent(v, ("session-upper", "a session in upper case", name), |raw| raw.set(10, "Api"));
+    bent(v, ("session-slash", "a session with a slash", name), |raw| raw.set(10, "bob/api"));
+    bent(v, ("session-space", "a session with a space", name), |raw| raw.set(10, "my api"));
+    bent(v, ("session-unicode", "a session with a letter beyond ASCII", name), |raw| {
+        raw.set(10, "\u{e4}pi");
+    });
+    bent(v, ("session-control", "a session with a line break", name), |raw| raw.set(10, "a\nb"));
+    bent(v, ("session-long", "a session of 33 characters", "the limit is 32"), |raw| {
+        raw.set(10, "s".repeat(33));
+    });
+    let text = "session: is not a text";
+    bent(v, ("session-bytes", "the session is bytes", text), |raw| raw.set(10, b"api".to_vec()));
+    bent(v, ("session-null", "the session is null, not absent", text), |raw| {
+        raw.set(10, Value::Null);
+    });
+    bent(v, ("session-number", "the session is a number", text), |raw| raw.set(10, 1));
 }
 
 fn times(v: &mut Vectors) {

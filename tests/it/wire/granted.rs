@@ -26,6 +26,7 @@ fn largest() -> Envelope {
         created: Timestamp::from_ms(u64::MAX / 2),
         expires: Timestamp::from_ms(u64::MAX / 2 + 30 * DAY_MS),
         human: true,
+        session: countersign::base::SessionName::parse(&"s".repeat(32)).ok(),
         ..header(Kind::Request)
     };
     let text = "a".repeat(limits::TEXT_BYTES_MAX);

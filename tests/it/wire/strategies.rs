@@ -3,7 +3,7 @@
 use countersign::{
     base::{
         ApproverId, ClaimedName, Digest, GrantId, InviteId, MessageId, MessageText, Note, PeerId,
-        Secret, Severity, ThreadId, Timestamp, limits,
+        Secret, SessionName, Severity, ThreadId, Timestamp, limits,
     },
     wire::{
         Body, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello, Invite,
@@ -107,9 +107,16 @@ pub(crate) fn drafts() -> impl Strategy<Value = (u8, Draft)> {
     let life = 1..=u64::try_from(limits::EXPIRY_MAX.as_millis()).unwrap();
     let ids = (any::<[u8; 16]>(), option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>()));
     let created = 0..u64::MAX / 2;
-    let who = (any::<u8>(), peers(), any::<bool>());
+    let session = "[a-z0-9._-]{1,32}".prop_map(|name| SessionName::parse(&name).unwrap());
+    let who = (any::<u8>(), peers(), any::<bool>(), option::of(session));
     (who, contents(), ids, created, life).prop_map(
-        |((seed, recipient, human), (kind, body), (id, thread, reply_to), created, life)| {
+        |(
+            (seed, recipient, human, session),
+            (kind, body),
+            (id, thread, reply_to),
+            created,
+            life,
+        )| {
             let header = Header {
                 kind,
                 id: MessageId::from_bytes(id),
@@ -120,6 +127,7 @@ pub(crate) fn drafts() -> impl Strategy<Value = (u8, Draft)> {
                 thread: thread.map(ThreadId::from_bytes),
                 reply_to: reply_to.map(MessageId::from_bytes),
                 human,
+                session,
             };
             (seed, Draft { header, body })
         },

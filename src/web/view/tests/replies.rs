@@ -15,9 +15,11 @@ use crate::{
             ApproverInfo, AuditRecord, ConsentInfo, ConsentSide, Countersigned, DecisionInfo,
             FindingInfo, GrantInfo, Grants, KnownInfo, KnownValues, Message, NetworkInfo, Peer,
             PeerRef, PeerShown, PendingItem, PendingPeer, PendingShown, PolicyShown, PolicySource,
-            Read, Step, TaintState, Talk, TalkMessage, Thread, Threads, Timeline, Whoami,
+            Read, Session, Sessions, Step, TaintState, Talk, TalkMessage, Thread, Threads,
+            Timeline, Whoami,
         },
         review::Checked,
+        sessions::{Route, Transport},
     },
     trust::PeerState,
     wire::{Body, ConsentRecord, Direction, Draft, GrantKind, Header, Kind, Party},
@@ -130,6 +132,7 @@ pub(super) fn message_item(cast: &Cast, what: What, body: Option<Body>) -> Item 
         thread: Some(ThreadId::from_bytes([9; 16])),
         reply_to: Some(MessageId::from_bytes([4; 16])),
         human: false,
+        session: None,
     };
     let body = body.unwrap_or_else(|| Body::Text(MessageText::parse(&cast.text).unwrap()));
     Item::Message(what, Draft { header, body }.seal(&sender).unwrap())
@@ -260,6 +263,8 @@ pub(super) fn one(cast: &Cast, n: u8, outgoing: bool, text: &str) -> Message {
         text: text.into(),
         truncated: false,
         thread: thread_id(),
+        session: None,
+        unknown_session: None,
         reply_to: None,
         sent_at: at(30 - u64::from(n)),
         state: "read".into(),
@@ -395,6 +400,18 @@ pub(super) fn settings_view(cast: &Cast, grants: Grants) -> SettingsView {
     let peer = PeerRef { id: peer_id().to_string(), name: cast.name.clone() };
     let known =
         KnownInfo { id: "kkkkkkkk".into(), label: cast.line.clone(), length: 20, added_at: at(1) };
+    let open = Session {
+        name: "api".into(),
+        open: true,
+        client: Some(cast.line.clone()),
+        project: Some(cast.line.clone()),
+        transport: Some(Transport::Stdio),
+        protocol: Some(cast.line.clone()),
+        since: at(1),
+        routes: vec![Route::Channel, Route::Wait],
+        unread: 3,
+    };
+    let away = Session { open: false, transport: None, routes: Vec::new(), ..open.clone() };
     SettingsView {
         grants,
         policy: PolicyShown {
@@ -408,6 +425,7 @@ pub(super) fn settings_view(cast: &Cast, grants: Grants) -> SettingsView {
         taint: TaintState {
             read: if cast.any { vec![Read { peer, until: at(2) }] } else { Vec::new() },
         },
+        sessions: Sessions { sessions: if cast.any { vec![open, away] } else { Vec::new() } },
         known: KnownValues { values: if cast.any { vec![known] } else { Vec::new() }, added: 0 },
         draft: None,
     }

@@ -1,0 +1,311 @@
+//! The clients' sessions that are known by name: whose an arriving message is, and what each of
+//! them has not seen.
+//!
+//! `messages.unread` says whether nobody has seen a message. This says it for one session, by the
+//! rule in `SCHEMA.md`; `sessions.after` keeps what has to be looked at short.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    StoreError,
+    messages::MessageRow,
+    rows::{all, ms},
+};
+use crate::{
+    base::{PeerId, SessionName, Timestamp, limits},
+    wire::Envelope,
+};
+
+/// A session that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// What it is called.
+    pub name: SessionName,
+    /// What its client calls itself.
+    pub client: Option<String>,
+    /// The folder that it works in.
+    pub project: Option<String>,
+    /// Since when it is known.
+    pub began: Timestamp,
+    /// When it was there last.
+    pub seen: Timestamp,
+}
+
+/// What is known of a session that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introduced {
+    /// What it is called.
+    pub name: SessionName,
+    /// What its client calls itself.
+    pub client: Option<String>,
+    /// The folder that it works in.
+    pub project: Option<String>,
+}
+
+/// Remembers a session. Where there are too many then, those that were seen longest ago and are
+/// not `open` are forgotten.
+///
+/// # Errors
+/// When the database fails.
+pub fn remember(
+    db: &Connection,
+    session: &Introduced,
+    open: &[Introduced],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO sessions (name, client, project, began_ms, seen_ms, after)
+               VALUES (?1, ?2, ?3, ?4, ?4, coalesce((SELECT max(number) FROM messages), 0))
+               ON CONFLICT (name) DO UPDATE SET client = coalesce(excluded.client, client),
+               project = coalesce(excluded.project, project), seen_ms = excluded.seen_ms";
+    let Introduced { name, client, project } = session;
+    db.prepare_cached(sql)?.execute(params![name.as_str(), client, project, ms(now)])?;
+    let open: Vec<&str> = open.iter().map(|open| open.name.as_str()).collect();
+    // Names always serialise.
+    let open = serde_json::to_string(&open).unwrap_or_default();
+    let sql = "UPDATE sessions SET seen_ms = ?2 WHERE name IN (SELECT value FROM json_each(?1))";
+    db.prepare_cached(sql)?.execute(params![open, ms(now)])?;
+    let sql = "SELECT name FROM sessions
+               WHERE name <> ?2 AND name NOT IN (SELECT value FROM json_each(?1))
+               ORDER BY seen_ms, name
+               LIMIT max(0, (SELECT count(*) FROM sessions) - ?3)";
+    let params = params![open, name.as_str(), limits::SESSIONS_KNOWN_MAX];
+    let over = all(db, "sessions", sql, params, |row| row.get::<String>("name"))?;
+    over.iter().try_for_each(|name| forget(db, name))
+}
+
+/// What was for it, and nobody has seen, is for every session from then on.
+fn forget(db: &Connection, name: &str) -> Result<(), StoreError> {
+    let statements = [
+        "DELETE FROM sessions WHERE name = ?1",
+        "DELETE FROM session_reads WHERE session = ?1",
+        "UPDATE messages INDEXED BY messages_to_read SET session = NULL
+         WHERE outgoing = 0 AND unread = 1 AND session = ?1",
+    ];
+    for sql in statements {
+        db.prepare_cached(sql)?.execute([name])?;
+    }
+    Ok(())
+}
+
+/// Every session that is known, by name.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn all_sessions(db: &Connection) -> Result<Vec<SessionRow>, StoreError> {
+    all(db, "sessions", "SELECT * FROM sessions ORDER BY name", [], |row| {
+        Ok(SessionRow {
+            name: row.session_opt("name")?.ok_or_else(|| row.wrong("name"))?,
+            client: row.get("client")?,
+            project: row.get("project")?,
+            began: row.time("began_ms")?,
+            seen: row.time("seen_ms")?,
+        })
+    })
+}
+
+/// Whether a session of this name is known.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_known(db: &Connection, name: &SessionName) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM sessions WHERE name = ?1";
+    Ok(db.prepare_cached(sql)?.exists([name.as_str()])?)
+}
+
+pub(super) const SENDER: &str =
+    "SELECT session FROM messages WHERE id = ?1 AND peer = ?2 AND outgoing = 1";
+pub(super) const LAST_SPEAKER: &str = "
+    SELECT session FROM messages INDEXED BY messages_by_session
+    WHERE peer = ?1 AND thread = ?2 AND outgoing = 1 AND session IS NOT NULL
+    ORDER BY number DESC LIMIT 1";
+
+/// The session of ours that a message of a peer's is for: the one that it names, the one that it
+/// answers, or the one that spoke last in its thread. None of these, or none that is known: every
+/// one.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn whose(db: &Connection, envelope: &Envelope) -> Result<Option<SessionName>, StoreError> {
+    let header = envelope.header();
+    if let Some(named) = &header.session
+        && is_known(db, named)?
+    {
+        return Ok(Some(named.clone()));
+    }
+    let peer = header.sender.as_bytes();
+    if let Some(id) = header.reply_to
+        && let Some(sender) = known(db, SENDER, params![id.as_bytes(), peer])?
+    {
+        return Ok(Some(sender));
+    }
+    match &header.thread {
+        None => Ok(None),
+        Some(thread) => known(db, LAST_SPEAKER, params![peer, thread.as_bytes()]),
+    }
+}
+
+/// The session that a query finds, where it is known.
+fn known(
+    db: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<SessionName>, StoreError> {
+    let found = all(db, "messages", sql, params, |row| row.session_opt("session"))?;
+    let Some(name) = found.into_iter().flatten().next() else { return Ok(None) };
+    Ok(is_known(db, &name)?.then_some(name))
+}
+
+/// What is new to the session ?1, which need not look at what others have seen up to ?2.
+pub(super) const UNREAD: &str = "
+    SELECT number, peer FROM messages INDEXED BY messages_to_read
+    WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
+    AND (session IS NULL OR session = ?1)
+    UNION ALL
+    SELECT number, peer FROM messages INDEXED BY messages_seen
+    WHERE outgoing = 0 AND unread = 0 AND session IS NULL AND number > ?2
+    AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
+    UNION ALL
+    SELECT number, peer FROM messages INDEXED BY messages_seen
+    WHERE outgoing = 0 AND unread = 0 AND session = ?1 AND number > ?2
+    AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)";
+
+/// Up to which message nothing is new to a session that somebody has seen. Everything, to one that
+/// is not known: it begins now.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn known_until(db: &Connection, name: &SessionName) -> Result<i64, StoreError> {
+    let sql = "SELECT after FROM sessions WHERE name = ?1";
+    let after = db.prepare_cached(sql)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
+    let newest = newest(db)?;
+    Ok(after.unwrap_or(newest).max(newest - i64::from(limits::SESSION_BEHIND_MAX)))
+}
+
+fn newest(db: &Connection) -> Result<i64, StoreError> {
+    let sql = "SELECT coalesce(max(number), 0) FROM messages";
+    Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// How many messages are new to a session, by peer.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn unread_by_peer(
+    db: &Connection,
+    name: &SessionName,
+) -> Result<Vec<(PeerId, u64)>, StoreError> {
+    let sql = format!("SELECT peer, count(*) AS many FROM ({UNREAD}) GROUP BY peer");
+    let params = params![name.as_str(), known_until(db, name)?];
+    let read = |row: &super::rows::Columns<'_>| {
+        Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
+    };
+    all(db, "messages", &sql, params, read)
+}
+
+/// How many messages are new to a session.
+///
+/// # Errors
+/// When the database fails.
+pub fn unread(db: &Connection, name: &SessionName) -> Result<u64, StoreError> {
+    let sql = format!("SELECT count(*) FROM ({UNREAD})");
+    let params = params![name.as_str(), known_until(db, name)?];
+    Ok(db.prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
+}
+
+pub(super) const ELSEWHERE: &str = "
+    SELECT name, count(*) AS many FROM (
+        SELECT session AS name FROM messages INDEXED BY messages_to_read
+        WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
+        AND session <> ?1
+        UNION ALL
+        SELECT other.name AS name FROM sessions AS other
+        CROSS JOIN messages INDEXED BY messages_seen ON messages.session = other.name
+        WHERE other.name <> ?1 AND outgoing = 0 AND unread = 0
+        AND number > max(other.after, ?2) AND state IN ('accepted', 'read', 'replied')
+        AND NOT EXISTS (SELECT 1 FROM session_reads AS r
+            WHERE r.session = other.name AND r.message = messages.number)
+    ) GROUP BY name ORDER BY name";
+
+/// How many messages are for another session than this one and new to that one, by its name.
+///
+/// # Errors
+/// When the database fails.
+pub fn elsewhere(db: &Connection, name: &SessionName) -> Result<Vec<(String, u64)>, StoreError> {
+    let behind = newest(db)? - i64::from(limits::SESSION_BEHIND_MAX);
+    all(db, "messages", ELSEWHERE, params![name.as_str(), behind], |row| {
+        Ok((row.get("name")?, row.get("many")?))
+    })
+}
+
+/// Which of these messages this session has not seen, as far as that has to be written down.
+///
+/// # Errors
+/// When the database fails.
+pub fn unseen(
+    db: &Connection,
+    name: &SessionName,
+    rows: &[MessageRow],
+) -> Result<Vec<i64>, StoreError> {
+    let until = known_until(db, name)?;
+    let sql = "SELECT 1 FROM session_reads WHERE session = ?1 AND message = ?2";
+    let mut seen = db.prepare_cached(sql)?;
+    let mut unseen = Vec::new();
+    for row in rows.iter().filter(|row| !row.outgoing && row.number > until) {
+        if !seen.exists(params![name.as_str(), row.number])? {
+            unseen.push(row.number);
+        }
+    }
+    Ok(unseen)
+}
+
+/// A session has seen these messages. To be called once the messages themselves are marked seen.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_seen(db: &Connection, name: &SessionName, numbers: &[i64]) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO session_reads (session, message) VALUES (?1, ?2)";
+    let mut insert = db.prepare_cached(sql)?;
+    for number in numbers {
+        insert.execute(params![name.as_str(), number])?;
+    }
+    move_up(db, name)
+}
+
+/// The first message after ?2 that nobody has seen and that is, or may yet be, the session's.
+pub(super) const FIRST_UNREAD: &str = "
+    SELECT number FROM messages INDEXED BY messages_to_read
+    WHERE unread = 1 AND outgoing = 0 AND number > ?2 AND (session IS NULL OR session = ?1)
+    ORDER BY number LIMIT 1";
+/// The first after ?2 that others have seen, and for every session.
+pub(super) const FIRST_OF_ALL: &str = "
+    SELECT number FROM messages INDEXED BY messages_seen
+    WHERE outgoing = 0 AND unread = 0 AND session IS NULL AND number > ?2
+    AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
+    ORDER BY number LIMIT 1";
+/// The same of those that are for the session alone.
+pub(super) const FIRST_OF_ITS: &str = "
+    SELECT number FROM messages INDEXED BY messages_seen
+    WHERE outgoing = 0 AND unread = 0 AND session = ?1 AND number > ?2
+    AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
+    ORDER BY number LIMIT 1";
+
+/// Where a session has seen everything up to a place, that place is all that is kept of it.
+fn move_up(db: &Connection, name: &SessionName) -> Result<(), StoreError> {
+    let until = known_until(db, name)?;
+    let mut seen_to = newest(db)?;
+    for sql in [FIRST_UNREAD, FIRST_OF_ALL, FIRST_OF_ITS] {
+        let first = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let first = db.prepare_cached(sql)?.query_row(params![name.as_str(), until], first);
+        seen_to = first.optional()?.map_or(seen_to, |first| seen_to.min(first - 1));
+    }
+    let sql = "UPDATE sessions SET after = ?2 WHERE name = ?1 AND after < ?2";
+    if db.prepare_cached(sql)?.execute(params![name.as_str(), seen_to])? == 1 {
+        let sql = "DELETE FROM session_reads WHERE session = ?1 AND message <= ?2";
+        db.prepare_cached(sql)?.execute(params![name.as_str(), seen_to])?;
+    }
+    Ok(())
+}
