@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::base::limits::WRONG_TOKENS_PER_MINUTE;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// What this machine calls itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -87,7 +87,9 @@ impl Tokens {
     pub(super) fn begin(&self, rows: &[TokenRow], cancel: &CancellationToken) {
         self.with(|state| {
             state.cancel = cancel.clone();
-            rows.iter().for_each(|row| state.add(row.clone()));
+            for row in rows {
+                state.add(row.clone());
+            }
         });
     }
 
@@ -123,13 +125,13 @@ impl Tokens {
         })
     }
 
-    fn end(&self, id: &TokenId) {
+    fn end(&self, id: TokenId) {
         self.with(|state| {
             state.live.retain(|live| {
-                if live.row.id == *id {
+                if live.row.id == id {
                     live.ended.cancel();
                 }
-                live.row.id != *id
+                live.row.id != id
             });
         });
     }
@@ -217,7 +219,7 @@ impl Node {
             return reply(answer, Err(ApiError::new(ErrorKind::NotFound, message, next)));
         };
         // At once: should the disk fail, it is good again after a restart, and the answer says so.
-        self.handle.tokens().end(&row.id);
+        self.handle.tokens().end(row.id);
         let now = clock::now();
         let op = move |db: &Connection| {
             tokens::end(db, &row.id, now)?;
@@ -274,7 +276,7 @@ mod tests {
         let other = tokens.admit(b"other").unwrap();
         assert_eq!(tokens.take_used().len(), 2);
         assert_eq!(tokens.take_used(), []);
-        tokens.end(&one.id);
+        tokens.end(one.id);
         assert!(pass.ended.is_cancelled() && !other.ended.is_cancelled());
         assert!(tokens.admit(token.as_bytes()).is_none());
         cancel.cancel();

@@ -94,13 +94,11 @@ pub(super) async fn early(
     if begun == Begun::ByItself {
         return work.await;
     }
-    match timeout(HTTP_FIRST_BYTE, &mut work).await {
-        Ok(response) => response,
-        Err(_) => {
-            let body = Body::from_stream(events(work));
-            ([(CONTENT_TYPE, EVENTS)], body).into_response()
-        }
+    if let Ok(response) = timeout(HTTP_FIRST_BYTE, &mut work).await {
+        return response;
     }
+    let body = Body::from_stream(events(work));
+    ([(CONTENT_TYPE, EVENTS)], body).into_response()
 }
 
 enum Late {

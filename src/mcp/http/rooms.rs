@@ -298,7 +298,9 @@ impl Clients {
                 silent.then(|| key.clone())
             };
             let over: Vec<Key> = self.with(|rooms| rooms.iter().filter_map(over).collect());
-            over.iter().for_each(|key| self.end(key));
+            for key in &over {
+                self.end(key);
+            }
         }
     }
 }
@@ -347,5 +349,36 @@ impl Drop for Call {
                 callers.remove(&self.token);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::NodeHandle;
+
+    #[tokio::test]
+    async fn what_a_question_is_bound_to_outlives_a_pause_and_is_of_one_token_and_name() {
+        let (node, _questions) = NodeHandle::channel();
+        let opening = node.clone();
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let clients = Clients::new(move |wish| opening.open_session(wish), &tasks, &cancel);
+        let pass = |number: u8| {
+            let name = SessionName::parse("laptop").unwrap();
+            let (id, ended) = (TokenId::from_bytes([number; 5]), CancellationToken::new());
+            Pass { id, name, ended }
+        };
+        let session = |number: u8, name: Option<&str>| {
+            let name = name.map(|name| SessionName::parse(name).unwrap());
+            clients.by_name(&pass(number), name).unwrap().server.session.clone()
+        };
+        let first = session(1, None);
+        clients.end(&Key::Name(TokenId::from_bytes([1; 5]), pass(1).name));
+        assert!(node.sessions().is_empty());
+        assert_eq!(session(1, None), first);
+        assert_ne!(session(1, Some("work")), first);
+        assert_ne!(session(2, None), first);
+        assert_eq!(node.sessions().len(), 3);
+        cancel.cancel();
     }
 }

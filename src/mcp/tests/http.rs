@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::support::Fake;
+use super::support::{Fake, message};
 use crate::{
     base::{
         SessionName, TokenId,
@@ -53,7 +53,7 @@ fn post(message: &Value, headers: &[(&str, &str)]) -> Request {
     request.body(Body::from(message.to_string())).unwrap()
 }
 
-fn modern(tool: &str, arguments: Value, session: Option<&str>) -> Request {
+fn modern(tool: &str, arguments: &Value, session: Option<&str>) -> Request {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -200,9 +200,9 @@ async fn a_session_ends_when_it_is_silent_for_half_an_hour_and_not_while_it_list
     let (silent, listens) =
         (served.begin(&pass).await.unwrap(), served.begin(&pass).await.unwrap());
     let stream = served.listen(&pass, &listens).await;
-    advance(HTTP_SESSION_IDLE - HTTP_SWEEP_EVERY).await;
+    advance(HTTP_SESSION_IDLE / 2).await;
     assert_eq!(served.names().len(), 2);
-    advance(2 * HTTP_SWEEP_EVERY).await;
+    advance(HTTP_SESSION_IDLE / 2 + HTTP_SWEEP_EVERY).await;
     served.until_there_are(1).await;
     assert!(!served.lives(&pass, &silent).await && served.lives(&pass, &listens).await);
     drop(stream);
@@ -212,7 +212,7 @@ async fn a_session_ends_when_it_is_silent_for_half_an_hour_and_not_while_it_list
 async fn requests_without_a_session_are_one_session_by_their_token_and_name() {
     let served = served();
     let call = async |pass: &Pass, name: Option<&str>| {
-        let response = served.clients.answer(pass, modern("peer_whoami", json!({}), name)).await;
+        let response = served.clients.answer(pass, modern("peer_whoami", &json!({}), name)).await;
         assert_eq!(response.status(), StatusCode::OK, "{}", body(response).await);
     };
     call(&pass(1), None).await;
@@ -234,7 +234,7 @@ async fn a_token_that_is_ended_takes_its_sessions_with_it_at_once() {
     let (served, one, two) = (served(), pass(1), pass(2));
     let id = served.begin(&one).await.unwrap();
     let kept = served.begin(&two).await.unwrap();
-    let waits = modern("peer_inbox", json!({"wait_seconds": 600}), None);
+    let waits = modern("peer_inbox", &json!({"wait_seconds": 600}), None);
     let (clients, waiting) = (served.clients.clone(), one.clone());
     let call = tokio::spawn(async move { body(clients.answer(&waiting, waits).await).await });
     let stream = tokio::spawn(body(served.listen(&one, &id).await));
@@ -250,7 +250,7 @@ async fn a_token_that_is_ended_takes_its_sessions_with_it_at_once() {
 async fn an_answer_that_takes_long_begins_early_and_is_touched() {
     let (served, pass) = (served(), pass(1));
     let begun = Instant::now();
-    let waits = modern("peer_inbox", json!({"wait_seconds": 40}), None);
+    let waits = modern("peer_inbox", &json!({"wait_seconds": 40}), None);
     let response = served.clients.answer(&pass, waits).await;
     assert_eq!(begun.elapsed(), HTTP_FIRST_BYTE);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -263,17 +263,21 @@ async fn an_answer_that_takes_long_begins_early_and_is_touched() {
     let answer: Value = serde_json::from_str(answer).unwrap();
     assert_eq!(answer["result"]["structuredContent"]["unread"], 0, "{answer}");
     // What is there at once is an answer of its own.
-    let response = served.clients.answer(&pass, modern("peer_whoami", json!({}), None)).await;
+    let response = served.clients.answer(&pass, modern("peer_whoami", &json!({}), None)).await;
     assert_eq!(response.headers()["content-type"], "application/json");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_when_its_client_has_gone() {
     let (served, pass) = (served(), pass(1));
-    let waits = modern("peer_inbox", json!({"wait_seconds": 600}), None);
+    let waits = modern("peer_inbox", &json!({"wait_seconds": 600}), None);
     let response = served.clients.answer(&pass, waits).await;
     assert_eq!(response.status(), StatusCode::OK);
     drop(response);
+    // A call that still waited would take the message and mark it as read.
+    served.fake.arrive(message("msg_1", "bob", "too late"));
+    body(served.clients.answer(&pass, modern("peer_whoami", &json!({}), None)).await).await;
+    assert!(served.fake.world.lock().unwrap().read.is_empty());
     // In use no more, so it ends when it was silent for long enough.
     advance(HTTP_NAME_IDLE + 2 * HTTP_SWEEP_EVERY).await;
     served.until_there_are(0).await;

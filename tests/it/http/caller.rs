@@ -149,7 +149,7 @@ impl Legacy {
 /// The one answer in a body, whether it is an event or alone.
 pub(super) fn message(response: &Response) -> Value {
     let text = response.text();
-    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last = data.filter(|data| data.starts_with('{')).last().unwrap_or(&text);
+    let data = text.lines().rev().filter_map(|line| line.strip_prefix("data: "));
+    let last = { data }.find(|data| data.starts_with('{')).unwrap_or(&text);
     serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
