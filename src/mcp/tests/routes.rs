@@ -20,7 +20,7 @@ async fn a_call_that_waits_is_a_route_until_its_end() {
         until_routes(&fake, &[Route::Wait]).await;
         fake.arrive(message("msg_1", "bob", "x"));
     };
-    let (_, rest) = tokio::join!(story, async {
+    let ((), rest) = tokio::join!(story, async {
         tokio::pin!(second);
         tokio::select! {
             _ = first => {}
