@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn two_open_sessions_never_have_one_name_and_a_free_one_is_used_again() {
         let (node, _questions) = NodeHandle::channel();
-        let first = node.open_session(wish("/home/ann/Api Server"));
+        let first = node.open_session(wish("/srv/Api Server"));
         let second = node.open_session(wish("/elsewhere/api server"));
         assert_eq!(first.name().as_str(), "api-server");
         assert_eq!(second.name().as_str(), "api-server-2");

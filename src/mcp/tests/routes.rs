@@ -5,9 +5,13 @@ use super::support::*;
 use crate::node::sessions::Route;
 
 async fn until_routes(fake: &Fake, expected: &[Route]) {
-    while fake.node.sessions()[0].routes != expected {
-        tokio::task::yield_now().await;
-    }
+    let changes = async {
+        while fake.node.sessions()[0].routes != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(10);
+    tokio::time::timeout(limit, changes).await.expect("the routes do not become what they should");
 }
 
 #[tokio::test]
