@@ -5,9 +5,13 @@ use super::support::*;
 use crate::node::sessions::Route;
 
 async fn until_routes(fake: &Fake, expected: &[Route]) {
-    while fake.node.sessions()[0].routes != expected {
-        tokio::task::yield_now().await;
-    }
+    let changes = async {
+        while fake.node.sessions()[0].routes != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(10);
+    tokio::time::timeout(limit, changes).await.expect("the routes do not become what they should");
 }
 
 #[tokio::test]
@@ -20,7 +24,7 @@ async fn a_call_that_waits_is_a_route_until_its_end() {
         until_routes(&fake, &[Route::Wait]).await;
         fake.arrive(message("msg_1", "bob", "x"));
     };
-    let (_, rest) = tokio::join!(story, async {
+    let ((), rest) = tokio::join!(story, async {
         tokio::pin!(second);
         tokio::select! {
             _ = first => {}
