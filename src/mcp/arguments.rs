@@ -58,7 +58,7 @@ pub(super) struct Connect {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SendText {
-    /// Peer name or id
+    /// Peer name[/session] or id
     to: String,
     /// At most 65536 bytes
     #[schemars(length(min = 1, max = 65536))]
@@ -82,7 +82,7 @@ impl SendText {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
-    /// Peer name or id
+    /// Peer name[/session] or id
     pub(super) to: String,
     /// At most 65536 bytes
     #[schemars(length(min = 1, max = 65536))]
@@ -160,7 +160,7 @@ pub(super) struct Filter {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revoke {
-    /// Peer name or id
+    /// Peer name[/session] or id
     pub(super) peer: String,
     /// Refuse new requests too
     pub(super) block: Option<bool>,
