@@ -2,7 +2,7 @@
 //! what is measured is not its own.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read, Write as _},
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -34,6 +34,11 @@ impl Lines {
         let stdio = |stream: UnixStream| Stdio::from(OwnedFd::from(stream));
         command.stdin(stdio(theirs.try_clone().unwrap())).stdout(stdio(theirs));
         (Self::new(ours), command.spawn().unwrap())
+    }
+
+    /// What is to be read, with what was read ahead.
+    pub(crate) fn into_reader(self) -> BufReader<Box<dyn Read>> {
+        BufReader::new(Box::new(self.reader))
     }
 
     pub(crate) fn set_timeout(&self, timeout: Duration) {

@@ -20,6 +20,7 @@ mod ends;
 mod figures;
 mod raw;
 mod receiver;
+mod routes;
 mod sender;
 #[allow(
     dead_code,
@@ -52,6 +53,8 @@ fn bench() {
     let mut table = Table::default();
     eprintln!("memory, start and calls: two nodes, {}", support::PROGRAM);
     surfaces::measure(&alice, &bob, &mut table);
+    eprintln!("being told: the same two nodes");
+    routes::measure(&alice, &bob, &mut table);
     alice.stop();
     bob.stop();
     eprintln!("messages: two processes, each with a node and a bare iroh endpoint");
