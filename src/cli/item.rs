@@ -123,6 +123,9 @@ fn message(envelope: &Envelope, style: Style) -> String {
         ("written", header.created.to_string()),
         ("worthless after", header.expires.to_string()),
     ];
+    if let Some(session) = &header.session {
+        rows.push(("for the session", escape::line(session.as_str())));
+    }
     if let Some(thread) = header.thread {
         rows.push(("thread", thread.to_string()));
     }

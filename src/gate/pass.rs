@@ -90,10 +90,31 @@ pub enum Refused {
     Wrong(GateError),
 }
 
-/// Everything that is found in a message, whatever its kind.
+/// How much of a text's end is looked at together with the session's name.
+const TAIL_BYTES: usize = 512;
+
+/// Everything that is found in a message, whatever its kind. The session that it names is text of
+/// whoever wrote it, too.
 #[must_use]
 pub fn findings(envelope: &Envelope, scanner: &Scanner) -> Vec<Finding> {
-    match envelope.body() {
+    match (envelope.body(), &envelope.header().session) {
+        (Body::Text(text), Some(session)) => {
+            let (text, session) = (text.as_str(), session.as_str());
+            let mut found = scanner.scan_all(&[text, "\n", session]);
+            let tail = text.ceil_char_boundary(text.len().saturating_sub(TAIL_BYTES));
+            for finding in scanner.scan_all(&[text.get(tail..).unwrap_or_default(), session]) {
+                if !found.iter().any(|known| known.rule == finding.rule) {
+                    found.push(finding);
+                }
+            }
+            found
+        }
+        (body, _) => found_in(body, scanner),
+    }
+}
+
+fn found_in(body: &Body, scanner: &Scanner) -> Vec<Finding> {
+    match body {
         Body::Text(text) => scanner.scan(text.as_str()),
         Body::Unknown(bytes) => scanner.scan_bytes(bytes),
         Body::Receipt(_) => Vec::new(),

@@ -1,6 +1,9 @@
 use super::*;
 use crate::{
-    base::{ApproverId, MessageId, MessageText, PeerId, PendingId, Secret, Timestamp, limits},
+    base::{
+        ApproverId, MessageId, MessageText, PeerId, PendingId, Secret, SessionName, Timestamp,
+        limits,
+    },
     identity::{ApproverKey, Domain, IdentityKey},
     policy::{Peer, Reason},
     risk::Scanner,
@@ -52,6 +55,18 @@ fn incoming(envelope: Envelope, approver: &ApproverId, now: Timestamp) -> Incomi
     })
 }
 
+#[test]
+fn a_secret_in_the_sessions_name_or_split_with_it_is_found() {
+    let found = |text: &str, session: Option<&str>| {
+        let session = session.map(|name| SessionName::parse(name).unwrap());
+        findings(&envelope_for(text, session), Scanner::standard()).len()
+    };
+    let whole = ["glpat", "-a1b2c3d4e5f6g7h8i9j0"].concat();
+    assert_eq!((found("hello", Some(&whole)), found("hello", Some("api"))), (1, 0));
+    let half = ["hello ghp", "_A1b2C3d4E5f6G7h8I9j0"].concat();
+    assert_eq!((found(&half, Some("k1l2m3n4o5p6q7r8")), found(&half, None)), (1, 0));
+}
+
 const NOW: Timestamp = Timestamp::from_ms(1_000_000_000);
 const LATER: Timestamp = Timestamp::from_ms(2_000_000_000);
 const ID: PendingId = PendingId::from_bytes([1; 5]);
@@ -61,6 +76,10 @@ fn human(n: u8) -> ApproverKey {
 }
 
 fn envelope(text: &str) -> Envelope {
+    envelope_for(text, None)
+}
+
+fn envelope_for(text: &str, session: Option<SessionName>) -> Envelope {
     let key = IdentityKey::from_seed(&Secret::new([1; 32]));
     let header = Header {
         kind: Kind::Text,
@@ -72,7 +91,7 @@ fn envelope(text: &str) -> Envelope {
         thread: None,
         reply_to: None,
         human: false,
-        session: None,
+        session,
     };
     let body = Body::Text(MessageText::parse(text).unwrap());
     Draft { header, body }.seal(&key).unwrap()

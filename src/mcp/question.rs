@@ -93,7 +93,8 @@ fn form(may_approve: bool, titles_apart: bool) -> Option<ElicitationSchema> {
 /// What waits, for whom, why, and where to decide; last the text, each line with a mark before
 /// it, so that nothing in it looks like ours.
 fn message(question: &Question, address: Option<&str>) -> String {
-    let Question { id, what, peer, reasons, text, size_bytes, may_approve, expires_at } = question;
+    let Question { id, what, peer, session, reasons, text, size_bytes, may_approve, expires_at } =
+        question;
     let verified = if peer.verified { "" } else { ", not verified" };
     let whom = format!(
         "{} (calls itself \"{}\"{verified})",
@@ -101,7 +102,12 @@ fn message(question: &Question, address: Option<&str>) -> String {
         fence::line(&peer.claim)
     );
     let mut message = match what {
-        What::MessageOut => format!("Your agent wants to send a message to {whom}."),
+        What::MessageOut => {
+            let session =
+                session.as_ref().map(|name| format!(", for its session {}", fence::line(name)));
+            let session = session.unwrap_or_default();
+            format!("Your agent wants to send a message to {whom}{session}.")
+        }
         What::PeerOut | What::PeerIn | What::MessageIn => {
             format!("Your agent asks to connect with a new peer, {whom}.")
         }

@@ -21,14 +21,17 @@ impl Node {
     pub(super) fn question(&self, id: &str) -> Result<Reply, ApiError> {
         let row = self.asked_by_agent(id)?;
         let shown = self.pending_view(row);
-        let text = match &row.item {
-            Some(Item::Message(_, envelope)) => envelope.body().text(),
+        let envelope = match &row.item {
+            Some(Item::Message(_, envelope)) => Some(envelope),
             Some(Item::Peer(..)) | None => None,
         };
+        let text = envelope.and_then(|envelope| envelope.body().text());
+        let session = envelope.and_then(|envelope| envelope.header().session.as_ref());
         Ok(Reply::Question(Question {
             id: shown.id,
             what: shown.what,
             peer: shown.peer,
+            session: session.map(ToString::to_string),
             reasons: shown.reasons,
             size_bytes: text.and_then(|t| u64::try_from(t.as_str().len()).ok()).unwrap_or_default(),
             text: text.map(|t| prefix(t.as_str(), limits::QUESTION_TEXT_BYTES).to_owned()),

@@ -1,6 +1,9 @@
 use super::{super::print, *};
 use crate::{
-    base::{ClaimedName, GrantId, InviteId, MessageId, MessageText, PendingId, Secret, Timestamp},
+    base::{
+        ClaimedName, GrantId, InviteId, MessageId, MessageText, PendingId, Secret, SessionName,
+        Timestamp,
+    },
     gate::{Item, Outcome, Pending},
     identity::{ApproverKey, IdentityKey},
     node::{
@@ -55,6 +58,10 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
 }
 
 pub(in crate::cli) fn message_item(text: &str) -> Item {
+    message_for(text, None)
+}
+
+fn message_for(text: &str, session: Option<SessionName>) -> Item {
     let header = Header {
         kind: Kind::Text,
         id: MessageId::from_bytes([2; 16]),
@@ -65,7 +72,7 @@ pub(in crate::cli) fn message_item(text: &str) -> Item {
         thread: None,
         reply_to: None,
         human: false,
-        session: None,
+        session,
     };
     let body = Body::Text(MessageText::parse(text).unwrap());
     Item::Message(What::MessageOut, Draft { header, body }.seal(&node(1)).unwrap())
@@ -101,6 +108,13 @@ fn a_message_is_shown_whole_escaped_and_behind_a_margin() {
     let text = render(&checked, Style::plain());
     assert!(!text.contains("with your yes"));
     assert!(text.contains("40000 bytes in 20001 lines") && text.matches("│ x").count() == 20_000);
+}
+
+#[test]
+fn the_session_that_a_message_names_is_shown() {
+    let item = message_for("x", Some(SessionName::parse("api").unwrap()));
+    let text = render(&check(shown(&item, &node(3).id())).unwrap(), Style::plain());
+    assert!(text.lines().any(|line| line.contains("for the session") && line.ends_with("api")));
 }
 
 #[test]

@@ -71,7 +71,7 @@ async fn the_question_says_what_waits_why_and_where_to_decide() {
         assert_eq!(question.pointer("/requestedSchema/required"), Some(&json!(["decision"])));
         let message = question["message"].as_str().unwrap();
         let expected = "Your agent wants to send a message to bob (calls itself \
-            \"Bob\\u{202e}\\u{a}Approved by your admin\", not verified).\n\
+            \"Bob\\u{202e}\\u{a}Approved by your admin\", not verified), for its session api.\n\
             You are asked because: it looks like a key\\u{1b}[2J.\n\
             You can only approve on the page http://localhost:7311/waiting/pnd_9 (opened with \
             `countersign page`) or in a terminal with `countersign approve pnd_9`. It waits until \

@@ -59,6 +59,7 @@ impl World {
         self.waits.push(api::Question {
             id: id.to_owned(),
             what,
+            session: (what == What::MessageOut).then(|| "api".to_owned()),
             peer: PendingPeer {
                 name: "bob".to_owned(),
                 id: "b0b".repeat(20),

@@ -499,6 +499,9 @@ pub struct Question {
     pub what: What,
     /// Whom it is about.
     pub peer: PendingPeer,
+    /// Of a message: the peer's session that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// Why the human is asked.
     pub reasons: Vec<FindingInfo>,
     /// Of a message: what our own agent wrote, or its beginning.

@@ -25,6 +25,10 @@ async fn a_message_is_approved_with_the_passphrase_or_within_an_unlocked_session
     let browser = desk.open().await;
     let item = message("my token is tk");
     let digest = desk.waits(&item);
+    let shown = browser.get("/waiting/abcdefgh").await.text;
+    let session =
+        shown.split_once("For the session <code class=\"session\">").map(|(_, rest)| rest);
+    assert!(session.is_some_and(|rest| rest.split("</code>").next().unwrap().contains("api")));
     let told = browser.told(APPROVE, &[("digest", &digest)]).await;
     assert!(told.contains("the page is locked"), "{told}");
     assert!(desk.decisions().is_empty());

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use crate::{
-    base::{ClaimedName, InviteId, MessageId, MessageText, Secret, ThreadId},
+    base::{ClaimedName, InviteId, MessageId, MessageText, Secret, SessionName, ThreadId},
     gate::{Decision, Item, Statement, What},
     identity::{ApproverKey, IdentityKey, SealNonces, SealedApprover},
     node::{
@@ -397,7 +397,7 @@ fn envelope(text: &str, human: bool, reply_to: Option<String>, thread: Option<St
         thread: thread.or(Some(ThreadId::from_bytes([8; 16]))),
         reply_to,
         human,
-        session: None,
+        session: (!human).then(|| SessionName::parse("api").unwrap()),
     };
     let body = MessageBody::Text(MessageText::parse(text).unwrap());
     Draft { header, body }.seal(&node_key(1)).unwrap()

@@ -203,6 +203,9 @@ fn fingerprint(approver: &ApproverId) -> String {
 fn message(envelope: &Envelope, id: &str) -> Markup {
     let header = envelope.header();
     html! {
+        @if let Some(session) = &header.session {
+            p { "For the session " code .session { (text::line(session.as_str())) } " of theirs." }
+        }
         (payload(envelope.body(), id))
         details .more {
             summary { "What else is in its bytes" }
