@@ -11,15 +11,15 @@ use crate::node::{
 pub(super) fn list(all: &Sessions) -> Markup {
     html! {
         p {
-            "Each MCP client that is connected is a session. What comes for one is new to that one \
-             alone; what comes for nobody in particular is new to each. A peer reaches one by its \
-             name, as " code { "you/NAME" } ", and is not told which there are."
+            "Each MCP client that is connected is a session. What comes for one that is open is new \
+             to that one alone; everything else is new to each. A peer reaches one by its name, as "
+            code { "you/NAME" } ", and is not told which there are."
         }
         div #sessions data-live {
             @if all.sessions.is_empty() {
                 p .hint { "No MCP client was here yet." }
             } @else {
-                ul .grants { @for session in &all.sessions { li { (row(session)) } } }
+                ul .sessions { @for session in &all.sessions { li { (row(session)) } } }
             }
         }
     }
