@@ -229,7 +229,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(touches));
         let (ours, theirs) = duplex(PIPE_BYTES);
-        let served = tokio::spawn(async move {
+        let served = TaskTracker::new().spawn(async move {
             handle(theirs, &acceptor, router, CancellationToken::new()).await;
         });
         let name = ServerName::try_from("localhost").unwrap();
