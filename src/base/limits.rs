@@ -273,7 +273,8 @@ pub const WRONG_TOKENS_PER_MINUTE: usize = 20;
 /// Requests of MCP clients at once, with their streams: a share of [`HTTP_CONNECTIONS_MAX`] that
 /// leaves room for the page.
 pub const HTTP_CALLS_MAX: usize = HTTP_CONNECTIONS_MAX - 32;
-/// Those of one token among them.
+/// Those of one token among them; and so many of its handlers may be under way, in all of its
+/// sessions, whether or not anybody still waits for their answers.
 pub const HTTP_CALLS_TOKEN_MAX: usize = HTTP_CALLS_MAX / 2;
 /// Sessions over HTTP at once, of all tokens. Of those that nobody uses at the moment, the one
 /// that was silent for longest ends for a new one.

@@ -16,13 +16,13 @@ use std::{
 use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
-        header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, CONNECTION, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
 use tokio::time::Instant;
 
-use crate::base::limits::WRONG_TOKENS_PER_MINUTE;
+use crate::base::limits::{HTTP_REFUSALS_TOLD_EVERY, WRONG_TOKENS_PER_MINUTE};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// What this machine calls itself.
@@ -35,8 +35,36 @@ pub struct Callers {
     hosts: Vec<String>,
     /// `scheme://name:port`; lower case.
     origins: Vec<String>,
-    /// When wrong tokens came, within the last minute.
-    wrong: Mutex<VecDeque<Instant>>,
+    wrong: Mutex<Wrong>,
+}
+
+/// Wrong tokens.
+#[derive(Debug, Default)]
+struct Wrong {
+    /// When they came, within the last minute.
+    came: VecDeque<Instant>,
+    /// When it was last said that there are many.
+    told_at: Option<Instant>,
+}
+
+impl Wrong {
+    /// What one more gets, and whether to say that there are many: once a minute at most.
+    fn one_more(&mut self) -> (TurnedAway, bool) {
+        let now = Instant::now();
+        while self.came.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
+            self.came.pop_front();
+        }
+        if self.came.len() >= WRONG_TOKENS_PER_MINUTE {
+            return (TurnedAway::TooMany, false);
+        }
+        self.came.push_back(now);
+        let told = self.told_at.is_some_and(|at| now.duration_since(at) < HTTP_REFUSALS_TOLD_EVERY);
+        let tell = self.came.len() == WRONG_TOKENS_PER_MINUTE && !told;
+        if tell {
+            self.told_at = Some(now);
+        }
+        (TurnedAway::Token, tell)
+    }
 }
 
 /// Why a call goes no further.
@@ -116,22 +144,14 @@ impl Callers {
 
     /// What a token that was not good gets.
     pub fn wrong(&self) -> TurnedAway {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        while wrong.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
-            wrong.pop_front();
-        }
-        if wrong.len() >= WRONG_TOKENS_PER_MINUTE {
-            return TurnedAway::TooMany;
-        }
-        wrong.push_back(now);
-        if wrong.len() == WRONG_TOKENS_PER_MINUTE {
+        let (turned, tell) = self.wrong.lock().unwrap_or_else(PoisonError::into_inner).one_more();
+        if tell {
             tracing::warn!(
-                count = wrong.len(),
+                count = WRONG_TOKENS_PER_MINUTE,
                 "wrong bearer tokens came within a minute; further ones are told to wait"
             );
         }
-        TurnedAway::Token
+        turned
     }
 }
 
@@ -155,7 +175,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>,
 
 impl IntoResponse for TurnedAway {
     fn into_response(self) -> Response {
-        match self {
+        let mut response = match self {
             Self::Host => (StatusCode::FORBIDDEN, "this host is not served here\n").into_response(),
             Self::Origin => (StatusCode::FORBIDDEN, "this origin may not call\n").into_response(),
             Self::Token => {
@@ -166,7 +186,10 @@ impl IntoResponse for TurnedAway {
                 let later = [(RETRY_AFTER, HeaderValue::from_static("60"))];
                 (StatusCode::TOO_MANY_REQUESTS, later).into_response()
             }
-        }
+        };
+        // Whoever is refused holds no place with an idle connection.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 }
 

@@ -144,7 +144,7 @@ impl Accepting {
                         // Without it a small answer may wait for the browser's next packet.
                         stream.set_nodelay(true).ok();
                         if door.admits(&stream, &tasks).await {
-                            connection(stream, router, cancel).await;
+                            connection(Patient::new(stream), router, cancel).await;
                         }
                         drop(place);
                     });
@@ -158,7 +158,8 @@ impl Accepting {
     }
 }
 
-/// Serves one connection until its other side leaves it, or `cancel`.
+/// Serves one connection until its other side leaves it, or `cancel`. A [`Patient`] is in `stream`
+/// where its bytes go out, so that every one that the other side takes counts.
 pub(super) async fn connection<S>(stream: S, router: Router, cancel: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -168,7 +169,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_HEADER_TIMEOUT)
         .max_buf_size(HTTP_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

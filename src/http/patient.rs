@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::base::limits::HTTP_BODY_TIMEOUT;
 
-/// A stream that gives up when one write waits for [`HTTP_BODY_TIMEOUT`].
+/// A stream that gives up when a write, a flush or its end waits for [`HTTP_BODY_TIMEOUT`].
 pub(super) struct Patient<S> {
     stream: S,
     waiting: Option<Pin<Box<Sleep>>>,
@@ -74,10 +74,53 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.bounded(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.bounded(cx, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncWriteExt as _, time::Instant};
+
+    use super::*;
+
+    /// Takes every byte, and never gets rid of one.
+    struct Stuck;
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_and_an_end_wait_no_longer_than_a_write() {
+        let begun = Instant::now();
+        let bound = 2 * HTTP_BODY_TIMEOUT;
+        let mut stream = Patient::new(Stuck);
+        stream.write_all(b"x").await.unwrap();
+        let flushed = tokio::time::timeout(bound, stream.flush()).await.unwrap();
+        assert_eq!(flushed.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), HTTP_BODY_TIMEOUT);
+        let ended = tokio::time::timeout(bound, Patient::new(Stuck).shutdown()).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

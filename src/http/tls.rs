@@ -12,7 +12,8 @@ use std::{
 use axum::Router;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -22,7 +23,10 @@ use tokio_rustls::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::listener::{ACCEPT_PAUSE, connection};
+use super::{
+    listener::{ACCEPT_PAUSE, connection},
+    patient::Patient,
+};
 use crate::base::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEADER_TIMEOUT};
 
 /// Why there is no such listener.
@@ -107,6 +111,7 @@ impl TlsListener {
                     let (router, cancel) = (router.clone(), cancel.clone());
                     let acceptor = self.acceptor.clone();
                     tasks.spawn(async move {
+                        stream.set_nodelay(true).ok();
                         handle(stream, &acceptor, router, cancel).await;
                         drop(place);
                     });
@@ -120,14 +125,12 @@ impl TlsListener {
     }
 }
 
-async fn handle(
-    stream: TcpStream,
-    acceptor: &TlsAcceptor,
-    router: Router,
-    cancel: CancellationToken,
-) {
-    stream.set_nodelay(true).ok();
-    let shaken = timeout(HTTP_HEADER_TIMEOUT, acceptor.accept(stream));
+async fn handle<S>(stream: S, acceptor: &TlsAcceptor, router: Router, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    // Below TLS, which takes bytes that the other side does not.
+    let shaken = timeout(HTTP_HEADER_TIMEOUT, acceptor.accept(Patient::new(stream)));
     match cancel.run_until_cancelled(shaken).await {
         Some(Ok(Ok(stream))) => connection(stream, router, cancel).await,
         Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -159,7 +162,19 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
 mod tests {
     use std::{fs, net::Ipv4Addr};
 
+    use axum::{body::Body, routing::get};
+    use futures_util::{StreamExt as _, stream};
+    use rustls_pki_types::ServerName;
+    use tokio::io::{AsyncWriteExt as _, duplex};
+    use tokio_rustls::{
+        TlsConnector,
+        rustls::{ClientConfig, RootCertStore},
+    };
+
     use super::*;
+    use crate::base::limits::{HTTP_BODY_TIMEOUT, HTTP_KEEP_ALIVE};
+
+    const PIPE_BYTES: usize = 8 * 1024;
 
     fn pair(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -189,5 +204,38 @@ mod tests {
         let listener = TlsListener::bind(any, &certificate, &key).await.unwrap();
         let taken = TlsListener::bind(listener.address(), &certificate, &key).await;
         assert!(matches!(taken, Err(TlsError::Address { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_holds_its_place_for_a_bounded_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = pair(folder.path(), "one");
+        let acceptor = TlsAcceptor::from(Arc::new(config(&certificate, &key).unwrap()));
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&certificate).unwrap()).unwrap();
+        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // A stream that is touched now and then, as those of MCP are.
+        let touches = async || {
+            let touch = async |()| {
+                sleep(HTTP_KEEP_ALIVE).await;
+                Some((Ok::<_, io::Error>(":\n\n"), ()))
+            };
+            let first = stream::iter([Ok("x".repeat(PIPE_BYTES).leak() as &str)]);
+            Body::from_stream(first.chain(stream::unfold((), touch)))
+        };
+        let router = Router::new().route("/", get(touches));
+        let (ours, theirs) = duplex(PIPE_BYTES);
+        let served = TaskTracker::new().spawn(async move {
+            handle(theirs, &acceptor, router, CancellationToken::new()).await;
+        });
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(Arc::new(client)).connect(name, ours).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+        timeout(2 * HTTP_BODY_TIMEOUT, served).await.expect("it gave up").unwrap();
     }
 }

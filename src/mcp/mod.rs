@@ -22,6 +22,7 @@ mod server;
 mod speak;
 pub mod stdio;
 mod tools;
+mod underway;
 mod wait;
 
 pub use server::{ServeError, serve};

@@ -13,18 +13,21 @@ use rmcp::{
     handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
-        InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
-        UnsubscribeRequestParams,
+        ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
+        InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+        ReadResourceResponse, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestParams,
     },
     service::{
         NotificationContext, Peer, RequestContext, ServerInitializeError, SubscriptionContext,
     },
     transport::async_rw::AsyncRwTransport,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::OwnedSemaphorePermit,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -33,6 +36,7 @@ use super::{
     resources::{self, Resource},
     results::failure,
     routes, tools,
+    underway::UnderWay,
     wait::Call,
 };
 use crate::{
@@ -50,6 +54,9 @@ pub(super) const INSTRUCTIONS: &str = include_str!("instructions.md");
 
 /// The lists are the same for as long as the program is.
 const LISTS_TTL_MS: u64 = 3_600_000;
+
+/// JSON-RPC's code for what a server defines itself.
+const SERVER_ERROR: i32 = -32_000;
 
 /// Random bytes of a session's name, which is not guessed.
 const SESSION_BYTES: usize = 16;
@@ -134,6 +141,8 @@ pub(super) struct Server {
     pub(super) channel: Arc<Channel>,
     pub(super) routes: Arc<routes::Counts>,
     tools: Arc<ToolRouter<Self>>,
+    /// Its requests that are under way.
+    pub(super) under_way: UnderWay,
     /// The session ends.
     pub(super) ending: CancellationToken,
     followed: Arc<Mutex<BTreeSet<String>>>,
@@ -152,8 +161,20 @@ impl Server {
         let (node, open) = (open.agent(), Arc::new(open));
         let session = HEXLOWER.encode(&clock::random::<SESSION_BYTES>());
         let (channel, routes) = (Arc::default(), Arc::default());
-        let (followed, later, beside) = Default::default();
-        Self { node, open, session, channel, routes, tools, ending, followed, later, beside }
+        let (followed, later, beside, under_way) = Default::default();
+        Self {
+            node,
+            open,
+            session,
+            channel,
+            routes,
+            tools,
+            under_way,
+            ending,
+            followed,
+            later,
+            beside,
+        }
     }
 
     /// With the tools that there are.
@@ -172,6 +193,24 @@ impl Server {
                 server.ending.run_until_cancelled(told).await;
             });
         }
+    }
+
+    /// Lets one more request begin, which is under way until what is given is dropped.
+    ///
+    /// # Errors
+    /// When the session has ended, or too many are under way.
+    pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if self.ending.is_cancelled() {
+            let next = "begin a new one, with a token that is good";
+            return Err(ApiError::new(ErrorKind::Refused, "this session has ended", next));
+        }
+        self.under_way.begin()
+    }
+
+    /// As [`Self::begin`], for requests whose errors are JSON-RPC's.
+    fn begin_or_error(&self) -> Result<OwnedSemaphorePermit, ErrorData> {
+        self.begin()
+            .map_err(|error| ErrorData::new(ErrorCode(SERVER_ERROR), error.to_string(), None))
     }
 
     pub(super) const fn call(
@@ -301,6 +340,11 @@ impl ServerHandler for Server {
             let message = format!("Unknown tool: {}", fence::line(&name));
             return Err(ErrorData::invalid_params(message, None));
         }
+        // Held by the handler: it may outlive the connection over which it was asked for.
+        let _place = match self.begin() {
+            Ok(place) => place,
+            Err(error) => return Ok(failure(&error).into()),
+        };
         let work = self.tools.call(ToolCallContext::new(self, request, context));
         let done = caught(&name, work).await.unwrap_or_else(|error| Ok(failure(&error).into()))?;
         Ok(news::with_news(self, &name, done).await)
@@ -328,6 +372,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
+        let _place = self.begin_or_error()?;
         answered("completion", prompts::complete(&self.node, &request)).await
     }
 
@@ -354,6 +399,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        let _place = self.begin_or_error()?;
         answered("reading", resources::read(&self.node, &request.uri)).await.map(Into::into)
     }
 
@@ -398,6 +444,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let _place = self.begin_or_error()?;
         let followed = subscription.accepted().resource_subscriptions.as_ref();
         let inbox = followed.is_some_and(|uris| uris.iter().any(|uri| uri == resources::INBOX));
         let _open = inbox.then(|| self.hold(Route::Listen));

@@ -108,3 +108,25 @@ async fn wrong_tokens_are_told_to_wait_when_there_are_many() {
     tokio::time::advance(MINUTE).await;
     assert_eq!(callers.wrong(), TurnedAway::Token);
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_many_wrong_tokens_come_is_said_once_a_minute() {
+    let (mut wrong, mut told) = (Wrong::default(), 0);
+    let minutes = 5;
+    // Twice as many as are let come: one that is forgotten makes room for the next.
+    let each = MINUTE / u32::try_from(2 * WRONG_TOKENS_PER_MINUTE).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < minutes * MINUTE {
+        told += u32::from(wrong.one_more().1);
+        tokio::time::advance(each).await;
+    }
+    assert!((2..=minutes).contains(&told), "{told}");
+}
+
+#[test]
+fn who_is_turned_away_holds_no_place() {
+    use TurnedAway::{Host, Origin, Token, TooMany};
+    for turned in [Host, Origin, Token, TooMany] {
+        assert_eq!(turned.into_response().headers()[CONNECTION], "close", "{turned:?}");
+    }
+}

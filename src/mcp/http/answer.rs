@@ -4,7 +4,7 @@ use axum::{
     body::{Body, BodyDataStream, Bytes, to_bytes},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+        header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse as _, Response},
 };
@@ -41,7 +41,21 @@ pub(super) fn plain(status: StatusCode, text: impl Into<String>) -> Response {
     let mut response = (status, text.into()).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        close_after(&mut response);
     }
+    response
+}
+
+/// Whoever is refused holds no place with an idle connection.
+fn close_after(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// For a request whose token was good when it began, and is no more.
+pub(super) fn token_ended() -> Response {
+    let mut response = plain(StatusCode::UNAUTHORIZED, "the token has been ended\n");
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    close_after(&mut response);
     response
 }
 

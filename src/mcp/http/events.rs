@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{
     NO_SESSION,
-    answer::{EVENTS, TOUCH, held, plain, read},
+    answer::{EVENTS, TOUCH, held, plain, read, token_ended},
     choice,
     rooms::{Clients, Key, Lease},
 };
@@ -86,7 +86,7 @@ impl Clients {
         let Some(call) = self.call(pass.id) else { return super::too_many_calls() };
         let (id, lease) = match self.begin_events(pass, choice) {
             Ok(begun) => begun,
-            Err(full) => return plain(StatusCode::SERVICE_UNAVAILABLE, full),
+            Err(refused) => return *refused,
         };
         let (ours, theirs) = duplex(PIPE_BYTES);
         let ((output, input), (reader, writer)) = (split(ours), split(theirs));
@@ -120,6 +120,10 @@ impl Clients {
             Ok(body) => body,
             Err(refused) => return refused,
         };
+        // Reading may have taken a while.
+        if pass.ended.is_cancelled() {
+            return token_ended();
+        }
         let Some(line) = line(&body) else {
             return plain(StatusCode::BAD_REQUEST, "the body is no JSON\n");
         };

@@ -82,6 +82,10 @@ impl SessionManager for OfToken {
 
     /// Asked by a client that ends its session, and by rmcp when one has ended.
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        // One that has ended already is known no more, and rmcp has still to forget it.
+        if self.clients.is_of_other(id, self.token) {
+            return Err(LocalSessionManagerError::SessionNotFound(Arc::clone(id)));
+        }
         self.clients.end(&Key::Session(Arc::clone(id)));
         self.all().close_session(id).await
     }
@@ -119,5 +123,36 @@ impl SessionManager for OfToken {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         self.own(id)?;
         self.all().resume(id, last_event_id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+    use crate::{
+        base::SessionName,
+        node::{NodeHandle, tokens::Pass},
+    };
+
+    #[tokio::test]
+    async fn a_session_is_closed_by_its_own_token_alone_and_forgotten_after_its_end() {
+        let (node, _questions) = NodeHandle::channel();
+        let cancel = CancellationToken::new();
+        let open = move |wish| node.open_session(wish);
+        let clients = Clients::new(open, &TaskTracker::new(), &cancel);
+        let (one, other) = (TokenId::from_bytes([1; 5]), TokenId::from_bytes([2; 5]));
+        let name = SessionName::parse("laptop").unwrap();
+        let pass = Pass { id: one, name, ended: CancellationToken::new() };
+        let id = clients.begin(&pass, None).unwrap().begins().unwrap();
+        let of = |token| OfToken::new(clients.clone(), token, None);
+        assert!(of(other).close_session(&id).await.is_err());
+        assert!(clients.knows(&id, one), "another token's request ended it");
+        of(one).close_session(&id).await.unwrap();
+        assert!(!clients.knows(&id, one));
+        // As rmcp does when it sees that a session has ended.
+        of(one).close_session(&id).await.unwrap();
+        cancel.cancel();
     }
 }

@@ -12,7 +12,7 @@ mod rooms;
 
 use std::sync::Arc;
 
-use answer::{Begun, early, held, plain};
+use answer::{Begun, early, held, plain, token_ended};
 use axum::{
     body::{Body, Bytes},
     extract::Request,
@@ -112,6 +112,10 @@ impl Clients {
             Ok(body) => body,
             Err(refused) => return refused,
         };
+        // Reading may have taken a while.
+        if pass.ended.is_cancelled() {
+            return token_ended();
+        }
         match self.enter(pass, name, &parts, &body) {
             Ok(entered) => held(self.serve(pass, entered, parts, body).await, call),
             Err(refused) => *refused,
@@ -126,15 +130,14 @@ impl Clients {
         parts: &Parts,
         body: &Bytes,
     ) -> Result<(Option<Lease>, Begun), Box<Response>> {
-        let full = |text: String| Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text));
         match part(&parts.method, &parts.headers, body) {
-            Part::Beginning => Ok((Some(self.begin(pass, choice).map_err(full)?), Begun::ByItself)),
+            Part::Beginning => Ok((Some(self.begin(pass, choice)?), Begun::ByItself)),
             // Another token's session is as unknown as none.
             Part::Session(id) => match self.lease(&Key::Session(id), pass.id) {
                 Some(lease) => Ok((Some(lease), Begun::ByItself)),
                 None => Err(Box::new(plain(StatusCode::NOT_FOUND, NO_SESSION))),
             },
-            Part::Name => Ok((Some(self.by_name(pass, choice).map_err(full)?), Begun::Early)),
+            Part::Name => Ok((Some(self.by_name(pass, choice)?), Begun::Early)),
             Part::Nothing => Ok((None, Begun::ByItself)),
         }
     }

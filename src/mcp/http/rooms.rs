@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use axum::{http::StatusCode, response::Response};
 use data_encoding::HEXLOWER;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio::{
@@ -13,7 +14,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::events::Inputs;
+use super::{
+    answer::{plain, token_ended},
+    events::Inputs,
+};
 use crate::{
     base::{
         Digest, SessionName, TokenId,
@@ -22,7 +26,7 @@ use crate::{
             HTTP_SESSIONS_MAX, HTTP_SESSIONS_TOKEN_MAX, HTTP_SWEEP_EVERY,
         },
     },
-    mcp::server::Server,
+    mcp::{server::Server, underway::UnderWay},
     node::{
         clock,
         sessions::{OpenSession, Transport, Wish},
@@ -70,6 +74,9 @@ struct Inner {
     rooms: Mutex<HashMap<Key, Room>>,
     /// How many requests of each token are under way.
     callers: Mutex<HashMap<TokenId, usize>>,
+    /// The places of each token's handlers, in all of its sessions: rmcp lets a handler run on when
+    /// the connection has gone.
+    handlers: Mutex<HashMap<TokenId, Weak<Semaphore>>>,
     inputs: Inputs,
 }
 
@@ -107,6 +114,7 @@ impl Clients {
             calls: Arc::new(Semaphore::new(HTTP_CALLS_MAX)),
             rooms: Mutex::default(),
             callers: Mutex::default(),
+            handlers: Mutex::default(),
             inputs: Inputs::default(),
         }));
         tasks.spawn(clients.clone().sweep(cancel.clone()));
@@ -143,11 +151,28 @@ impl Clients {
         Some(Call { clients: self.clone(), token, _place: place })
     }
 
+    /// Where the handlers of `token` are counted. It is there for as long as any of its sessions, or
+    /// a handler that one of them left behind.
+    fn handlers(&self, token: TokenId) -> UnderWay {
+        let mut all = self.0.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, places| places.strong_count() > 0);
+        let places = all.get(&token).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let places = Arc::new(Semaphore::new(HTTP_CALLS_TOKEN_MAX));
+            all.insert(token, Arc::downgrade(&places));
+            places
+        });
+        UnderWay::sharing(places, HTTP_CALLS_TOKEN_MAX)
+    }
+
     /// A session of a client that begins one.
     ///
     /// # Errors
-    /// When there are too many that are in use.
-    pub(super) fn begin(&self, pass: &Pass, choice: Option<SessionName>) -> Result<Lease, String> {
+    /// What to answer when there are too many that are in use, or the token has been ended.
+    pub(super) fn begin(
+        &self,
+        pass: &Pass,
+        choice: Option<SessionName>,
+    ) -> Result<Lease, Box<Response>> {
         self.open(Key::Session(fresh_id()), pass, choice, Transport::Http)
     }
 
@@ -159,7 +184,7 @@ impl Clients {
         &self,
         pass: &Pass,
         choice: Option<SessionName>,
-    ) -> Result<Lease, String> {
+    ) -> Result<Lease, Box<Response>> {
         let name = choice.clone().unwrap_or_else(|| pass.name.clone());
         let key = Key::Name(pass.id, name);
         self.lease(&key, pass.id)
@@ -184,7 +209,7 @@ impl Clients {
         &self,
         pass: &Pass,
         choice: Option<SessionName>,
-    ) -> Result<(Arc<str>, Lease), String> {
+    ) -> Result<(Arc<str>, Lease), Box<Response>> {
         let id: Arc<str> = fresh_id();
         let lease = self.open(Key::Events(Arc::clone(&id)), pass, choice, Transport::Sse)?;
         Ok((id, lease))
@@ -196,18 +221,28 @@ impl Clients {
         self.with(|rooms| rooms.get(&key).is_some_and(|room| room.is_of(token)))
     }
 
+    /// Whether there is a session of this id that another token began.
+    pub(super) fn is_of_other(&self, id: &Arc<str>, token: TokenId) -> bool {
+        let key = Key::Session(Arc::clone(id));
+        self.with(|rooms| rooms.get(&key).is_some_and(|room| room.token != token))
+    }
+
     fn open(
         &self,
         key: Key,
         pass: &Pass,
         choice: Option<SessionName>,
         transport: Transport,
-    ) -> Result<Lease, String> {
+    ) -> Result<Lease, Box<Response>> {
+        if pass.ended.is_cancelled() {
+            return Err(Box::new(token_ended()));
+        }
         self.make_place(pass.id)?;
         let token = Some(pass.name.to_string());
         let wish = Wish { choice, project: None, token, parent: None, transport, channel: false };
         let ending = pass.ended.child_token();
         let mut server = Server::with_all_tools((self.0.open)(wish), ending.clone());
+        server.under_way = self.handlers(pass.id);
         match &key {
             Key::Name(token, name) => {
                 // The same for every request, and after a pause: a client may bring a question back.
@@ -245,7 +280,7 @@ impl Clients {
     }
 
     /// Ends the session that nobody used for longest, when there are as many as there may be.
-    fn make_place(&self, token: TokenId) -> Result<(), String> {
+    fn make_place(&self, token: TokenId) -> Result<(), Box<Response>> {
         let ended = self.with(|rooms| {
             let own = rooms.values().filter(|room| room.token == token).count();
             let among = |room: &Room| {
@@ -258,7 +293,8 @@ impl Clients {
             let longest =
                 free.min_by_key(|(_, room)| room.silent_since).map(|(key, _)| key.clone());
             longest.map(|key| rooms.remove(&key)).ok_or_else(|| {
-                "too many sessions are in use; end some, or try again in a moment\n".to_owned()
+                let full = "too many sessions are in use; end some, or try again in a moment\n";
+                Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, full))
             })
         })?;
         // Not under the lock: what it holds ends with it.

@@ -8,11 +8,12 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::support::{Fake, message};
+use super::support::{Fake, message, server};
 use crate::{
     base::{
         SessionName, TokenId,
@@ -21,8 +22,8 @@ use crate::{
             HTTP_SESSION_IDLE, HTTP_SESSIONS_MAX, HTTP_SESSIONS_TOKEN_MAX, HTTP_SWEEP_EVERY,
         },
     },
-    mcp::http::Clients,
-    node::{sessions::Transport, tokens::Pass},
+    mcp::{http::Clients, tools},
+    node::{api::AgentRequest, sessions::Transport, tokens::Pass},
 };
 
 struct Served {
@@ -99,7 +100,8 @@ impl Served {
         let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
         let response = self.clients.answer(pass, post(&ping, &[("mcp-session-id", id)])).await;
         let lives = response.status() == StatusCode::OK;
-        assert!(lives || response.status() == StatusCode::NOT_FOUND);
+        let gone = [StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED].contains(&response.status());
+        assert!(lives || gone);
         body(response).await;
         lives
     }
@@ -188,7 +190,9 @@ async fn one_token_takes_a_share_of_the_requests() {
         streams.push(served.listen(&one, &id).await);
     }
     assert!(streams.iter().all(|stream| stream.status() == StatusCode::OK));
-    assert_eq!(served.listen(&one, &id).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let refused = served.listen(&one, &id).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["connection"], "close", "it holds no place");
     served.begin(&pass(2)).await.unwrap();
     streams.pop();
     assert!(served.lives(&one, &id).await);
@@ -281,4 +285,97 @@ async fn a_call_ends_when_its_client_has_gone() {
     // In use no more, so it ends when it was silent for long enough.
     advance(HTTP_NAME_IDLE + 2 * HTTP_SWEEP_EVERY).await;
     served.until_there_are(0).await;
+}
+
+/// A call in a session up to version 2025-11-25.
+fn legacy(tool: &str, arguments: &Value, session: &str) -> Request {
+    let params = json!({"name": tool, "arguments": arguments});
+    let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params});
+    post(&call, &[("mcp-session-id", session)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_nobody_waits_for_any_more_take_their_places_until_they_end() {
+    let (served, one, two) = (served(), pass(1), pass(2));
+    let ids = [served.begin(&one).await.unwrap(), served.begin(&one).await.unwrap()];
+    let waiting = || {
+        let inbox = |request: &AgentRequest| matches!(request, AgentRequest::Inbox { .. });
+        served.fake.asked().iter().filter(|request| inbox(request)).count()
+    };
+    for (count, id) in ids.iter().cycle().take(HTTP_CALLS_TOKEN_MAX).enumerate() {
+        let waits = legacy("peer_inbox", &json!({"wait_seconds": 600}), id);
+        let (clients, pass) = (served.clients.clone(), one.clone());
+        let call = tokio::spawn(async move { body(clients.answer(&pass, waits).await).await });
+        while waiting() <= count {
+            tokio::task::yield_now().await;
+        }
+        // Its client goes away; the handler stays.
+        call.abort();
+        call.await.unwrap_err();
+    }
+    let whoami = |id: &str| legacy("peer_whoami", &json!({}), id);
+    for id in &ids {
+        let refused = body(served.clients.answer(&one, whoami(id)).await).await;
+        assert!(
+            refused.contains("\"isError\":true") && refused.contains("is the limit"),
+            "{refused}"
+        );
+    }
+    let read = json!({
+        "jsonrpc": "2.0", "id": 4, "method": "resources/read",
+        "params": {"uri": "countersign://inbox"},
+    });
+    let read = post(&read, &[("mcp-session-id", &ids[0])]);
+    let refused = body(served.clients.answer(&one, read).await).await;
+    assert!(refused.contains("-32000") && refused.contains("is the limit"), "{refused}");
+    let other = served.begin(&two).await.unwrap();
+    let answer = body(served.clients.answer(&two, whoami(&other)).await).await;
+    assert!(answer.contains("\"isError\":false"), "another token is not touched: {answer}");
+    advance(Duration::from_secs(601)).await;
+    let answer = body(served.clients.answer(&one, whoami(&ids[0])).await).await;
+    assert!(answer.contains("\"isError\":false"), "the handlers have ended: {answer}");
+}
+
+/// `request`, whose token is ended while its body comes.
+fn ended_meanwhile(pass: &Pass, request: Request) -> Request {
+    let ended = pass.ended.clone();
+    request.map(|body| {
+        let end = futures_util::stream::once(async move {
+            ended.cancel();
+            Ok::<_, axum::Error>(axum::body::Bytes::new())
+        });
+        Body::from_stream(end.chain(body.into_data_stream()))
+    })
+}
+
+#[tokio::test]
+async fn a_token_that_is_ended_while_a_body_comes_does_nothing_more() {
+    let served = served();
+    let request = modern("peer_send", &json!({"to": "bob", "text": "hi"}), None);
+    let one = pass(1);
+    let answer = served.clients.answer(&one, ended_meanwhile(&one, request)).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.headers()["connection"], "close");
+    assert_eq!(served.fake.spoken(), 0);
+    let events = Request::get("/sse").body(Body::empty()).unwrap();
+    assert_eq!(served.clients.events(&one, &events).status(), StatusCode::UNAUTHORIZED);
+    assert!(served.names().is_empty(), "no session begins with it");
+    // The older pair.
+    let two = pass(2);
+    let stream = served.clients.events(&two, &events);
+    let mut stream = stream.into_body().into_data_stream();
+    let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
+    let to = first.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
+    let posted = Request::post(to).body(Body::from(ping.to_string())).unwrap();
+    let answer = served.clients.message(&two, ended_meanwhile(&two, posted)).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_begins_no_call() {
+    let server = server(&Fake::new(), tools::router());
+    drop(server.begin().unwrap());
+    server.ending.cancel();
+    assert!(server.begin().unwrap_err().message.contains("has ended"));
 }
