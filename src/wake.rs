@@ -1,8 +1,8 @@
 //! `[wake]`: a command of the user's that runs when a message has arrived.
 //!
 //! The command and its arguments are the configuration's, word for word. What happened is in the
-//! environment, and only as ids and numbers: a peer chooses no byte of what a program is started
-//! with.
+//! environment, and only as ids and numbers, and no text of a peer's. Of these its sender chooses the
+//! message's id, which is 32 hex digits, and for which of our sessions it is.
 
 use std::{
     collections::VecDeque,
@@ -51,13 +51,24 @@ pub fn serve(
     Ok(())
 }
 
-/// The newest of the messages that arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The newest of the messages that arrived. Empty: we fell behind, and one may have arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Arrival {
     message: String,
     /// Our name for its sender, which is looked up and not passed on.
     from: String,
     session: String,
+}
+
+impl Arrival {
+    fn is_known(&self) -> bool {
+        !self.message.is_empty()
+    }
+
+    /// One after another: what is known stays.
+    fn then(self, next: Self) -> Self {
+        if next.is_known() { next } else { self }
+    }
 }
 
 /// The command, and how often it ran.
@@ -90,23 +101,44 @@ impl Waker {
         Ok(Some(Self { program, arguments, home, per_hour, runs: VecDeque::new() }))
     }
 
-    /// One run at a time. What arrives while none may begin is told by the next one.
+    /// One run at a time. What arrives while one runs, or while none may begin, is told by the next.
     async fn run(mut self, node: &AgentHandle, mut events: Receiver<Event>) {
-        while let Some(first) = arrival(&mut events).await {
-            let mut newest = first;
+        let mut waits = None;
+        loop {
+            let first = match waits.take() {
+                Some(first) => Some(first),
+                None => arrival(&mut events).await,
+            };
+            let Some(mut newest) = first else { return };
             let begins = self.may_run_at(Instant::now() + WAKE_COLLECT);
             let mut waited = std::pin::pin!(sleep_until(begins));
             loop {
                 tokio::select! {
                     () = &mut waited => break,
                     more = arrival(&mut events) => match more {
-                        Some(more) => newest = more,
+                        Some(more) => newest = newest.then(more),
                         None => return,
                     },
                 }
             }
+            let count = unread(node).await;
+            if !newest.is_known() && count == 0 {
+                continue;
+            }
             self.runs.push_back(Instant::now());
-            if let Err(problem) = self.start(node, &newest).await {
+            let mut running = std::pin::pin!(self.start(node, &newest, count));
+            let ended = loop {
+                // Read on: whoever leaves these lie loses the oldest.
+                tokio::select! {
+                    ended = &mut running => break ended,
+                    more = arrival(&mut events) => match (waits.take(), more) {
+                        (Some(before), Some(more)) => waits = Some(Arrival::then(before, more)),
+                        (None, Some(more)) => waits = Some(more),
+                        (_, None) => return,
+                    },
+                }
+            };
+            if let Err(problem) = ended {
                 tracing::warn!(%problem, "the command of [wake] failed");
             }
         }
@@ -122,18 +154,19 @@ impl Waker {
         oldest.map_or(now, |oldest| *oldest + WAKE_WINDOW)
     }
 
-    async fn start(&self, node: &AgentHandle, arrival: &Arrival) -> Result<(), String> {
-        let unread = node
-            .news()
-            .await
-            .map(|news| news.unread.iter().chain(&news.elsewhere).map(|of| of.unread).sum::<u64>());
+    async fn start(
+        &self,
+        node: &AgentHandle,
+        arrival: &Arrival,
+        unread: u64,
+    ) -> Result<(), String> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .current_dir(&self.home)
             .env("COUNTERSIGN_MESSAGE", &arrival.message)
             .env("COUNTERSIGN_FROM", peer_id(node, &arrival.from).await)
-            .env("COUNTERSIGN_UNREAD", unread.unwrap_or_default().to_string())
+            .env("COUNTERSIGN_UNREAD", unread.to_string())
             .env("COUNTERSIGN_SESSION", &arrival.session)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -168,15 +201,24 @@ impl Drop for Running {
     }
 }
 
+/// How many are unread; none where the node does not say.
+async fn unread(node: &AgentHandle) -> u64 {
+    let news = node.news().await.unwrap_or_default();
+    news.unread.iter().chain(&news.elsewhere).map(|of| of.unread).sum()
+}
+
 /// The peer's id, which nobody can choose; empty where it is not known any more.
 async fn peer_id(node: &AgentHandle, name: &str) -> String {
+    if name.is_empty() {
+        return String::new();
+    }
     let Ok(Reply::Peers(all)) = node.ask(AgentRequest::Peers { state: None }).await else {
         return String::new();
     };
     all.peers.into_iter().find(|peer| peer.name == name).map(|peer| peer.id).unwrap_or_default()
 }
 
-/// The next message that arrives. `None`: the node is gone.
+/// The next message that arrives, or that may have. `None`: the node is gone.
 async fn arrival(events: &mut Receiver<Event>) -> Option<Arrival> {
     loop {
         match events.recv().await {
@@ -184,8 +226,7 @@ async fn arrival(events: &mut Receiver<Event>) -> Option<Arrival> {
                 let session = session.map(|name| name.to_string()).unwrap_or_default();
                 return Some(Arrival { message, from, session });
             }
-            // Whatever was missed, the count is right.
-            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Lagged(_)) => return Some(Arrival::default()),
             Err(RecvError::Closed) => return None,
             Ok(
                 Event::MessageChanged { .. }
@@ -201,7 +242,19 @@ async fn arrival(events: &mut Receiver<Event>) -> Option<Arrival> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    };
+
     use super::*;
+    use crate::{
+        base::limits::EVENT_QUEUE,
+        node::{
+            api::{News, NewsOf, Request},
+            handle::Question,
+        },
+    };
 
     fn waker(command: &[&str], per_hour: Option<u32>) -> anyhow::Result<Option<Waker>> {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
@@ -229,6 +282,96 @@ mod tests {
             tokio::time::advance(at - Instant::now()).await;
             waker.runs.push_back(at);
         }
+    }
+
+    /// A node that has so many unread, and a command that writes a line for each run and then waits
+    /// for the file `go`.
+    struct Case {
+        folder: tempfile::TempDir,
+        node: NodeHandle,
+        unread: Arc<AtomicU64>,
+        /// How often it was asked for that.
+        asked: Arc<AtomicU64>,
+    }
+
+    impl Case {
+        fn begun() -> Self {
+            let (node, mut questions) = NodeHandle::channel();
+            let unread = Arc::new(AtomicU64::new(0));
+            let asked = Arc::new(AtomicU64::new(0));
+            let (has, counted) = (Arc::clone(&unread), Arc::clone(&asked));
+            tokio::spawn(async move {
+                while let Some(Question { request, answer, .. }) = questions.recv().await {
+                    assert!(matches!(request, Request::Agent(AgentRequest::News)));
+                    counted.fetch_add(1, SeqCst);
+                    let of = NewsOf { name: "bob".to_owned(), unread: has.load(SeqCst) };
+                    let news = News { unread: vec![of], ..News::default() };
+                    answer.send(Ok(Reply::News(news))).ok();
+                }
+            });
+            let folder = tempfile::tempdir().unwrap();
+            let script = "echo [$COUNTERSIGN_MESSAGE] $COUNTERSIGN_UNREAD >> runs; \
+                          until test -e go; do sleep 0.01; done";
+            let mut waker = waker(&["/bin/sh", "-c", script], None).unwrap().unwrap();
+            waker.home = folder.path().to_owned();
+            let (agent, events) = (node.agent(), node.events());
+            tokio::spawn(async move { waker.run(&agent, events).await });
+            Self { folder, node, unread, asked }
+        }
+
+        fn arrive(&self, id: &str) {
+            // No peer is called so: nobody asks for its id.
+            let (message, from) = (id.to_owned(), String::new());
+            self.node.tell(Event::Arrived { message, from, session: None });
+        }
+
+        fn go(&self) {
+            std::fs::write(self.folder.path().join("go"), "").unwrap();
+        }
+
+        async fn runs(&self, expected: &str) {
+            let runs = || std::fs::read_to_string(self.folder.path().join("runs"));
+            for _ in 0..2000 {
+                if runs().unwrap_or_default() == expected {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            panic!("{:?} is not {expected:?}", runs());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_fell_behind_runs_it_where_something_is_unread_and_not_else() {
+        let case = Case::begun();
+        case.go();
+        // Nobody reads between these.
+        let flood = || (0..=EVENT_QUEUE).for_each(|_| case.node.tell(Event::PeersChanged));
+        case.unread.store(2, SeqCst);
+        case.arrive("m1");
+        flood();
+        case.runs("[] 2\n").await;
+        case.unread.store(0, SeqCst);
+        flood();
+        while case.asked.load(SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        case.arrive("m2");
+        case.runs("[] 2\n[m2] 0\n").await;
+    }
+
+    #[tokio::test]
+    async fn what_arrives_while_it_runs_is_told_by_the_next_run() {
+        let case = Case::begun();
+        case.arrive("m1");
+        case.runs("[m1] 0\n").await;
+        case.arrive("m2");
+        for _ in 0..2 * EVENT_QUEUE {
+            case.node.tell(Event::PeersChanged);
+            tokio::task::yield_now().await;
+        }
+        case.go();
+        case.runs("[m1] 0\n[m2] 0\n").await;
     }
 
     #[tokio::test]

@@ -88,7 +88,11 @@ pub(super) async fn tell(server: &Server, peer: &Peer<RoleServer>) -> Infallible
                     arrived(server, peer, message).await;
                 }
             }
-            Err(RecvError::Lagged(_)) => push(peer, many("Messages"), Map::new()).await,
+            // Which were missed is not known, and whether one was a message at all.
+            Err(RecvError::Lagged(_)) => {
+                let unread = unread(server).await;
+                count(peer, unread, "unread messages").await;
+            }
             // The session ends elsewhere.
             Err(RecvError::Closed) => std::future::pending().await,
             Ok(
@@ -109,8 +113,7 @@ async fn before(server: &Server, peer: &Peer<RoleServer>, again: bool) -> BTreeS
     let mut more = 0;
     let mut ids = BTreeSet::new();
     if again {
-        let news = server.node.news().await.unwrap_or_default();
-        more = news.unread.iter().map(|of| of.unread).sum();
+        more = unread(server).await;
     } else {
         let request = TellRequest { hook: None, messages_max: TOLD_AT_ONCE, bytes_max: u32::MAX };
         // A node that is about to end tells nothing; the next one does.
@@ -124,15 +127,23 @@ async fn before(server: &Server, peer: &Peer<RoleServer>, again: bool) -> BTreeS
             }
         }
     }
-    if more > 0 {
-        let meta = Map::from_iter([("unread".to_owned(), more.to_string().into())]);
-        push(peer, many(&format!("{more} more unread messages")), meta).await;
-    }
+    count(peer, more, "more unread messages").await;
     ids
 }
 
-fn many(what: &str) -> String {
-    format!("{what} wait at Countersign: peer_inbox reads them")
+/// How many this session has not seen; none where the node does not say.
+async fn unread(server: &Server) -> u64 {
+    let news = server.node.news().await.unwrap_or_default();
+    news.unread.iter().map(|of| of.unread).sum()
+}
+
+/// Tells of a number of messages, where there are any.
+async fn count(peer: &Peer<RoleServer>, unread: u64, what: &str) {
+    if unread > 0 {
+        let meta = Map::from_iter([("unread".to_owned(), unread.to_string().into())]);
+        let content = format!("{unread} {what} wait at Countersign: peer_inbox reads them");
+        push(peer, content, meta).await;
+    }
 }
 
 async fn arrived(server: &Server, peer: &Peer<RoleServer>, id: String) {

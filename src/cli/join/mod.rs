@@ -6,6 +6,7 @@ mod entry;
 mod file;
 mod machine;
 mod options;
+mod secrets;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -45,7 +46,7 @@ use machine::Machine;
 pub(super) fn run(out: Printer, args: &JoinArgs) -> anyhow::Result<Exit> {
     let machine = Machine::of_process()?;
     let join = Join::new(args, &machine)?;
-    let file = ClientFile::read(&join.path)?;
+    let file = join.read()?;
     let now = clock::now();
     if args.remove {
         join.remove(out, &file, now)
@@ -72,6 +73,8 @@ struct Join {
     /// Whether the entry holds a token.
     is_secret: bool,
     warnings: Vec<String>,
+    /// The folder of the project, where it is its file.
+    within: Option<PathBuf>,
 }
 
 /// What a file was before it was joined.
@@ -88,6 +91,9 @@ struct Done<'a> {
     scope: &'static str,
     name: &'a str,
     file: String,
+    /// What that leads to, where it is a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leads_to: Option<String>,
     /// `shown`, `written`, `unchanged`, `removed` or `absent`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,15 +144,60 @@ impl Join {
         let entry = client.entry(&name, &transport);
         let question = client.question(&transport);
         let scope = args.scope;
-        let mut join =
-            Self { client, scope, name, path, transport, entry, question, is_secret, warnings };
         if is_secret {
-            join.warnings.push(format!(
+            warnings.push(format!(
                 "with the token, {} is a secret: keep it out of repositories and backups",
-                join.path.display()
+                path.display()
             ));
         }
-        Ok(join)
+        let within = (scope == Scope::Project).then(|| machine.folder.clone());
+        Ok(Self {
+            client,
+            scope,
+            name,
+            path,
+            transport,
+            entry,
+            question,
+            is_secret,
+            warnings,
+            within,
+        })
+    }
+
+    /// The file as it is.
+    fn read(&self) -> anyhow::Result<ClientFile> {
+        ClientFile::read(&self.path, self.within.as_deref())
+    }
+
+    fn token(&self) -> Option<&str> {
+        match &self.transport {
+            Transport::Http { token, .. } => token.as_deref(),
+            Transport::Stdio { .. } => None,
+        }
+    }
+
+    /// Keeps a copy; with what is to be said of it.
+    fn back_up(
+        &self,
+        file: &ClientFile,
+        now: Timestamp,
+    ) -> anyhow::Result<(Option<PathBuf>, Vec<String>)> {
+        let is_secret = file.may_hold(self.token());
+        let backup = file.back_up(now, is_secret)?;
+        let mut notes = Vec::new();
+        if let Some(path) = &backup {
+            let shown = path.display();
+            if is_secret {
+                notes.push(format!(
+                    "{shown} may hold a token: it is for you alone; remove it when you need it no more"
+                ));
+            }
+            if self.scope == Scope::Project {
+                notes.push(format!("{shown} lies in the project: do not commit it"));
+            }
+        }
+        Ok((backup, notes))
     }
 
     fn target(&self) -> Target<'_> {
@@ -158,7 +209,12 @@ impl Join {
         }
     }
 
-    fn done(&self, state: &'static str) -> Done<'_> {
+    fn done<'a>(
+        &'a self,
+        file: &ClientFile,
+        state: &'static str,
+        warnings: &'a [String],
+    ) -> Done<'a> {
         Done {
             client: self.client.argument(),
             scope: match self.scope {
@@ -167,13 +223,14 @@ impl Join {
             },
             name: &self.name,
             file: self.path.display().to_string(),
+            leads_to: (file.real != self.path).then(|| file.real.display().to_string()),
             state,
             entry: None,
             block: None,
             command: None,
             difference: None,
             backup: None,
-            warnings: &self.warnings,
+            warnings,
         }
     }
 
@@ -199,7 +256,7 @@ impl Join {
             entry: Some(self.entry.json()),
             block: Some(block.clone()),
             command: command.clone(),
-            ..self.done("shown")
+            ..self.done(file, "shown", &self.warnings)
         };
         out.data(&done, |style| {
             let mut parts = vec![
@@ -214,7 +271,7 @@ impl Join {
                 format!(
                     "{} {}",
                     if is_there { "In the file" } else { "In a new file" },
-                    escape::line(&self.path.display().to_string())
+                    self.place(file)
                 ),
                 shown::lines(&block),
             ];
@@ -228,7 +285,7 @@ impl Join {
             parts.push(format!("Then {}.", self.client.afterwards(self.scope)));
             parts.join("\n\n")
         })?;
-        self.warn();
+        warn(&self.warnings);
         if !out.is_json() {
             print::talk("With --write this command does it, and keeps a backup.");
         }
@@ -245,8 +302,8 @@ impl Join {
         let refused = |error| self.refused(&error);
         let there = edit::find(file.text(), self.target()).map_err(refused)?;
         if there.as_ref() == Some(&self.entry.json()) {
-            let path = escape::line(&self.path.display().to_string());
-            out.data(&self.done("unchanged"), |_| {
+            out.data(&self.done(file, "unchanged", &self.warnings), |_| {
+                let path = self.place(file);
                 format!("{path} has this entry already; nothing was written")
             })?;
             return Ok(Exit::Done);
@@ -255,31 +312,29 @@ impl Join {
             return Err(self.conflict(&there));
         }
         let new = edit::put(file.text(), self.target(), &self.entry).map_err(refused)?;
-        let difference = shown::masked(&file::difference(&self.path, file.text(), &new));
-        if !out.is_json() {
-            print::text(&shown::lines(&difference))?;
-        }
-        let backup = file.back_up(now)?;
+        let difference = self.difference(out, file, &new)?;
+        let (backup, notes) = self.back_up(file, now)?;
         file.write(&new, self.is_secret)?;
+        let warnings = [self.warnings.as_slice(), &notes].concat();
         let done = Done {
             difference: Some(difference),
             backup: backup.as_deref().map(|path| path.display().to_string()),
-            ..self.done("written")
+            ..self.done(file, "written", &warnings)
         };
         out.data(&done, |style| {
-            let told = self.told(&style.good("written"), backup.as_deref());
+            let told = self.told(file, &style.good("written"), backup.as_deref());
             format!("{told}\nNow {}.", self.client.afterwards(self.scope))
         })?;
-        self.warn();
+        warn(&warnings);
         Ok(Exit::Done)
     }
 
     fn remove(&self, out: Printer, file: &ClientFile, now: Timestamp) -> anyhow::Result<Exit> {
         let refused = |error| self.refused(&error);
-        let path = escape::line(&self.path.display().to_string());
         let there = edit::find(file.text(), self.target()).map_err(refused)?;
         let Some(there) = there else {
-            out.data(&self.done("absent"), |_| {
+            out.data(&self.done(file, "absent", &self.warnings), |_| {
+                let path = self.place(file);
                 format!("{path} has no entry `{}`; nothing was written", self.name)
             })?;
             return Ok(Exit::Done);
@@ -292,11 +347,8 @@ impl Join {
             Some(Before::NoFile) => String::new(),
             None => edit::take(file.text(), target).map_err(refused)?,
         };
-        let difference = shown::masked(&file::difference(&self.path, file.text(), &new));
-        if !out.is_json() {
-            print::text(&shown::lines(&difference))?;
-        }
-        let backup = file.back_up(now)?;
+        let difference = self.difference(out, file, &new)?;
+        let (backup, notes) = self.back_up(file, now)?;
         if old == Some(Before::NoFile) {
             file.remove()?;
         } else {
@@ -305,9 +357,10 @@ impl Join {
         let done = Done {
             difference: Some(difference),
             backup: backup.as_deref().map(|path| path.display().to_string()),
-            ..self.done("removed")
+            ..self.done(file, "removed", &notes)
         };
-        out.data(&done, |style| self.told(&style.good("removed"), backup.as_deref()))?;
+        out.data(&done, |style| self.told(file, &style.good("removed"), backup.as_deref()))?;
+        warn(&notes);
         Ok(Exit::Done)
     }
 
@@ -318,12 +371,25 @@ impl Join {
             matches!(edit::find(old, target), Ok(None))
                 && edit::differ_in_entry_alone(old, file.text(), target, &self.entry)
         };
-        let backup = file.backups().into_iter().find(|old| is_it(old));
+        let backup = file.backups().find(|old| is_it(old));
         backup.map(Before::Text).or_else(|| is_it("").then_some(Before::NoFile))
     }
 
+    /// What is about to change, which is shown to a person.
+    fn difference(&self, out: Printer, file: &ClientFile, new: &str) -> anyhow::Result<String> {
+        let form = self.client.form();
+        let difference = file::difference(&self.path, file.text(), new, form);
+        let difference = shown::masked(&difference);
+        if !out.is_json() {
+            print::text(&shown::lines(&difference))?;
+        }
+        Ok(difference)
+    }
+
     fn conflict(&self, there: &Json) -> anyhow::Error {
-        let shown = serde_json::to_string_pretty(there).unwrap_or_default();
+        let mut there = there.clone();
+        secrets::mask_values(&mut there);
+        let shown = serde_json::to_string_pretty(&there).unwrap_or_default();
         print::talk(&format!("`{}` is there already:", self.name));
         print::talk(&shown::lines(&shown::masked(&shown)));
         let message = format!("{} has another server named {}", self.path.display(), self.name);
@@ -332,20 +398,29 @@ impl Join {
         ApiError::new(ErrorKind::Refused, message, next).into()
     }
 
-    fn told(&self, what: &str, backup: Option<&Path>) -> String {
-        let line = |path: &Path| escape::line(&path.display().to_string());
-        let kept = backup.map(|path| format!("\nThe file as it was: {}", line(path)));
-        format!("{what} {}{}", line(&self.path), kept.unwrap_or_default())
+    /// Where its client looks for the file, and where it lies.
+    fn place(&self, file: &ClientFile) -> String {
+        let path = line(&self.path);
+        if file.real == self.path { path } else { format!("{path} -> {}", line(&file.real)) }
     }
 
-    fn warn(&self) {
-        for warning in &self.warnings {
-            print::talk(&format!("note: {}", escape::line(warning)));
-        }
+    fn told(&self, file: &ClientFile, what: &str, backup: Option<&Path>) -> String {
+        let kept = backup.map(|path| format!("\nThe file as it was: {}", line(path)));
+        format!("{what} {}{}", self.place(file), kept.unwrap_or_default())
     }
 
     fn own_command(&self) -> Option<String> {
         shown::own_command(self.client, self.scope, &self.name, &self.transport)
+    }
+}
+
+fn line(path: &Path) -> String {
+    escape::line(&path.display().to_string())
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        print::talk(&format!("note: {}", escape::line(warning)));
     }
 }
 

@@ -53,7 +53,7 @@ impl Case {
 
     fn run(&self, what: &str) -> anyhow::Result<Exit> {
         let join = Join::new(&self.args, &self.machine())?;
-        let file = ClientFile::read(&join.path)?;
+        let file = join.read()?;
         let (out, now) = (Printer::new(true), Timestamp::from_ms(1_800_000_000_000));
         match what {
             "write" => join.write(out, &file, now, self.args.replace),
@@ -197,7 +197,7 @@ fn a_file_with_a_token_is_for_its_owner_alone() {
 #[test]
 fn what_somebody_else_wrote_meanwhile_is_not_overwritten() {
     let case = case(&[]).with(OTHERS);
-    let file = ClientFile::read(&case.path()).unwrap();
+    let file = ClientFile::read(&case.path(), None).unwrap();
     fs::write(case.path(), "{}").unwrap();
     for error in [file.write("{ }", false).unwrap_err(), file.remove().unwrap_err()] {
         assert!(error.to_string().contains("changed meanwhile"), "{error}");
@@ -301,4 +301,126 @@ fn wrong_arguments_are_refused_with_what_to_do() {
     codex.args.client = Client::Codex;
     let join = Join::new(&codex.args, &codex.machine()).unwrap();
     assert!(!join.is_secret && !join.entry.json().to_string().contains("s3cret"));
+}
+
+/// What `what` gives, unless it waits for ever.
+fn soon<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(what()).ok());
+    ended.recv_timeout(std::time::Duration::from_secs(20)).unwrap()
+}
+
+fn pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_pipe_and_a_backup_that_is_none_are_not_waited_for() {
+    let case = case(&[]).with("");
+    fs::remove_file(case.path()).unwrap();
+    pipe(&case.path());
+    let path = case.path();
+    let error = soon(move || ClientFile::read(&path, None).unwrap_err().to_string());
+    assert!(error.contains("is no file"), "{error}");
+    fs::remove_file(case.path()).unwrap();
+    let case = case.with(OTHERS);
+    pipe(&case.path().with_file_name("mcp.json.backup-3"));
+    let long = fs::File::create(case.path().with_file_name("mcp.json.backup-2")).unwrap();
+    long.set_len(32 * 1024 * 1024 + 1).unwrap();
+    fs::write(case.path().with_file_name("mcp.json.backup-1"), "it").unwrap();
+    symlink("mcp.json", case.path().with_file_name("mcp.json.backup-0")).unwrap();
+    let file = ClientFile::read(&case.path(), None).unwrap();
+    assert_eq!(soon(move || file.backups().collect::<Vec<_>>()), ["it"]);
+}
+
+/// A project with a folder for Cursor, and a folder beside the project.
+fn project(more: &[&str]) -> (Case, PathBuf) {
+    let case = case(&[&["--scope", "project"], more].concat());
+    let folder = case.folder.path().join("project");
+    fs::create_dir_all(folder.join(".cursor")).unwrap();
+    fs::create_dir(case.folder.path().join("out")).unwrap();
+    (case, folder)
+}
+
+#[test]
+fn a_link_in_a_project_does_not_lead_out_of_it() {
+    let (case, folder) = project(&[]);
+    let (path, out) = (folder.join(".cursor/mcp.json"), case.folder.path().join("out"));
+    fs::write(out.join("there.json"), OTHERS).unwrap();
+    let refused = |target: &Path, told: &str| {
+        symlink(target, &path).unwrap();
+        for what in ["print", "write", "remove"] {
+            let error = case.run(what).unwrap_err().to_string();
+            assert!(error.contains(told) && error.contains("leads"), "{target:?} {error}");
+        }
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "nothing is made there");
+        assert_eq!(fs::read_to_string(out.join("there.json")).unwrap(), OTHERS);
+        fs::remove_file(&path).unwrap();
+    };
+    refused(&out.join("there.json"), "out/there.json");
+    refused(Path::new("../../out/there.json"), "out/there.json");
+    refused(&out.join("new.json"), "out/new.json");
+    refused(Path::new("no/../../../out/new.json"), "nowhere");
+    refused(Path::new("mcp.json"), "nowhere");
+    // The folder leads out, and the file does not exist.
+    fs::remove_dir(folder.join(".cursor")).unwrap();
+    symlink("../out", folder.join(".cursor")).unwrap();
+    let error = case.run("write").unwrap_err().to_string();
+    assert!(error.contains("out of the project"), "{error}");
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+}
+
+#[test]
+fn a_link_within_a_project_is_followed_and_shown() {
+    let (case, folder) = project(&[]);
+    symlink("../shared.json", folder.join(".cursor/mcp.json")).unwrap();
+    case.done("write");
+    let real = folder.join("shared.json");
+    assert!(fs::read_to_string(&real).unwrap().contains("countersign"));
+    let join = Join::new(&case.args, &case.machine()).unwrap();
+    let file = join.read().unwrap();
+    let place = format!("{} -> {}", folder.join(".cursor/mcp.json").display(), real.display());
+    assert!(join.told(&file, "written", None).contains(&place));
+    assert_eq!(join.done(&file, "written", &[]).leads_to, Some(real.display().to_string()));
+}
+
+#[test]
+fn a_backup_with_a_token_is_for_its_owner_alone_and_told() {
+    let old = "{\"mcpServers\":{\"x\":{\"headers\":{\"Authorization\":\"Bearer t0ken\"}}}}";
+    let own = old.replace("Bearer t0ken", "s3cret");
+    let more = ["--http", "--token", "s3cret"];
+    for (text, more, is_secret) in [
+        (old, [].as_slice(), true),
+        (&own, &more, true),
+        (&own, &[], false),
+        (OTHERS, &more, false),
+    ] {
+        let (case, folder) = project(more);
+        fs::write(folder.join(".cursor/mcp.json"), text).unwrap();
+        let join = Join::new(&case.args, &case.machine()).unwrap();
+        let now = Timestamp::from_ms(1_800_000_000_000);
+        let (backup, notes) = join.back_up(&join.read().unwrap(), now).unwrap();
+        let backup = backup.unwrap();
+        assert_eq!(fs::read_to_string(&backup).unwrap(), text);
+        let mode = fs::metadata(&backup).unwrap().mode() & 0o777;
+        assert_eq!(mode == 0o600, is_secret, "{mode:o} {text}");
+        let notes = notes.join("\n");
+        assert_eq!(notes.contains("may hold a token"), is_secret, "{notes}");
+        assert!(notes.contains("do not commit it"), "{notes}");
+    }
+    let case = case(&[]).with(OTHERS);
+    let join = Join::new(&case.args, &case.machine()).unwrap();
+    let notes = join.back_up(&join.read().unwrap(), Timestamp::from_ms(0)).unwrap().1;
+    assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn a_difference_shows_no_secret_of_another_server() {
+    let old = "{\n  \"env\": {\n    \"K\": \"s1\"\n  },\n  \"b\": 1\n}";
+    let new = old.replace("s1", "s2").replace("1\n}", "2\n}\n");
+    let shown = file::difference(Path::new("/x"), old, &new, client::Form::Json);
+    let expected = "--- /x\n+++ /x\n@@ -1,6 +1,6 @@\n {\n   \"env\": {\n-    \"K\": …\n+    \"K\": …\n   \
+                    },\n-  \"b\": 1\n-}\n\\ No newline at end of file\n+  \"b\": 2\n+}\n";
+    assert_eq!(shown, expected);
+    assert_eq!(file::difference(Path::new("/x"), old, old, client::Form::Json), "");
 }

@@ -6,9 +6,9 @@ use tokio::{
 
 use super::support::*;
 use crate::{
-    base::{SessionName, text::is_hostile},
+    base::{SessionName, limits::EVENT_QUEUE, text::is_hostile},
     node::{
-        api::{AgentRequest, Event, Message},
+        api::{AgentRequest, Event, Message, NewsOf},
         sessions::{Route, Wish},
     },
 };
@@ -94,6 +94,23 @@ async fn only_the_newest_of_what_waited_are_pushed_and_the_rest_is_counted() {
     while !fake.node.sessions().is_empty() {
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_session_that_fell_behind_is_told_of_what_is_unread_and_of_nothing_else() {
+    let fake = Fake::new();
+    let (_client, mut told) = channel(&fake).await;
+    // Nobody reads between these.
+    let flood = || (0..=EVENT_QUEUE).for_each(|_| fake.node.tell(Event::PeersChanged));
+    flood();
+    fake.arrive(message("msg_1", "bob", "x"));
+    assert_eq!(pushed(&mut told).await.1["id"], "msg_1", "nothing was unread");
+    let two = NewsOf { name: "bob".to_owned(), unread: 2 };
+    fake.world.lock().unwrap().news.unread = vec![two];
+    flood();
+    let (content, meta) = pushed(&mut told).await;
+    assert!(content.starts_with("2 unread messages wait") && content.contains("peer_inbox"));
+    assert_eq!(meta, json!({ "unread": "2" }));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::{EditError, Target};
 use crate::cli::join::entry::Entry;
 
 /// What Zed and VS Code read, and no more: the other clients read plain JSON, which is part of it.
-const OPTIONS: ParseOptions = ParseOptions {
+pub(in crate::cli::join) const OPTIONS: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,
     allow_trailing_commas: true,

@@ -3,7 +3,7 @@
 //! Each format has an editor that keeps comments, order and layout. What an editor made is read again
 //! by a parser and compared with what was there: were anything else different, nothing is written.
 
-mod json;
+pub(super) mod json;
 #[cfg(test)]
 mod tests;
 mod toml;
