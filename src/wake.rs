@@ -234,7 +234,7 @@ async fn arrival(events: &mut Receiver<Event>) -> Option<Arrival> {
                 | Event::PendingChanged
                 | Event::Alert { .. }
                 | Event::PageOpened
-                | Event::SessionsChanged,
+                | Event::SessionsChanged { .. },
             ) => {}
         }
     }

@@ -24,6 +24,12 @@ pub const PEER_NAME_BYTES_MAX: usize = 32;
 pub const SESSION_NAME_BYTES_MAX: usize = 32;
 /// Sessions of clients that are known by name; the one that was seen longest ago is forgotten.
 pub const SESSIONS_KNOWN_MAX: u32 = 256;
+/// Characters of what a client calls itself, as they are kept.
+pub const CLIENT_CHARS_MAX: usize = 64;
+/// The same of the version of MCP.
+pub const PROTOCOL_CHARS_MAX: usize = 32;
+/// Bytes of the folder that a session works in, as they are kept.
+pub const PROJECT_BYTES_MAX: usize = KIB;
 /// How many messages a session can be behind: what another session has read, and so many messages
 /// came after, is not new to it any more. What nobody has read stays new.
 pub const SESSION_BEHIND_MAX: u32 = 1000;
@@ -281,6 +287,10 @@ pub const HTTP_CALLS_TOKEN_MAX: usize = HTTP_CALLS_MAX / 2;
 pub const HTTP_SESSIONS_MAX: usize = 128;
 /// Those of one token among them.
 pub const HTTP_SESSIONS_TOKEN_MAX: usize = 32;
+/// Names of sessions that one token may choose within [`HTTP_NAMES_KEPT`].
+pub const HTTP_NAMES_TOKEN_MAX: usize = 16;
+/// How long a name that a token chose counts after its last use.
+pub const HTTP_NAMES_KEPT: Duration = hours(24);
 /// How long a session over HTTP may be silent: a human may take so long.
 pub const HTTP_SESSION_IDLE: Duration = minutes(30);
 /// The same for clients since version 2026-07-28, who have no session but the name.

@@ -80,7 +80,7 @@ impl From<Event> for Hint {
             Event::PendingChanged => Self::PendingChanged,
             Event::Alert { items } => Self::Alert { items },
             Event::PageOpened => Self::PageOpened,
-            Event::SessionsChanged => Self::SessionsChanged,
+            Event::SessionsChanged { .. } => Self::SessionsChanged,
         }
     }
 }

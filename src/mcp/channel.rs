@@ -5,7 +5,10 @@
 //! that it was shown. A session without a handshake (2026-07-28) is never registered by the client,
 //! and is not pushed to.
 
-use std::{collections::BTreeSet, convert::Infallible};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    convert::Infallible,
+};
 
 use rmcp::{
     RoleServer,
@@ -17,7 +20,7 @@ use tokio::sync::{broadcast::error::RecvError, watch};
 
 use super::{fence, replay, server::Server};
 use crate::{
-    base::limits::{PREVIEW_BYTES_MAX, TOLD_AT_ONCE},
+    base::limits::{PREVIEW_BYTES_MAX, TOLD_AT_ONCE, TOLD_MESSAGES_MAX},
     node::{
         api::{AgentRequest, Event, Message, Reply, TellRequest, Told},
         sessions::Route,
@@ -73,19 +76,33 @@ impl Channel {
     }
 }
 
-/// Tells the session of what arrives, and first of what had arrived before it was ready.
+/// Tells the session of what arrives, and first of what had arrived before it was ready. What is for
+/// another session is told once that one closes, where it is still unread then.
 pub(super) async fn tell(server: &Server, peer: &Peer<RoleServer>) -> Infallible {
     let again = server.channel.opened().await;
     let _open = server.hold(Route::Channel);
     // From before the question on: what comes in between is told by one of the two.
     let mut events = server.node.events();
     let mut told = before(server, peer, again).await;
+    let mut passed = VecDeque::new();
     loop {
         match events.recv().await {
             Ok(Event::Arrived { message, session, .. }) => {
-                let ours = session.is_none() || session.as_ref() == server.node.session();
-                if ours && !told.remove(&message) {
+                if !server.node.is_told(session.as_ref()) {
+                    passed.push_back(message);
+                    if passed.len() > TOLD_MESSAGES_MAX {
+                        passed.pop_front();
+                    }
+                } else if !told.remove(&message) {
                     arrived(server, peer, message).await;
+                }
+            }
+            Ok(Event::SessionsChanged { closed: true }) if !passed.is_empty() => {
+                for message in newest(server).await.0 {
+                    if let Some(at) = passed.iter().position(|id| *id == message.id) {
+                        passed.remove(at);
+                        show(peer, &message, &message.text).await;
+                    }
                 }
             }
             // Which were missed is not known, and whether one was a message at all.
@@ -101,7 +118,7 @@ pub(super) async fn tell(server: &Server, peer: &Peer<RoleServer>) -> Infallible
                 | Event::PendingChanged
                 | Event::Alert { .. }
                 | Event::PageOpened
-                | Event::SessionsChanged,
+                | Event::SessionsChanged { .. },
             ) => {}
         }
     }
@@ -110,25 +127,28 @@ pub(super) async fn tell(server: &Server, peer: &Peer<RoleServer>) -> Infallible
 /// Tells of the newest that are unread; gives their ids. A session that the node has seen before it
 /// was restarted has had them, so it gets their number alone.
 async fn before(server: &Server, peer: &Peer<RoleServer>, again: bool) -> BTreeSet<String> {
-    let mut more = 0;
     let mut ids = BTreeSet::new();
-    if again {
-        more = unread(server).await;
+    let more = if again {
+        unread(server).await
     } else {
-        let request = TellRequest { hook: None, messages_max: TOLD_AT_ONCE, bytes_max: u32::MAX };
-        // A node that is about to end tells nothing; the next one does.
-        let reply = server.node.ask(AgentRequest::Tell(request)).await;
-        if let Ok(Reply::Told(Told { messages, more: left, .. })) = reply {
-            more = left;
-            for message in messages {
-                let (id, text) = (message.id.clone(), message.text.clone());
-                show(peer, &message, &text).await;
-                ids.insert(id);
-            }
+        let (messages, more) = newest(server).await;
+        for message in messages {
+            show(peer, &message, &message.text).await;
+            ids.insert(message.id);
         }
-    }
+        more
+    };
     count(peer, more, "more unread messages").await;
     ids
+}
+
+/// The newest that are unread, and how many more there are.
+async fn newest(server: &Server) -> (Vec<Message>, u64) {
+    let request = TellRequest { hook: None, messages_max: TOLD_AT_ONCE, bytes_max: u32::MAX };
+    let reply = server.node.ask(AgentRequest::Tell(request)).await;
+    // A node that is about to end tells nothing; the next one does.
+    let Ok(Reply::Told(Told { messages, more, .. })) = reply else { return (Vec::new(), 0) };
+    (messages, more)
 }
 
 /// How many this session has not seen; none where the node does not say.

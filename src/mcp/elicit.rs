@@ -218,7 +218,7 @@ async fn gone(node: &AgentHandle, pending: &str, mut events: Receiver<Event>) {
                 | Event::PeersChanged
                 | Event::Alert { .. }
                 | Event::PageOpened
-                | Event::SessionsChanged,
+                | Event::SessionsChanged { .. },
             ) => {}
         }
     }

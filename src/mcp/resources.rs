@@ -145,9 +145,11 @@ async fn next(events: &mut Receiver<Event>) -> Change {
             Change::Some(vec![INBOX.to_owned(), format!("{MESSAGE}{message}")])
         }
         Ok(Event::PeersChanged) => Change::Some(vec![PEERS.to_owned()]),
-        // What is held stands in it.
-        Ok(Event::PendingChanged) => Change::Some(vec![INBOX.to_owned()]),
-        Ok(Event::Alert { .. } | Event::PageOpened | Event::SessionsChanged) => {
+        // What is held stands in it, and what is for a session that closed.
+        Ok(Event::PendingChanged | Event::SessionsChanged { closed: true }) => {
+            Change::Some(vec![INBOX.to_owned()])
+        }
+        Ok(Event::Alert { .. } | Event::PageOpened | Event::SessionsChanged { closed: false }) => {
             Change::Some(Vec::new())
         }
         Err(RecvError::Lagged(_)) => Change::All,

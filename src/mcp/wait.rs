@@ -153,7 +153,7 @@ pub(super) async fn ended(node: &AgentHandle, id: &str) -> Result<MessageLife, A
                     | Event::PendingChanged
                     | Event::Alert { .. }
                     | Event::PageOpened
-                    | Event::SessionsChanged,
+                    | Event::SessionsChanged { .. },
                 ) => {}
             }
         }

@@ -22,7 +22,8 @@ use crate::{
     store::{
         self, StoreError,
         messages::{self, Filter, HistoryRow, MessageRow},
-        outbox, pairings, peers, pending, sessions,
+        outbox, pairings, peers, pending,
+        sessions::{self, Open},
     },
     trust::{PeerState, TrustMove},
     wire::{Invite, invite},
@@ -79,9 +80,13 @@ impl Node {
 
     /// What is new, in numbers: nobody is tainted by them.
     fn news(&mut self, session: Option<SessionName>, answer: Answer) {
+        let open = self.handle.open_names();
         let op = move |db: &Connection| match &session {
             None => Ok((messages::unread_by_peer(db)?, Vec::new())),
-            Some(name) => Ok((sessions::unread_by_peer(db, name)?, sessions::elsewhere(db, name)?)),
+            Some(name) => {
+                let unread = sessions::unread_by_peer(db, name, &open)?;
+                Ok((unread, sessions::elsewhere(db, name, &open)?))
+            }
         };
         self.read(op, |node, found| {
             let news = found.map_err(|e| store_failed(&e)).map(|(rows, elsewhere)| {
@@ -197,7 +202,11 @@ impl Node {
 
     fn inbox(&mut self, request: &InboxRequest, session: Option<SessionName>, answer: Answer) {
         let filter = match self.filter(request) {
-            Ok(filter) => Filter { session: session.clone(), ..filter },
+            Ok(filter) => {
+                // A person's command lists what is for any session.
+                let open = session.as_ref().map(|_| self.handle.open_names());
+                Filter { session: session.clone(), open: open.unwrap_or_default(), ..filter }
+            }
             Err(error) => return reply(answer, Err(error)),
         };
         let mark_read = request.mark_read;
@@ -207,7 +216,10 @@ impl Node {
             let rows = messages::page(db, &more)?;
             let (unread, unseen) = match &filter.session {
                 None => (messages::counts(db)?.unread, Vec::new()),
-                Some(name) => (sessions::unread(db, name)?, sessions::unseen(db, name, &rows)?),
+                Some(name) => {
+                    let unread = sessions::unread(db, name, &filter.open)?;
+                    (unread, sessions::unseen(db, name, &rows)?)
+                }
             };
             Ok((rows, unread, unseen))
         };
@@ -248,6 +260,7 @@ impl Node {
             query: request.query.clone().filter(|query| !query.is_empty()),
             unread: request.unread,
             session: None,
+            open: Open::default(),
             reply_to: parse_opt(request.reply_to.as_deref(), ids)?,
             after,
             limit,

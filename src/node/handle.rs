@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     base::{SessionName, limits},
-    store::sessions::Introduced,
+    store::sessions::{Introduced, Open},
 };
 
 /// A question with the place for its answer.
@@ -104,7 +104,7 @@ impl NodeHandle {
     /// The open session `name` was told in this way.
     pub(super) fn mark(&self, name: &SessionName, route: Route) {
         if self.sessions.mark(name, route) {
-            self.tell(Event::SessionsChanged);
+            self.tell(Event::SessionsChanged { closed: false });
         }
     }
 
@@ -116,6 +116,11 @@ impl NodeHandle {
     /// The one of this name, where it is open.
     pub(super) fn introduced_as(&self, name: &SessionName) -> Option<Introduced> {
         self.sessions.introduced_as(name)
+    }
+
+    /// The names of all that are open.
+    pub(super) fn open_names(&self) -> Open {
+        self.sessions.names()
     }
 
     /// Hints of what changes from now on.
@@ -220,6 +225,15 @@ impl AgentHandle {
         self.node.sessions()
     }
 
+    /// Whether a message that is for `session` is told to this one now: it is for every one, or for
+    /// this one, or for one that is not open.
+    #[must_use]
+    pub fn is_told(&self, session: Option<&SessionName>) -> bool {
+        session.is_none_or(|name| {
+            self.session.as_ref() == Some(name) || !self.node.sessions.is_open(name)
+        })
+    }
+
     /// What this session has not seen, in numbers.
     ///
     /// # Errors
@@ -296,7 +310,11 @@ async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant)
     loop {
         match tokio::time::timeout_at(until, events.recv()).await {
             Err(_) | Ok(Err(broadcast::error::RecvError::Closed)) => return false,
-            Ok(Ok(Event::Arrived { .. }) | Err(broadcast::error::RecvError::Lagged(_))) => {
+            // What was for a session that closed is for every one.
+            Ok(
+                Ok(Event::Arrived { .. } | Event::SessionsChanged { closed: true })
+                | Err(broadcast::error::RecvError::Lagged(_)),
+            ) => {
                 return true;
             }
             Ok(Ok(
@@ -305,7 +323,7 @@ async fn changed_before(events: &mut broadcast::Receiver<Event>, until: Instant)
                 | Event::PendingChanged
                 | Event::Alert { .. }
                 | Event::PageOpened
-                | Event::SessionsChanged,
+                | Event::SessionsChanged { closed: false },
             )) => {}
         }
     }

@@ -71,12 +71,13 @@ impl Node {
 
 fn listed(db: &Connection, open: &[SessionInfo]) -> Result<Vec<Session>, StoreError> {
     let mut all = Vec::new();
+    let names = open.iter().map(|info| info.name.clone()).collect();
     for info in open {
-        all.push(of_open(info, sessions::unread(db, &info.name)?));
+        all.push(of_open(info, sessions::unread(db, &info.name, &names)?));
     }
     for row in sessions::all_sessions(db)? {
         if open.iter().all(|info| info.name != row.name) {
-            all.push(of_known(&row, sessions::unread(db, &row.name)?));
+            all.push(of_known(&row, sessions::unread(db, &row.name, &names)?));
         }
     }
     all.sort_by(|a, b| (!a.open, &a.name).cmp(&(!b.open, &b.name)));

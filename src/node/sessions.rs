@@ -20,8 +20,11 @@ use super::{
     handle::{AgentHandle, NodeHandle},
 };
 use crate::{
-    base::{SessionName, Timestamp},
-    store::sessions::Introduced,
+    base::{
+        SessionName, Timestamp,
+        limits::{CLIENT_CHARS_MAX, PROJECT_BYTES_MAX, PROTOCOL_CHARS_MAX},
+    },
+    store::sessions::{Introduced, Open},
 };
 
 /// How a client speaks to us.
@@ -71,6 +74,16 @@ pub struct Wish {
     pub transport: Transport,
     /// Its user says that the client shows what comes over `claude/channel`.
     pub channel: bool,
+}
+
+/// What is kept of a folder's name.
+pub(super) fn cut_folder(folder: PathBuf) -> PathBuf {
+    let text = folder.to_string_lossy();
+    if text.len() <= PROJECT_BYTES_MAX {
+        return folder;
+    }
+    let end = text.floor_char_boundary(PROJECT_BYTES_MAX);
+    PathBuf::from(text.get(..end).unwrap_or_default())
 }
 
 impl Wish {
@@ -144,13 +157,22 @@ impl Sessions {
         self.with(|all| all.values().map(SessionInfo::introduced).collect())
     }
 
+    pub(super) fn names(&self) -> Open {
+        self.with(|all| all.values().map(|info| info.name.clone()).collect())
+    }
+
+    pub(super) fn is_open(&self, name: &SessionName) -> bool {
+        self.with(|all| all.values().any(|info| info.name == *name))
+    }
+
     pub(super) fn introduced_as(&self, name: &SessionName) -> Option<Introduced> {
         self.with(|all| all.values().find(|info| info.name == *name).map(SessionInfo::introduced))
     }
 
-    fn add(&self, wish: Wish) -> (u64, SessionName) {
+    fn add(&self, mut wish: Wish) -> (u64, SessionName) {
+        let wanted = wish.name();
+        wish.project = wish.project.map(cut_folder);
         self.with(|all| {
-            let wanted = wish.name();
             let mut name = wanted.clone();
             let mut number = 2;
             while all.values().any(|session| session.name == name) {
@@ -180,7 +202,7 @@ impl OpenSession {
     pub(super) fn open(node: &NodeHandle, sessions: &Arc<Sessions>, wish: Wish) -> Self {
         let channel = wish.channel;
         let (key, name) = sessions.add(wish);
-        node.tell(Event::SessionsChanged);
+        node.tell(Event::SessionsChanged { closed: false });
         Self { key, name, channel, node: node.clone(), sessions: Arc::clone(sessions) }
     }
 
@@ -204,6 +226,8 @@ impl OpenSession {
 
     /// The client said what it is, and what it speaks.
     pub fn introduce(&self, client: Option<String>, protocol: Option<String>) {
+        let client = client.map(|said| said.chars().take(CLIENT_CHARS_MAX).collect());
+        let protocol = protocol.map(|said| said.chars().take(PROTOCOL_CHARS_MAX).collect());
         self.change(|info| {
             info.client = client.or(info.client.take());
             info.protocol = protocol.or(info.protocol.take());
@@ -229,7 +253,7 @@ impl OpenSession {
             before != (info.client.clone(), info.protocol.clone(), info.routes.clone())
         });
         if changed {
-            self.node.tell(Event::SessionsChanged);
+            self.node.tell(Event::SessionsChanged { closed: false });
         }
     }
 }
@@ -243,7 +267,7 @@ impl fmt::Debug for OpenSession {
 impl Drop for OpenSession {
     fn drop(&mut self) {
         self.sessions.with(|all| all.remove(&self.key));
-        self.node.tell(Event::SessionsChanged);
+        self.node.tell(Event::SessionsChanged { closed: true });
     }
 }
 
@@ -272,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_says_of_itself_is_cut_where_it_enters() {
+        let (node, _questions) = NodeHandle::channel();
+        let session = node.open_session(wish(&format!("/{}/api", "é".repeat(2000))));
+        assert_eq!(session.name().as_str(), "api", "the name is the whole folder's");
+        session.introduce(Some("é".repeat(100)), Some("1".repeat(100)));
+        let info = node.sessions().remove(0);
+        assert_eq!(info.client, Some("é".repeat(CLIENT_CHARS_MAX)));
+        assert_eq!(info.protocol, Some("1".repeat(PROTOCOL_CHARS_MAX)));
+        let folder = info.wish.project.clone().unwrap().to_string_lossy().into_owned();
+        assert_eq!(folder, format!("/{}", "é".repeat(511)));
+        // What is beyond is no change.
+        let mut events = node.events();
+        session.introduce(Some(format!("{}x", "é".repeat(CLIENT_CHARS_MAX))), None);
+        assert!(events.try_recv().is_err());
+    }
+
+    #[test]
     fn what_changes_is_told_and_what_does_not_is_not() {
         let (node, _questions) = NodeHandle::channel();
         let session = node.open_session(wish("/x"));
@@ -283,6 +324,6 @@ mod tests {
         session.set_route(Route::Hook, false);
         assert_eq!(node.sessions()[0].routes, [Route::Channel]);
         assert_eq!(events.len(), 3);
-        assert_eq!(events.try_recv(), Ok(Event::SessionsChanged));
+        assert_eq!(events.try_recv(), Ok(Event::SessionsChanged { closed: false }));
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{
     api::{HookCall, Reply, TellRequest, Told},
     outbound::Reading,
-    sessions::{Route, SessionInfo},
+    sessions::{Route, SessionInfo, cut_folder},
     state::{Answer, Node, reply, store_failed},
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     store::{
         StoreError,
         messages::{self, Filter, MessageRow},
+        sessions::Open,
     },
 };
 
@@ -72,8 +73,9 @@ impl Node {
             self.handle.mark(name, Route::Hook);
         }
         let told = listener.as_deref().map(|key| self.told.of(key)).unwrap_or_default();
-        let by = session.clone();
-        let op = move |db: &Connection| fresh(db, &told, &request, by);
+        // Where no session is found: only what waits for none that is open.
+        let (by, open) = (session.clone(), self.handle.open_names());
+        let op = move |db: &Connection| fresh(db, &told, &request, (by, open));
         self.read(op, move |node, found| match found {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(Fresh { rows, more }) => {
@@ -99,8 +101,9 @@ impl Node {
             .iter()
             .find_map(|process| newest(&|session| session.wish.parent == Some(*process)));
         let by_folder = || {
-            let folder = hook.project.as_ref()?;
-            newest(&|session| session.wish.project.as_ref() == Some(folder))
+            let folder = hook.project.clone().map(cut_folder);
+            folder.as_ref()?;
+            newest(&|session| session.wish.project == folder)
         };
         by_process.or_else(by_folder).cloned()
     }
@@ -121,7 +124,7 @@ fn fresh(
     db: &Connection,
     told: &BTreeSet<i64>,
     request: &TellRequest,
-    session: Option<SessionName>,
+    (session, open): (Option<SessionName>, Open),
 ) -> Result<Fresh, StoreError> {
     let as_usize = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let newest = request.hook.is_none();
@@ -134,6 +137,7 @@ fn fresh(
         query: None,
         unread: true,
         session,
+        open,
         reply_to: None,
         after: 0,
         limit: BATCH,

@@ -331,6 +331,8 @@ pub struct Filter {
     pub unread: bool,
     /// The session that asks: what is unread is what it has not seen.
     pub session: Option<SessionName>,
+    /// The sessions that are open: of what is unread, what is for another of these is left out.
+    pub open: sessions::Open,
     /// Only answers to this message.
     pub reply_to: Option<MessageId>,
     /// Only after this place.
@@ -351,6 +353,7 @@ pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreEr
         sql = format!("WITH fresh AS ({}) ", sessions::UNREAD);
         values.push(Value::from(session.to_string()));
         values.push(Value::from(sessions::known_until(db, session)?));
+        values.push(Value::from(filter.open.json()));
     }
     sql.push_str("SELECT * FROM messages WHERE number > ?");
     values.push(Value::from(filter.after));
@@ -374,7 +377,11 @@ pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreEr
     }
     match session {
         Some(_) => and("number IN (SELECT number FROM fresh)", None),
-        None if filter.unread => and("unread = 1", None),
+        None if filter.unread => {
+            let open = "(session IS NULL OR session NOT IN (SELECT value FROM json_each(?)))";
+            and("unread = 1", None);
+            and(open, Some(Value::from(filter.open.json())));
+        }
         None => {}
     }
     if let Some(id) = filter.reply_to {

@@ -42,6 +42,25 @@ pub struct Introduced {
     pub project: Option<String>,
 }
 
+/// The sessions that are open. What is for one of them waits for it; what is for one that is not is
+/// for every session, until it is there again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open(Vec<SessionName>);
+
+impl Open {
+    /// As SQL takes them.
+    pub(super) fn json(&self) -> String {
+        // Names always serialise.
+        serde_json::to_string(&self.0).unwrap_or_else(|_| "[]".to_owned())
+    }
+}
+
+impl FromIterator<SessionName> for Open {
+    fn from_iter<T: IntoIterator<Item = SessionName>>(names: T) -> Self {
+        Self(names.into_iter().collect())
+    }
+}
+
 /// Remembers a session. Where there are too many then, those that were seen longest ago and are
 /// not `open` are forgotten.
 ///
@@ -59,9 +78,7 @@ pub fn remember(
                project = coalesce(excluded.project, project), seen_ms = excluded.seen_ms";
     let Introduced { name, client, project } = session;
     db.prepare_cached(sql)?.execute(params![name.as_str(), client, project, ms(now)])?;
-    let open: Vec<&str> = open.iter().map(|open| open.name.as_str()).collect();
-    // Names always serialise.
-    let open = serde_json::to_string(&open).unwrap_or_default();
+    let open = open.iter().map(|open| open.name.clone()).collect::<Open>().json();
     let sql = "UPDATE sessions SET seen_ms = ?2 WHERE name IN (SELECT value FROM json_each(?1))";
     db.prepare_cached(sql)?.execute(params![open, ms(now)])?;
     let sql = "SELECT name FROM sessions
@@ -155,11 +172,13 @@ fn known(
     Ok(is_known(db, &name)?.then_some(name))
 }
 
-/// What is new to the session ?1, which need not look at what others have seen up to ?2.
+/// What is new to the session ?1, which need not look at what others have seen up to ?2, where the
+/// sessions ?3 are open. What is for one that is not is new to it too, as long as that one itself
+/// has not seen it.
 pub(super) const UNREAD: &str = "
     SELECT number, peer FROM messages INDEXED BY messages_to_read
     WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
-    AND (session IS NULL OR session = ?1)
+    AND (session IS NULL OR session = ?1 OR session NOT IN (SELECT value FROM json_each(?3)))
     UNION ALL
     SELECT number, peer FROM messages INDEXED BY messages_seen
     WHERE outgoing = 0 AND unread = 0 AND session IS NULL AND number > ?2
@@ -169,7 +188,15 @@ pub(super) const UNREAD: &str = "
     SELECT number, peer FROM messages INDEXED BY messages_seen
     WHERE outgoing = 0 AND unread = 0 AND session = ?1 AND number > ?2
     AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
-        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)";
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
+    UNION ALL
+    SELECT number, peer FROM sessions AS other
+    CROSS JOIN messages INDEXED BY messages_seen ON messages.session = other.name
+    WHERE other.name <> ?1 AND other.name NOT IN (SELECT value FROM json_each(?3))
+    AND outgoing = 0 AND unread = 0 AND number > max(other.after, ?2)
+    AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+        SELECT 1 FROM session_reads AS r
+        WHERE r.session IN (?1, other.name) AND r.message = messages.number)";
 
 /// Up to which message nothing is new to a session that somebody has seen. Everything, to one that
 /// is not known: it begins now.
@@ -195,9 +222,10 @@ fn newest(db: &Connection) -> Result<i64, StoreError> {
 pub fn unread_by_peer(
     db: &Connection,
     name: &SessionName,
+    open: &Open,
 ) -> Result<Vec<(PeerId, u64)>, StoreError> {
     let sql = format!("SELECT peer, count(*) AS many FROM ({UNREAD}) GROUP BY peer");
-    let params = params![name.as_str(), known_until(db, name)?];
+    let params = params![name.as_str(), known_until(db, name)?, open.json()];
     let read = |row: &super::rows::Columns<'_>| {
         Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
     };
@@ -208,9 +236,9 @@ pub fn unread_by_peer(
 ///
 /// # Errors
 /// When the database fails.
-pub fn unread(db: &Connection, name: &SessionName) -> Result<u64, StoreError> {
+pub fn unread(db: &Connection, name: &SessionName, open: &Open) -> Result<u64, StoreError> {
     let sql = format!("SELECT count(*) FROM ({UNREAD})");
-    let params = params![name.as_str(), known_until(db, name)?];
+    let params = params![name.as_str(), known_until(db, name)?, open.json()];
     Ok(db.prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
 }
 
@@ -218,25 +246,30 @@ pub(super) const ELSEWHERE: &str = "
     SELECT name, count(*) AS many FROM (
         SELECT session AS name FROM messages INDEXED BY messages_to_read
         WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
-        AND session <> ?1
+        AND session <> ?1 AND session IN (SELECT value FROM json_each(?3))
         UNION ALL
         SELECT other.name AS name FROM sessions AS other
         CROSS JOIN messages INDEXED BY messages_seen ON messages.session = other.name
-        WHERE other.name <> ?1 AND outgoing = 0 AND unread = 0
+        WHERE other.name <> ?1 AND other.name IN (SELECT value FROM json_each(?3))
+        AND outgoing = 0 AND unread = 0
         AND number > max(other.after, ?2) AND state IN ('accepted', 'read', 'replied')
         AND NOT EXISTS (SELECT 1 FROM session_reads AS r
             WHERE r.session = other.name AND r.message = messages.number)
     ) GROUP BY name ORDER BY name";
 
-/// How many messages are for another session than this one and new to that one, by its name.
+/// How many messages are for another session than this one that is open, and new to that one, by
+/// its name.
 ///
 /// # Errors
 /// When the database fails.
-pub fn elsewhere(db: &Connection, name: &SessionName) -> Result<Vec<(String, u64)>, StoreError> {
+pub fn elsewhere(
+    db: &Connection,
+    name: &SessionName,
+    open: &Open,
+) -> Result<Vec<(String, u64)>, StoreError> {
     let behind = newest(db)? - i64::from(limits::SESSION_BEHIND_MAX);
-    all(db, "messages", ELSEWHERE, params![name.as_str(), behind], |row| {
-        Ok((row.get("name")?, row.get("many")?))
-    })
+    let params = params![name.as_str(), behind, open.json()];
+    all(db, "messages", ELSEWHERE, params, |row| Ok((row.get("name")?, row.get("many")?)))
 }
 
 /// Which of these messages this session has not seen, as far as that has to be written down.
@@ -273,10 +306,10 @@ pub fn set_seen(db: &Connection, name: &SessionName, numbers: &[i64]) -> Result<
     move_up(db, name)
 }
 
-/// The first message after ?2 that nobody has seen and that is, or may yet be, the session's.
+/// The first message after ?1 that nobody has seen: it is, or may yet be, any session's.
 pub(super) const FIRST_UNREAD: &str = "
     SELECT number FROM messages INDEXED BY messages_to_read
-    WHERE unread = 1 AND outgoing = 0 AND number > ?2 AND (session IS NULL OR session = ?1)
+    WHERE unread = 1 AND outgoing = 0 AND number > ?1
     ORDER BY number LIMIT 1";
 /// The first after ?2 that others have seen, and for every session.
 pub(super) const FIRST_OF_ALL: &str = "
@@ -293,15 +326,29 @@ pub(super) const FIRST_OF_ITS: &str = "
         SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
     ORDER BY number LIMIT 1";
 
+/// The same of those that are for others that have not seen them, open or not: they may close.
+pub(super) const FIRST_OF_OTHERS: &str = "
+    SELECT min((
+        SELECT number FROM messages INDEXED BY messages_seen
+        WHERE outgoing = 0 AND unread = 0 AND session = other.name
+        AND number > max(other.after, ?2)
+        AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
+            SELECT 1 FROM session_reads AS r
+            WHERE r.session IN (?1, other.name) AND r.message = messages.number)
+        ORDER BY number LIMIT 1
+    )) FROM sessions AS other WHERE other.name <> ?1";
+
 /// Where a session has seen everything up to a place, that place is all that is kept of it.
 fn move_up(db: &Connection, name: &SessionName) -> Result<(), StoreError> {
     let until = known_until(db, name)?;
-    let mut seen_to = newest(db)?;
-    for sql in [FIRST_UNREAD, FIRST_OF_ALL, FIRST_OF_ITS] {
-        let first = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-        let first = db.prepare_cached(sql)?.query_row(params![name.as_str(), until], first);
-        seen_to = first.optional()?.map_or(seen_to, |first| seen_to.min(first - 1));
+    let first = |row: &rusqlite::Row<'_>| row.get::<_, Option<i64>>(0);
+    let unread = db.prepare_cached(FIRST_UNREAD)?.query_row([until], first).optional()?;
+    let mut firsts = vec![unread.flatten()];
+    for sql in [FIRST_OF_ALL, FIRST_OF_ITS, FIRST_OF_OTHERS] {
+        let found = db.prepare_cached(sql)?.query_row(params![name.as_str(), until], first);
+        firsts.push(found.optional()?.flatten());
     }
+    let seen_to = firsts.into_iter().flatten().fold(newest(db)?, |to, first| to.min(first - 1));
     let sql = "UPDATE sessions SET after = ?2 WHERE name = ?1 AND after < ?2";
     if db.prepare_cached(sql)?.execute(params![name.as_str(), seen_to])? == 1 {
         let sql = "DELETE FROM session_reads WHERE session = ?1 AND message <= ?2";

@@ -47,7 +47,7 @@ impl Changed {
             Ok(Event::Alert { items }) => {
                 self.alert = Some(items.saturating_add(self.alert.unwrap_or_default()));
             }
-            Ok(Event::SessionsChanged) => self.sessions = true,
+            Ok(Event::SessionsChanged { .. }) => self.sessions = true,
             Ok(Event::PageOpened) => {}
             Err(RecvError::Lagged(_)) => *self = Self { alert: self.alert, ..Self::ALL },
             Err(RecvError::Closed) => return false,
@@ -138,7 +138,7 @@ mod tests {
         assert!(changed.add(&Ok(Event::MessageChanged { message: "m".to_owned() })));
         assert_eq!(changed.names(), ["messages", "peers"]);
         let mut came = Changed::default();
-        assert!(came.add(&Ok(Event::SessionsChanged)));
+        assert!(came.add(&Ok(Event::SessionsChanged { closed: false })));
         assert_eq!(came.names(), ["sessions"]);
         assert!(changed.add(&Err(RecvError::Lagged(1))));
         assert_eq!(changed.names(), ["pending", "messages", "peers", "sessions"]);

@@ -28,7 +28,6 @@ use tokio::{
 use super::{
     NO_SESSION,
     answer::{EVENTS, TOUCH, held, plain, read, token_ended},
-    choice,
     rooms::{Clients, Key, Lease},
 };
 use crate::{
@@ -79,7 +78,7 @@ impl Clients {
         if *request.method() != Method::GET {
             return not_this_way("GET");
         }
-        let choice = match choice(request.headers()) {
+        let choice = match self.chosen(pass, request.headers()) {
             Ok(choice) => choice,
             Err(error) => return plain(StatusCode::BAD_REQUEST, error),
         };

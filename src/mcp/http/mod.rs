@@ -100,10 +100,17 @@ fn too_many_calls() -> Response {
 }
 
 impl Clients {
+    /// The name that a request chooses, as far as its token may choose one more.
+    fn chosen(&self, pass: &Pass, headers: &HeaderMap) -> Result<Option<SessionName>, String> {
+        let choice = choice(headers)?;
+        choice.as_ref().map_or(Ok(()), |name| self.choose(pass.id, name))?;
+        Ok(choice)
+    }
+
     /// Answers a request at `/mcp` of whom `pass` let in.
     pub async fn answer(&self, pass: &Pass, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let name = match choice(&parts.headers) {
+        let name = match self.chosen(pass, &parts.headers) {
             Ok(choice) => choice,
             Err(error) => return plain(StatusCode::BAD_REQUEST, error),
         };

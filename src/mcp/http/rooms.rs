@@ -22,8 +22,9 @@ use crate::{
     base::{
         Digest, SessionName, TokenId,
         limits::{
-            HTTP_CALLS_MAX, HTTP_CALLS_TOKEN_MAX, HTTP_NAME_IDLE, HTTP_SESSION_IDLE,
-            HTTP_SESSIONS_MAX, HTTP_SESSIONS_TOKEN_MAX, HTTP_SWEEP_EVERY,
+            HTTP_CALLS_MAX, HTTP_CALLS_TOKEN_MAX, HTTP_NAME_IDLE, HTTP_NAMES_KEPT,
+            HTTP_NAMES_TOKEN_MAX, HTTP_SESSION_IDLE, HTTP_SESSIONS_MAX, HTTP_SESSIONS_TOKEN_MAX,
+            HTTP_SWEEP_EVERY,
         },
     },
     mcp::{server::Server, underway::UnderWay},
@@ -77,6 +78,8 @@ struct Inner {
     /// The places of each token's handlers, in all of its sessions: rmcp lets a handler run on when
     /// the connection has gone.
     handlers: Mutex<HashMap<TokenId, Weak<Semaphore>>>,
+    /// Which names each token chose, and when last.
+    names: Mutex<HashMap<TokenId, HashMap<SessionName, Instant>>>,
     inputs: Inputs,
 }
 
@@ -115,6 +118,7 @@ impl Clients {
             rooms: Mutex::default(),
             callers: Mutex::default(),
             handlers: Mutex::default(),
+            names: Mutex::default(),
             inputs: Inputs::default(),
         }));
         tasks.spawn(clients.clone().sweep(cancel.clone()));
@@ -162,6 +166,26 @@ impl Clients {
             places
         });
         UnderWay::sharing(places, HTTP_CALLS_TOKEN_MAX)
+    }
+
+    /// Notes that `token` uses a name that it chose. One token cannot fill the list of the sessions
+    /// that are known, which would make others' be forgotten.
+    ///
+    /// # Errors
+    /// When it chose too many others of late.
+    pub(super) fn choose(&self, token: TokenId, name: &SessionName) -> Result<(), String> {
+        let now = Instant::now();
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let chosen = names.entry(token).or_default();
+        chosen.retain(|_, used| now.duration_since(*used) < HTTP_NAMES_KEPT);
+        if chosen.len() >= HTTP_NAMES_TOKEN_MAX && !chosen.contains_key(name) {
+            return Err(format!(
+                "this token has used {HTTP_NAMES_TOKEN_MAX} names of sessions within a day; use one \
+                 of these, or another token (countersign token new)\n"
+            ));
+        }
+        chosen.insert(name.clone(), now);
+        Ok(())
     }
 
     /// A session of a client that begins one.
@@ -392,6 +416,24 @@ impl Drop for Call {
 mod tests {
     use super::*;
     use crate::node::NodeHandle;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_token_chooses_so_many_names_and_no_more() {
+        let (node, _questions) = NodeHandle::channel();
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let clients = Clients::new(move |wish| node.open_session(wish), &tasks, &cancel);
+        let token = |number: u8| TokenId::from_bytes([number; 5]);
+        let choose = |number, name: usize| {
+            clients.choose(token(number), &SessionName::parse(&format!("s{name}")).unwrap())
+        };
+        (0..HTTP_NAMES_TOKEN_MAX).for_each(|name| choose(1, name).unwrap());
+        assert!(choose(1, HTTP_NAMES_TOKEN_MAX).unwrap_err().contains("use one of these"));
+        choose(1, 0).unwrap();
+        choose(2, HTTP_NAMES_TOKEN_MAX).unwrap();
+        tokio::time::advance(HTTP_NAMES_KEPT).await;
+        choose(1, HTTP_NAMES_TOKEN_MAX).unwrap();
+        cancel.cancel();
+    }
 
     #[tokio::test]
     async fn what_a_question_is_bound_to_outlives_a_pause_and_is_of_one_token_and_name() {

@@ -73,9 +73,19 @@ async fn what_is_for_another_session_is_not_pushed() {
         let (message, from) = (id.to_owned(), "bob".to_owned());
         fake.node.tell(Event::Arrived { message, from, session });
     };
+    let choice = SessionName::parse("other").ok();
+    let other = fake.node.open_session(Wish { choice, ..wish() });
     arrive("msg_1", "other");
     arrive("msg_2", "api");
     assert_eq!(pushed(&mut told).await.1["id"], "msg_2");
+    arrive("msg_3", "closed");
+    assert_eq!(pushed(&mut told).await.1["id"], "msg_3", "nobody else is there to be told");
+    // Once it closes, what it left unread is told here, and once only.
+    drop(other);
+    assert_eq!(pushed(&mut told).await.1["id"], "msg_1");
+    drop(fake.node.open_session(wish()));
+    arrive("msg_4", "api");
+    assert_eq!(pushed(&mut told).await.1["id"], "msg_4");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ pub enum Event {
         message: String,
         /// Our name for its sender.
         from: String,
-        /// The session that it is for. None: every one.
+        /// The session that it is for, open or not. None: every one.
         session: Option<SessionName>,
     },
     /// A message changed its state.
@@ -73,5 +73,8 @@ pub enum Event {
     /// A link to the page was used.
     PageOpened,
     /// A client's session began, ended or changed what is known of it.
-    SessionsChanged,
+    SessionsChanged {
+        /// One closed: what is for it is for every other one from now on.
+        closed: bool,
+    },
 }

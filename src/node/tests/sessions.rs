@@ -7,7 +7,7 @@ use crate::{
     base::SessionName,
     node::{
         AgentHandle,
-        api::{Event, News, NewsOf},
+        api::{Event, HookCall, News, NewsOf, TellRequest},
         sessions::{OpenSession, Transport, Wish},
     },
     wire::{Countersignature, Draft, Header, Kind, ReceiptState as Said},
@@ -99,6 +99,61 @@ async fn each_session_reads_what_is_for_all_and_no_other_reads_what_is_for_one()
     assert_eq!(read(&web).await, ["for all", "for web", "for nobody"]);
     assert_eq!((new_to(&api).await.len(), new_to(&web).await.len()), (0, 0));
     assert_eq!(bob.agent(AgentRequest::Whoami).await["unread"], 0);
+}
+
+#[tokio::test]
+async fn what_is_for_a_session_that_closed_is_told_to_the_others_and_to_it_again() {
+    let (alice, bob) = paired().await;
+    names_sessions(&alice).await;
+    let (x, x2) = (client(&bob, "x").await, client(&bob, "x").await);
+    assert_eq!(x2.name().as_str(), "x-2");
+    let asked = say(&x.agent(), "alice", "a question", None).await;
+    arrived(&alice, 1).await;
+    // The answer arrives while it is there, and one waits who is somebody else.
+    let agent = x2.agent();
+    let wait = tokio::spawn(async move {
+        let unread = InboxRequest { unread: true, ..InboxRequest::default() };
+        agent.inbox(unread, Duration::from_secs(60)).await.unwrap().messages
+    });
+    say(&alice.node.agent(), "bob", "an answer", Some(&asked)).await;
+    assert_eq!(arrived(&bob, 1).await[0]["session"], "x");
+    assert!(new_to(&x2.agent()).await.is_empty());
+    assert_eq!(x2.agent().news().await.unwrap().elsewhere, [news_of("x", 1)]);
+    assert!(!x2.agent().is_told(Some(x.name())));
+    drop(x);
+    assert_eq!(wait.await.unwrap()[0].text, "an answer", "closing wakes who waits");
+    let news = News { unread: vec![news_of("alice", 1)], ..News::default() };
+    assert_eq!(x2.agent().news().await.unwrap(), news);
+    assert!(x2.agent().is_told(SessionName::parse("x").ok().as_ref()));
+    assert_eq!(read(&x2.agent()).await, ["an answer"]);
+    assert_eq!(read(&client(&bob, "x").await.agent()).await, ["an answer"]);
+    assert!(new_to(&x2.agent()).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_hook_without_a_session_is_told_nothing_that_is_for_one_that_is_open() {
+    let (alice, bob) = paired().await;
+    names_sessions(&alice).await;
+    let web = client(&bob, "web").await;
+    alice.send("bob/web", "for web").await;
+    alice.send("bob", "for all").await;
+    arrived(&bob, 2).await;
+    let told = async |conversation: &str| {
+        let hook = HookCall {
+            ancestors: Vec::new(),
+            project: None,
+            conversation: Some(conversation.to_owned()),
+        };
+        let (messages_max, bytes_max) = (20, 9999);
+        let request = TellRequest { hook: Some(hook), messages_max, bytes_max };
+        let told = bob.agent(AgentRequest::Tell(request)).await;
+        let texts = told["messages"].as_array().unwrap().iter();
+        texts.map(|message| message["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told("one").await, ["for all"]);
+    drop(web);
+    assert_eq!(told("one").await, ["for web"], "it is for every one now");
+    assert_eq!(told("two").await, ["for web", "for all"]);
 }
 
 #[tokio::test]

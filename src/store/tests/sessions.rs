@@ -13,7 +13,7 @@ use crate::{
     base::{SessionName, ThreadId, limits},
     store::{
         messages::{Filter, HistoryRow},
-        sessions::{self, Introduced},
+        sessions::{self, Introduced, Open},
     },
 };
 
@@ -49,9 +49,13 @@ fn move_to(db: &Connection, number: i64, state: MessageState) {
     messages::set_state(db, number, &step, None).unwrap();
 }
 
-fn new_to(db: &Connection, session: &SessionName) -> Vec<i64> {
-    let session = Some(session.clone());
-    let filter = Filter { unread: true, session, limit: 9999, ..Filter::default() };
+fn open(names: &[&str]) -> Open {
+    names.iter().map(|text| name(text)).collect()
+}
+
+fn new_to(db: &Connection, session: &SessionName, open: &Open) -> Vec<i64> {
+    let (session, open) = (Some(session.clone()), open.clone());
+    let filter = Filter { unread: true, session, open, limit: 9999, ..Filter::default() };
     messages::page(db, &filter).unwrap().iter().map(|row| row.number).collect()
 }
 
@@ -66,6 +70,8 @@ enum Op {
     /// The human decides about the first that is held.
     Decided(bool),
     Met(usize),
+    /// It opens, or closes where it is open.
+    Turned(usize),
     /// By one of the names, or by none; the message is chosen among those that there are.
     Shown(Option<usize>, prop::sample::Index),
 }
@@ -77,6 +83,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Sent),
         1 => any::<bool>().prop_map(Op::Decided),
         1 => (0..NAMES.len()).prop_map(Op::Met),
+        2 => (0..NAMES.len()).prop_map(Op::Turned),
         6 => (who(), any::<prop::sample::Index>()).prop_map(|(who, which)| Op::Shown(who, which)),
     ];
     prop::collection::vec(op, 1..60)
@@ -97,36 +104,48 @@ struct Oracle {
     messages: Vec<Told>,
     newest: i64,
     after: BTreeMap<usize, i64>,
+    open: BTreeSet<usize>,
 }
 
 impl Oracle {
     fn is_new(&self, told: &Told, session: usize) -> bool {
         let after = self.after.get(&session).copied().unwrap_or(self.newest);
         matches!(told.state, MessageState::Accepted | MessageState::Read)
-            && told.whose.is_none_or(|whose| whose == session)
+            && told.whose.is_none_or(|whose| {
+                whose == session || !(self.open.contains(&whose) || told.by.contains(&whose))
+            })
             && !told.by.contains(&session)
             && (!told.seen || told.number > after)
     }
 
     fn check(&self, db: &Connection) {
+        let open: Open = self.open.iter().map(|session| name(NAMES[*session])).collect();
+        let to_no_session = Filter { unread: true, open: open.clone(), ..Filter::default() };
+        let found = messages::page(db, &Filter { limit: 9999, ..to_no_session }).unwrap();
+        let of_none = |told: &&Told| {
+            !told.seen
+                && told.state == MessageState::Accepted
+                && told.whose.is_none_or(|whose| !self.open.contains(&whose))
+        };
+        assert_eq!(found.len(), self.messages.iter().filter(of_none).count());
         for (session, text) in NAMES.iter().enumerate() {
             let new = self.messages.iter().filter(|told| self.is_new(told, session));
             let new: Vec<i64> = new.map(|told| told.number).collect();
             let session_name = name(text);
-            assert_eq!(new_to(db, &session_name), new, "{text}");
+            assert_eq!(new_to(db, &session_name, &open), new, "{text}");
             let count = u64::try_from(new.len()).unwrap();
-            assert_eq!(sessions::unread(db, &session_name).unwrap(), count);
-            let by_peer = sessions::unread_by_peer(db, &session_name).unwrap();
+            assert_eq!(sessions::unread(db, &session_name, &open).unwrap(), count);
+            let by_peer = sessions::unread_by_peer(db, &session_name, &open).unwrap();
             assert_eq!(by_peer.iter().map(|(_, many)| many).sum::<u64>(), count);
             let mut elsewhere: BTreeMap<String, u64> = BTreeMap::new();
-            for (other, other_name) in NAMES.iter().enumerate().filter(|(n, _)| *n != session) {
+            for other in self.open.iter().copied().filter(|other| *other != session) {
                 let its = |told: &&Told| told.whose == Some(other) && self.is_new(told, other);
                 let many = self.messages.iter().filter(its).count();
                 if many > 0 {
-                    elsewhere.insert((*other_name).to_owned(), u64::try_from(many).unwrap());
+                    elsewhere.insert(NAMES[other].to_owned(), u64::try_from(many).unwrap());
                 }
             }
-            let found = sessions::elsewhere(db, &session_name).unwrap();
+            let found = sessions::elsewhere(db, &session_name, &open).unwrap();
             assert_eq!(found, elsewhere.into_iter().collect::<Vec<_>>(), "beside {text}");
         }
     }
@@ -134,6 +153,10 @@ impl Oracle {
     fn run(&mut self, db: &Connection, op: &Op, n: u8) {
         match op {
             Op::Arrives(whose, held) => {
+                // Only a session that is known is one that a message can be for.
+                if let Some(session) = whose {
+                    self.meet(db, *session);
+                }
                 let state = if *held { MessageState::HeldByPeer } else { MessageState::Accepted };
                 let number = messages::add(db, &envelope(n), false, state, NOW).unwrap();
                 let session = whose.map(|whose| name(NAMES[whose]));
@@ -157,6 +180,11 @@ impl Oracle {
                 }
             }
             Op::Met(session) => self.meet(db, *session),
+            Op::Turned(session) => {
+                if !self.open.remove(session) {
+                    self.open.insert(*session);
+                }
+            }
             Op::Shown(session, which) => self.show(db, *session, *which),
         }
     }
@@ -227,7 +255,12 @@ fn nothing_that_a_session_asks_walks_the_inbox() {
     check(sessions::UNREAD, &[seen, to_read, reads]);
     check(sessions::ELSEWHERE, &[seen, to_read, reads]);
     check(sessions::FIRST_UNREAD, &["messages_to_read (outgoing=? AND rowid>?)"]);
-    for sql in [sessions::FIRST_OF_ALL, sessions::FIRST_OF_ITS] {
+    let reads_of_two = "session_reads_by_message (message=? AND session=?)";
+    for (sql, reads) in [
+        (sessions::FIRST_OF_ALL, reads),
+        (sessions::FIRST_OF_ITS, reads),
+        (sessions::FIRST_OF_OTHERS, reads_of_two),
+    ] {
         let plan = check(sql, &[seen, reads]);
         assert!(plan.iter().all(|line| !line.contains("TEMP B-TREE")), "{plan:#?}");
     }
@@ -252,7 +285,7 @@ fn a_session_that_looked_away_is_a_thousand_messages_behind_at_most() {
     fill(&db, 5000, 3, 9);
     db.execute("UPDATE messages SET unread = 1 WHERE number = 7", []).unwrap();
     let api = name("api");
-    let new = new_to(&db, &api);
+    let new = new_to(&db, &api, &Open::default());
     let behind = usize::try_from(limits::SESSION_BEHIND_MAX).unwrap();
     assert_eq!(new.len(), behind / 2 + 1);
     assert_eq!((new[0], new[1]), (7, 4001), "what nobody has seen is new however old");
@@ -260,10 +293,34 @@ fn a_session_that_looked_away_is_a_thousand_messages_behind_at_most() {
     for number in &new {
         show(&db, *number, Some(&api));
     }
-    assert!(new_to(&db, &api).is_empty());
+    assert!(new_to(&db, &api, &Open::default()).is_empty());
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM session_reads"), 0);
     assert_eq!(count("SELECT after FROM sessions"), 5000);
+}
+
+#[test]
+fn what_is_for_a_session_that_is_not_open_is_new_to_every_one_until_it_has_read_it() {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    let db = folder.raw();
+    let (x, x2, web) = (name("x"), name("x-2"), name("web"));
+    ["x", "x-2", "web"].iter().for_each(|text| meet(&db, text));
+    let number = messages::add(&db, &envelope(1), false, MessageState::Accepted, NOW).unwrap();
+    messages::set_session(&db, number, Some(&x)).unwrap();
+    let all = open(&["x", "x-2", "web"]);
+    assert!(new_to(&db, &x2, &all).is_empty());
+    assert_eq!(sessions::elsewhere(&db, &x2, &all).unwrap(), [("x".to_owned(), 1)]);
+    let without = open(&["x-2", "web"]);
+    assert_eq!(new_to(&db, &x2, &without), [number]);
+    assert!(sessions::elsewhere(&db, &x2, &without).unwrap().is_empty());
+    show(&db, number, Some(&x2));
+    assert!(new_to(&db, &x2, &without).is_empty());
+    assert_eq!(new_to(&db, &web, &without), [number], "as what is for every one");
+    assert_eq!(new_to(&db, &x, &all), [number], "it is told it, too, once it is back");
+    assert!(new_to(&db, &web, &all).is_empty());
+    show(&db, number, Some(&x));
+    assert!(new_to(&db, &web, &without).is_empty(), "whom it was for has read it");
 }
 
 #[test]
@@ -284,13 +341,14 @@ fn the_session_that_was_seen_longest_ago_is_forgotten_and_what_was_for_it_is_for
     let (unseen, seen) = (add(1, "s1"), add(2, "s1"));
     show(&db, seen, Some(&name("s2")));
     show(&db, seen, Some(&name("s1")));
-    assert!(new_to(&db, &name("s3")).is_empty());
+    assert!(new_to(&db, &name("s3"), &self::open(&["s1"])).is_empty());
+    assert_eq!(new_to(&db, &name("s3"), &self::open(&["s0"])), [unseen], "it is not there");
     sessions::remember(&db, &called("new"), &open, at(999)).unwrap();
     let known = |text: &str| sessions::is_known(&db, &name(text)).unwrap();
     assert_eq!((known("s0"), known("s1"), known("s2"), known("new")), (true, false, true, true));
     let all = sessions::all_sessions(&db).unwrap();
     assert_eq!(all.len(), usize::try_from(limits::SESSIONS_KNOWN_MAX).unwrap());
-    assert_eq!(new_to(&db, &name("s3")), [unseen]);
+    assert_eq!(new_to(&db, &name("s3"), &self::open(&["s1"])), [unseen]);
     let reads = "SELECT count(*) FROM session_reads WHERE session = 's1'";
     assert_eq!(db.query_row(reads, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
