@@ -300,7 +300,7 @@ mod tests {
             let unread = Arc::new(AtomicU64::new(0));
             let asked = Arc::new(AtomicU64::new(0));
             let (has, counted) = (Arc::clone(&unread), Arc::clone(&asked));
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 while let Some(Question { request, answer, .. }) = questions.recv().await {
                     assert!(matches!(request, Request::Agent(AgentRequest::News)));
                     counted.fetch_add(1, SeqCst);
@@ -315,7 +315,7 @@ mod tests {
             let mut waker = waker(&["/bin/sh", "-c", script], None).unwrap().unwrap();
             waker.home = folder.path().to_owned();
             let (agent, events) = (node.agent(), node.events());
-            tokio::spawn(async move { waker.run(&agent, events).await });
+            TaskTracker::new().spawn(async move { waker.run(&agent, events).await });
             Self { folder, node, unread, asked }
         }
 

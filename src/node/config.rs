@@ -192,7 +192,8 @@ pub struct McpConfig {
     /// More names by which this machine is asked, as `Host` has them: `name` or `name:port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Web sites whose pages may ask, as `Origin` has them, beside those of this machine.
+    /// What else clients may say in `Origin`, beside the origins of this machine. No preflight is
+    /// answered, so this lets in no page of a browser's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
     /// An address beyond this machine to serve `/mcp` at, over TLS only.

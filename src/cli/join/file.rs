@@ -270,7 +270,7 @@ pub(super) fn difference(path: &Path, old: &str, new: &str, form: Form) -> Strin
     let difference = TextDiff::from_slices(&old, &new);
     let mut text = String::new();
     for hunk in difference.unified_diff().iter_hunks() {
-        text.push_str(&format!("{}\n", hunk.header()));
+        text.extend([hunk.header().to_string().as_str(), "\n"]);
         for change in hunk.iter_changes() {
             let (sign, side, at) = match change.tag() {
                 ChangeTag::Equal => (' ', 1, change.new_index()),

@@ -24,7 +24,7 @@ fn is_secret(key: &str) -> bool {
 /// `text` with as many lines, and nothing that is secret in it. One that no parser reads is masked
 /// whole.
 pub(super) fn masked(text: &str, form: Form) -> String {
-    let whole = || without(text, vec![0..text.len()]);
+    let whole = || without(text, std::iter::once(0..text.len()).collect());
     match form {
         Form::Json => {
             match parse_to_ast(text, &jsonc_parser::CollectOptions::default(), &OPTIONS) {
