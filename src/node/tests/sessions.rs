@@ -111,9 +111,9 @@ async fn what_is_for_a_session_that_closed_is_told_to_the_others_and_to_it_again
     arrived(&alice, 1).await;
     // The answer arrives while it is there, and one waits who is somebody else.
     let agent = x2.agent();
-    let wait = tokio::spawn(async move {
+    let wait = tokio_util::task::TaskTracker::new().spawn(async move {
         let unread = InboxRequest { unread: true, ..InboxRequest::default() };
-        agent.inbox(unread, Duration::from_secs(60)).await.unwrap().messages
+        agent.inbox(unread, Duration::from_mins(1)).await.unwrap().messages
     });
     say(&alice.node.agent(), "bob", "an answer", Some(&asked)).await;
     assert_eq!(arrived(&bob, 1).await[0]["session"], "x");

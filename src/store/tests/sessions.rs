@@ -305,7 +305,9 @@ fn what_is_for_a_session_that_is_not_open_is_new_to_every_one_until_it_has_read_
     drop(folder.open().unwrap());
     let db = folder.raw();
     let (x, x2, web) = (name("x"), name("x-2"), name("web"));
-    ["x", "x-2", "web"].iter().for_each(|text| meet(&db, text));
+    for text in ["x", "x-2", "web"] {
+        meet(&db, text);
+    }
     let number = messages::add(&db, &envelope(1), false, MessageState::Accepted, NOW).unwrap();
     messages::set_session(&db, number, Some(&x)).unwrap();
     let all = open(&["x", "x-2", "web"]);
