@@ -2,7 +2,9 @@
 //! a message.
 //!
 //! A name is the user's choice, or the project folder, or the client. Two open sessions never have
-//! the same one. Kept beside the node's task, because a session that ends can wait for nobody.
+//! the same one, but for those of one token over HTTP: many clients leave a session there without
+//! a word and begin another. Kept beside the node's task, because a session that ends can wait for
+//! nobody.
 
 use std::{
     collections::BTreeMap,
@@ -175,7 +177,10 @@ impl Sessions {
         self.with(|all| {
             let mut name = wanted.clone();
             let mut number = 2;
-            while all.values().any(|session| session.name == name) {
+            // One token's sessions of one name are one client's, which seldom says when it ends one.
+            let other =
+                |session: &SessionInfo| wish.token.is_none() || session.wish.token != wish.token;
+            while all.values().any(|session| session.name == name && other(session)) {
                 name = wanted.numbered(number);
                 number += 1;
             }
@@ -310,6 +315,22 @@ mod tests {
         let mut events = node.events();
         session.introduce(Some(format!("{}x", "é".repeat(CLIENT_CHARS_MAX))), None);
         assert!(events.try_recv().is_err());
+    }
+
+    #[test]
+    fn sessions_of_one_token_and_name_are_of_one_name() {
+        let (node, _questions) = NodeHandle::channel();
+        let by = |token: &str| Wish {
+            token: Some(token.to_owned()),
+            choice: Some(SessionName::parse("api").unwrap()),
+            transport: Transport::Http,
+            ..wish("/x")
+        };
+        let abandoned = node.open_session(by("laptop"));
+        assert_eq!(node.open_session(by("laptop")).name(), abandoned.name());
+        let other = node.open_session(by("phone"));
+        assert_eq!(other.name().as_str(), "api-2");
+        assert_eq!(node.open_session(by("phone")).name(), other.name());
     }
 
     #[test]
