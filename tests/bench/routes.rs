@@ -17,6 +17,7 @@ use crate::{
     support::{
         Home,
         mcp::{LEGACY, MODERN},
+        wait::within,
     },
 };
 
@@ -254,7 +255,14 @@ fn after(stream: &mut BufReader<TcpStream>, needle: &str) -> String {
 
 /// A hook that has nothing to say, beside a program that does nothing.
 fn hook(home: &Home, table: &mut Table) {
-    home.run(&["hook"]).expect(0);
+    // The hook would be told what is new to a session whose client is gone but which has not ended.
+    let stdio = |session: &Value| session["open"] == true && session["transport"] == "stdio";
+    let ended = || {
+        let all = home.json(&["sessions"]);
+        (!all["sessions"].as_array().unwrap().iter().any(stdio)).then_some(())
+    };
+    assert!(within(TIMEOUT, ended), "sessions that do not end");
+    assert_eq!(home.run(&["hook"]).expect(0).stdout, "", "nothing is new");
     let goal = |samples: &Samples| Goal::at_most("p50", samples.p50(), Duration::from_millis(10));
     let quiet = starts(|| home.command(&["hook"]));
     table.times("`countersign hook`, nothing new: start to exit", &quiet, Some(goal(&quiet)));
