@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{self, ServerConfig, crypto::ring},
+    rustls::{self, ServerConfig, crypto::aws_lc_rs},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -148,7 +148,7 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
     }
     let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| TlsError::Key { path: key.to_owned(), problem: error.to_string() })?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Pair)?
         .with_no_client_auth()
@@ -213,7 +213,7 @@ mod tests {
         let acceptor = TlsAcceptor::from(Arc::new(config(&certificate, &key).unwrap()));
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&certificate).unwrap()).unwrap();
-        let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let client = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)

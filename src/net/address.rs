@@ -6,38 +6,51 @@
 use std::net::{IpAddr, SocketAddr};
 
 use iroh::{EndpointAddr, RelayUrl, TransportAddr};
+use url::Url;
 
-use super::{NetError, Reach};
+use super::{NetError, NetSettings, Reach};
 use crate::base::limits;
 
 /// Which addresses count.
 #[derive(Clone, Debug)]
-pub(super) enum AddressRules {
-    /// Loopback addresses alone.
-    Loopback,
-    /// Addresses but those of this machine; no relay.
-    Lan,
-    /// As `Lan`, and relays: those of the configuration, and, if there is a relay at all, every
-    /// one with TLS.
-    Internet {
-        /// As configured; `None` means the public ones.
-        relays: Option<Vec<RelayUrl>>,
-    },
+pub(super) struct AddressRules {
+    /// Which networks.
+    reach: Reach,
+    /// The relays that we use ourselves.
+    relays: Relays,
+}
+
+/// Which relays we are at home at.
+#[derive(Clone, Debug)]
+pub(super) enum Relays {
+    /// Those of iroh's makers.
+    Public,
+    /// These.
+    Own(Vec<RelayUrl>),
 }
 
 impl AddressRules {
-    /// The rules of a mode.
-    pub(super) fn of(reach: &Reach) -> Result<Self, NetError> {
-        let relay = |url: &String| url.parse().map_err(|_| NetError::Relay(url.clone()));
-        Ok(match reach {
-            Reach::Loopback => Self::Loopback,
-            Reach::Lan => Self::Lan,
-            Reach::Internet { relays: None } => Self::Internet { relays: None },
-            Reach::Internet { relays: Some(urls) } => {
-                let urls: Result<Vec<RelayUrl>, NetError> = urls.iter().map(relay).collect();
-                Self::Internet { relays: Some(urls?) }
+    /// The rules of a reach.
+    pub(super) fn of(reach: Reach, settings: &NetSettings) -> Result<Self, NetError> {
+        let relays = match (&settings.relays, reach) {
+            (None, Reach::Internet) => Relays::Public,
+            (None, Reach::Lan | Reach::Loopback) => Relays::Own(Vec::new()),
+            (Some(urls), _) => {
+                let urls = urls.iter().map(|url| relay(url, reach));
+                Relays::Own(urls.collect::<Result<_, _>>()?)
             }
-        })
+        };
+        Ok(Self { reach, relays })
+    }
+
+    /// Which networks.
+    pub(super) const fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Which relays are ours.
+    pub(super) const fn relays(&self) -> &Relays {
+        &self.relays
     }
 
     /// The addresses among a peer's that we dial.
@@ -53,11 +66,11 @@ impl AddressRules {
             return self.may_dial(address).then_some(TransportAddr::Ip(address));
         }
         let url: RelayUrl = text.parse().ok()?;
-        let known = match self {
-            Self::Loopback | Self::Lan => false,
-            Self::Internet { relays: None } => url.scheme() == "https",
-            Self::Internet { relays: Some(relays) } => {
-                relays.contains(&url) || (!relays.is_empty() && url.scheme() == "https")
+        let known = match &self.relays {
+            Relays::Public => url.scheme() == "https",
+            Relays::Own(own) => {
+                let anywhere = self.reach == Reach::Internet && !own.is_empty();
+                own.contains(&url) || (anywhere && url.scheme() == "https")
             }
         };
         known.then_some(TransportAddr::Relay(url))
@@ -69,10 +82,7 @@ impl AddressRules {
             IpAddr::V4(v4) => !v4.is_broadcast() && !v4.is_unspecified() && !v4.is_multicast(),
             IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast(),
         };
-        let in_reach = match self {
-            Self::Loopback => ip.is_loopback(),
-            Self::Lan | Self::Internet { .. } => !ip.is_loopback(),
-        };
+        let in_reach = ip.is_loopback() == (self.reach == Reach::Loopback);
         address.port() != 0 && somewhere && in_reach
     }
 
@@ -93,48 +103,77 @@ impl AddressRules {
     }
 }
 
+fn relay(text: &str, reach: Reach) -> Result<RelayUrl, NetError> {
+    let url: RelayUrl = text.parse().map_err(|_| NetError::Relay(text.to_owned()))?;
+    is_within(&url, reach).then_some(url).ok_or_else(|| NetError::NotLoopback(text.to_owned()))
+}
+
+/// Whether a server of the configuration may be asked: in loopback mode, one on this machine.
+pub(super) fn is_within(url: &Url, reach: Reach) -> bool {
+    let is_here = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    reach != Reach::Loopback || is_here.is_some_and(|ip: IpAddr| ip.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(reach: &Reach, text: &str, dialed: bool) {
-        let rules = AddressRules::of(reach).unwrap();
-        assert_eq!(rules.dialable(&[text.to_owned()]).len() == 1, dialed, "{reach:?} {text}");
+    fn rules(reach: Reach, relays: Option<&[&str]>) -> Result<AddressRules, NetError> {
+        let relays = relays.map(|urls| urls.iter().map(ToString::to_string).collect());
+        AddressRules::of(reach, &NetSettings { relays, ..NetSettings::default() })
+    }
+
+    fn check(rules: &AddressRules, text: &str, dialed: bool) {
+        assert_eq!(rules.dialable(&[text.to_owned()]).len() == 1, dialed, "{rules:?} {text}");
     }
 
     #[test]
     fn a_peer_cannot_make_us_send_packets_where_no_peer_is() {
-        let public = Reach::Internet { relays: None };
-        let own = Reach::Internet { relays: Some(vec!["http://relay.example:3340".to_owned()]) };
-        let none = Reach::Internet { relays: Some(Vec::new()) };
-        for reach in [&public, &own, &none, &Reach::Lan] {
-            check(reach, "192.0.2.7:4000", true);
-            check(reach, "[2001:db8::1]:4000", true);
+        let public = rules(Reach::Internet, None).unwrap();
+        let own = rules(Reach::Internet, Some(&["http://relay.example:3340"])).unwrap();
+        let none = rules(Reach::Internet, Some(&[])).unwrap();
+        let lan = rules(Reach::Lan, None).unwrap();
+        let loopback = rules(Reach::Loopback, None).unwrap();
+        for rules in [&public, &own, &none, &lan] {
+            check(rules, "192.0.2.7:4000", true);
+            check(rules, "[2001:db8::1]:4000", true);
             let bad = ["127.0.0.1:4000", "[::1]:4000", "[::ffff:127.0.0.1]:4000", "0.0.0.0:4000"];
             let worse = ["224.0.0.1:4000", "255.255.255.255:4000", "192.0.2.7:0", "192.0.2.7", ""];
             for text in bad.into_iter().chain(worse) {
-                check(reach, text, false);
+                check(rules, text, false);
             }
         }
-        check(&Reach::Loopback, "127.0.0.1:4000", true);
-        check(&Reach::Loopback, "192.0.2.7:4000", false);
-        for (reach, tls, plain) in [
+        check(&loopback, "127.0.0.1:4000", true);
+        check(&loopback, "192.0.2.7:4000", false);
+        for (rules, tls, plain) in [
             (&public, true, false),
             (&own, true, true),
             (&none, false, false),
-            (&Reach::Lan, false, false),
-            (&Reach::Loopback, false, false),
+            (&lan, false, false),
+            (&loopback, false, false),
         ] {
-            check(reach, "https://other.example", tls);
-            check(reach, "http://relay.example:3340", plain);
+            check(rules, "https://other.example", tls);
+            check(rules, "http://relay.example:3340", plain);
         }
         check(&own, "http://other.example", false);
     }
 
     #[test]
     fn a_relay_that_is_no_url_is_named_in_the_error() {
-        let reach = Reach::Internet { relays: Some(vec!["not a url".to_owned()]) };
-        let error = AddressRules::of(&reach).unwrap_err().to_string();
+        let error = rules(Reach::Internet, Some(&["not a url"])).unwrap_err().to_string();
         assert!(error.contains("not a url"), "{error}");
+    }
+
+    #[test]
+    fn in_loopback_mode_only_a_relay_on_this_machine_is_used() {
+        for url in ["http://127.0.0.1:3340", "http://[::1]:3340"] {
+            let rules = rules(Reach::Loopback, Some(&[url])).unwrap();
+            check(&rules, url, true);
+            check(&rules, "https://other.example", false);
+        }
+        for url in ["https://relay.example", "http://localhost:3340", "http://192.0.2.7:3340"] {
+            let error = rules(Reach::Loopback, Some(&[url])).unwrap_err();
+            assert!(matches!(error, NetError::NotLoopback(_)), "{error}");
+        }
     }
 }

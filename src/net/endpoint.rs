@@ -4,49 +4,38 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use iroh::{
     Endpoint, RelayConfig, RelayMap, RelayMode, RelayUrl, SecretKey,
-    address_lookup::{AddrFilter, DnsAddressLookup, PkarrPublisher},
     endpoint::{BindOpts, Builder, PortmapperConfig, QuicTransportConfig, presets},
+    tls::CaTlsConfig,
 };
-use iroh_mdns_address_lookup::MdnsAddressLookup;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::{NetConfig, NetError, address::AddressRules, gates::Gate};
+use super::{
+    NetConfig, NetError, NetSettings, Reach,
+    address::{AddressRules, Relays},
+    gates::Gate,
+    lookup, pq,
+};
 use crate::{
     base::limits,
     wire::{ALPN_PAIR, ALPN_PEER},
 };
-
-/// What mDNS answers to.
-const MDNS_SERVICE: &str = "countersign";
-
-/// An endpoint that runs.
-pub(super) struct Bound {
-    /// The endpoint.
-    pub(super) endpoint: Endpoint,
-    /// In LAN mode, what finds peers.
-    pub(super) mdns: Option<MdnsAddressLookup>,
-}
 
 /// Opens the endpoint, at the port that peers may remember, or else at any.
 pub(super) async fn bind(
     config: &NetConfig,
     rules: &AddressRules,
     gate: &Gate,
-) -> Result<Bound, NetError> {
+) -> Result<Endpoint, NetError> {
     let failed = |error: &dyn std::error::Error| NetError::Endpoint(error.to_string());
     let build = |port| builder(config, rules, gate, port);
-    let endpoint = match build(config.port)?.bind().await {
-        Ok(endpoint) => endpoint,
-        Err(error) if config.port == 0 => return Err(failed(&error)),
+    match build(config.port)?.bind().await {
+        Ok(endpoint) => Ok(endpoint),
+        Err(error) if config.port == 0 => Err(failed(&error)),
         Err(error) => {
             tracing::info!(port = config.port, %error, "port not to be had; using another");
-            build(0)?.bind().await.map_err(|e| failed(&e))?
+            build(0)?.bind().await.map_err(|e| failed(&e))
         }
-    };
-    let mdns = match rules {
-        AddressRules::Lan => add_mdns(&endpoint),
-        AddressRules::Loopback | AddressRules::Internet { .. } => None,
-    };
-    Ok(Bound { endpoint, mdns })
+    }
 }
 
 fn builder(
@@ -55,26 +44,28 @@ fn builder(
     gate: &Gate,
     port: u16,
 ) -> Result<Builder, NetError> {
-    let builder = Endpoint::builder(presets::Minimal)
+    let builder = Endpoint::builder(presets::Empty)
+        .crypto_provider(pq::provider())
         .secret_key(SecretKey::from_bytes(config.seed.expose_secret()))
         .alpns(vec![ALPN_PEER.to_vec(), ALPN_PAIR.to_vec()])
         .transport_config(transport())
         .hooks(gate.clone())
+        .relay_mode(relay_mode(rules.relays()))
+        .ca_tls_config(roots(&config.settings)?)
         .clear_ip_transports();
-    Ok(match rules {
-        AddressRules::Loopback => builder
+    let builder = match &config.settings.proxy {
+        None => builder,
+        Some(url) => builder.proxy_url(url.parse().map_err(|_| NetError::Proxy(url.clone()))?),
+    };
+    let builder = match rules.reach() {
+        Reach::Loopback => builder
             .bind_addr((Ipv4Addr::LOCALHOST, port))
             .map_err(|error| NetError::Endpoint(error.to_string()))?
-            .portmapper_config(PortmapperConfig::Disabled)
-            .relay_mode(RelayMode::Disabled),
-        AddressRules::Lan => everywhere(builder, port)?
-            .portmapper_config(PortmapperConfig::Disabled)
-            .relay_mode(RelayMode::Disabled),
-        AddressRules::Internet { relays } => {
-            let builder = everywhere(builder, port)?.relay_mode(relay_mode(relays.as_deref()));
-            look_up(builder, relays.as_deref())
-        }
-    })
+            .portmapper_config(PortmapperConfig::Disabled),
+        Reach::Lan => everywhere(builder, port)?.portmapper_config(PortmapperConfig::Disabled),
+        Reach::Internet => everywhere(builder, port)?,
+    };
+    lookup::add(builder, rules, &config.settings)
 }
 
 fn everywhere(builder: Builder, port: u16) -> Result<Builder, NetError> {
@@ -87,11 +78,11 @@ fn everywhere(builder: Builder, port: u16) -> Result<Builder, NetError> {
         .map_err(|error| NetError::Endpoint(error.to_string()))
 }
 
-fn relay_mode(relays: Option<&[RelayUrl]>) -> RelayMode {
+fn relay_mode(relays: &Relays) -> RelayMode {
     match relays {
-        None => RelayMode::Default,
-        Some([]) => RelayMode::Disabled,
-        Some(relays) => RelayMode::Custom(relays.iter().map(relay).collect::<RelayMap>()),
+        Relays::Public => RelayMode::Default,
+        Relays::Own(own) if own.is_empty() => RelayMode::Disabled,
+        Relays::Own(own) => RelayMode::Custom(own.iter().map(relay).collect::<RelayMap>()),
     }
 }
 
@@ -101,33 +92,17 @@ fn relay(url: &RelayUrl) -> RelayConfig {
     if url.scheme() == "https" { url.clone().into() } else { RelayConfig::new(url.clone(), None) }
 }
 
-/// Peers are found by their id. What is published is our relay, never our addresses: the record
-/// is public.
-fn look_up(builder: Builder, relays: Option<&[RelayUrl]>) -> Builder {
-    let builder = builder.address_lookup(DnsAddressLookup::n0_dns());
-    if relays.is_some_and(<[_]>::is_empty) {
-        return builder;
+/// By which certificates relays and lookups are trusted.
+fn roots(settings: &NetSettings) -> Result<CaTlsConfig, NetError> {
+    let Some(path) = &settings.roots else { return Ok(CaTlsConfig::embedded()) };
+    let problem = |problem: String| NetError::Roots { path: path.clone(), problem };
+    let file = CertificateDer::pem_file_iter(path).map_err(|error| problem(error.to_string()))?;
+    let roots: Result<Vec<_>, _> = file.collect();
+    let roots = roots.map_err(|error| problem(error.to_string()))?;
+    if roots.is_empty() {
+        return Err(problem("there is none in it".to_owned()));
     }
-    builder.address_lookup(PkarrPublisher::n0_dns().addr_filter(AddrFilter::relay_only()))
-}
-
-fn add_mdns(endpoint: &Endpoint) -> Option<MdnsAddressLookup> {
-    let mdns = MdnsAddressLookup::builder()
-        .service_name(MDNS_SERVICE)
-        .addr_filter(AddrFilter::ip_only())
-        .build(endpoint.id());
-    let mdns = match mdns {
-        Ok(mdns) => mdns,
-        Err(error) => {
-            tracing::warn!(%error, "no mDNS: peers are dialed where they were last");
-            return None;
-        }
-    };
-    match endpoint.address_lookup() {
-        Ok(services) => services.add(mdns.clone()),
-        Err(error) => tracing::warn!(%error, "no mDNS: the endpoint is closed"),
-    }
-    Some(mdns)
+    Ok(CaTlsConfig::embedded().with_extra_roots(roots))
 }
 
 /// Windows bound what a peer can make us hold. A stream window of 4 MiB and more makes this
@@ -149,30 +124,45 @@ fn transport() -> QuicTransportConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{base::Secret, net::Reach};
+    use crate::base::Secret;
+
+    fn built(reach: Reach, settings: NetSettings) -> Result<Builder, NetError> {
+        let rules = AddressRules::of(reach, &settings)?;
+        let config =
+            NetConfig { seed: Secret::new([1; 32]), approver: None, reach, settings, port: 0 };
+        builder(&config, &rules, &Gate::new(false), 4000)
+    }
+
+    fn relays(urls: &[&str]) -> NetSettings {
+        let relays = Some(urls.iter().map(ToString::to_string).collect());
+        NetSettings { relays, ..NetSettings::default() }
+    }
 
     #[test]
     fn every_mode_is_one_that_iroh_takes() {
-        let own = vec!["https://relay.example".to_owned(), "http://localhost:3340".to_owned()];
-        for reach in [
-            Reach::Loopback,
-            Reach::Lan,
-            Reach::Internet { relays: None },
-            Reach::Internet { relays: Some(Vec::new()) },
-            Reach::Internet { relays: Some(own) },
-        ] {
-            let rules = AddressRules::of(&reach).unwrap();
-            let seed = Secret::new([1; 32]);
-            let config = NetConfig { seed, approver: None, reach, port: 0 };
-            builder(&config, &rules, &Gate::new(), 4000).unwrap();
+        for reach in [Reach::Loopback, Reach::Lan, Reach::Internet] {
+            built(reach, NetSettings::default()).unwrap();
+            built(reach, relays(&[])).unwrap();
         }
+        let own = ["https://relay.example", "http://localhost:3340"];
+        built(Reach::Internet, relays(&own)).unwrap();
     }
 
     #[test]
     fn no_relay_is_used_that_the_configuration_does_not_name() {
         let relay: RelayUrl = "https://relay.example".parse().unwrap();
-        let used = relay_mode(Some(std::slice::from_ref(&relay))).relay_map();
+        let used = relay_mode(&Relays::Own(vec![relay.clone()])).relay_map();
         assert_eq!(used.urls::<Vec<RelayUrl>>(), [relay]);
-        assert!(relay_mode(Some(&[])).relay_map().is_empty());
+        assert!(relay_mode(&Relays::Own(Vec::new())).relay_map().is_empty());
+    }
+
+    #[test]
+    fn a_file_of_certificates_that_holds_none_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path(), std::path::Path::new("/nowhere.pem")] {
+            let settings = NetSettings { roots: Some(path.to_owned()), ..NetSettings::default() };
+            let error = built(Reach::Internet, settings).err().unwrap().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
     }
 }

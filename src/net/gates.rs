@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     code,
+    pq::is_pq,
     rates::{Rate, Rates, Source, network},
 };
 use crate::{
@@ -36,6 +37,7 @@ pub(super) struct Gate {
     rates: Arc<Mutex<Rates>>,
     handshakes: Arc<Semaphore>,
     pairings: Arc<Semaphore>,
+    require_pq: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,8 +59,9 @@ pub(super) enum Verdict {
 
 impl Gate {
     /// Nobody is trusted, and no pairing is open.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(require_pq: bool) -> Self {
         Self {
+            require_pq,
             who: Arc::default(),
             rates: Arc::new(Mutex::new(Rates::new(Instant::now()))),
             handshakes: Arc::new(Semaphore::new(limits::HANDSHAKES_MAX)),
@@ -134,14 +137,19 @@ impl Gate {
 impl EndpointHooks for Gate {
     async fn after_handshake<'a>(&'a self, connection: &'a Connection) -> AfterHandshakeOutcome {
         let peer = PeerId::from_bytes(*connection.remote_id().as_bytes());
-        if connection.side().is_client() || self.serves(&peer, connection.alpn()) {
-            return AfterHandshakeOutcome::Accept;
+        if !connection.side().is_client() && !self.serves(&peer, connection.alpn()) {
+            return refusal(code::NOT_TRUSTED, b"not trusted");
         }
-        AfterHandshakeOutcome::Reject {
-            error_code: VarInt::from_u32(code::NOT_TRUSTED),
-            reason: b"not trusted".to_vec(),
+        if self.require_pq && !is_pq(connection) {
+            return refusal(code::NOT_PQ, b"post-quantum key exchange required");
         }
+        AfterHandshakeOutcome::Accept
     }
+}
+
+fn refusal(code: u32, reason: &[u8]) -> AfterHandshakeOutcome {
+    let error_code = VarInt::from_u32(code);
+    AfterHandshakeOutcome::Reject { error_code, reason: reason.to_vec() }
 }
 
 #[cfg(test)]
@@ -150,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_relayed_stranger_is_refused_before_the_handshake_unless_pairing_is_open() {
-        let (gate, key) = (Gate::new(), iroh::SecretKey::from_bytes(&[1; 32]).public());
+        let (gate, key) = (Gate::new(false), iroh::SecretKey::from_bytes(&[1; 32]).public());
         let address =
             IncomingAddr::Relay { url: "https://relay.example".parse().unwrap(), endpoint_id: key };
         let peer = PeerId::from_bytes(*key.as_bytes());
@@ -167,7 +175,7 @@ mod tests {
 
     #[test]
     fn pairing_is_for_the_open_door_alone_and_trust_for_the_trusted() {
-        let (gate, peer) = (Gate::new(), PeerId::from_bytes([1; 32]));
+        let (gate, peer) = (Gate::new(false), PeerId::from_bytes([1; 32]));
         assert!(!gate.serves(&peer, ALPN_PAIR) && !gate.serves(&peer, ALPN_PEER));
         gate.set_trusted(peer, true);
         assert!(gate.serves(&peer, ALPN_PEER) && !gate.serves(&peer, ALPN_PAIR));

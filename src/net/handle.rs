@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use iroh_mdns_address_lookup::{DiscoveryEvent, MdnsAddressLookup};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -40,17 +38,14 @@ impl Net {
         cancel: &CancellationToken,
         events: mpsc::Sender<NetEvent>,
     ) -> Result<Self, NetError> {
-        let rules = AddressRules::of(&config.reach)?;
-        let gate = Gate::new();
-        let bound = endpoint::bind(&config, &rules, &gate).await?;
+        let rules = AddressRules::of(config.reach, &config.settings)?;
+        let gate = Gate::new(config.settings.require_pq);
+        let endpoint = endpoint::bind(&config, &rules, &gate).await?;
         let runtime = (tasks.clone(), cancel.child_token(), events);
-        let shared = Shared::new(bound.endpoint, rules, gate, config.approver, runtime);
+        let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
         let shared = Arc::new(shared);
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
-        if let Some(mdns) = bound.mdns {
-            tasks.spawn(watch_mdns(Arc::clone(&shared), mdns));
-        }
         Ok(Self { shared })
     }
 
@@ -203,26 +198,5 @@ impl Net {
     pub async fn shutdown(&self) {
         self.shared.cancel.cancel();
         timeout(limits::CLOSE_TIMEOUT, self.shared.endpoint.close()).await.ok();
-    }
-}
-
-/// A peer that shows up on the local network is dialed at once.
-async fn watch_mdns(shared: Arc<Shared>, mdns: MdnsAddressLookup) {
-    let mut found = mdns.subscribe().await;
-    loop {
-        let event = tokio::select! {
-            event = found.next() => event,
-            () = shared.cancel.cancelled() => return,
-        };
-        match event {
-            Some(DiscoveryEvent::Discovered { endpoint_info, .. }) => {
-                let peer = PeerId::from_bytes(*endpoint_info.endpoint_id.as_bytes());
-                if let Some(keeper) = shared.keeper(&peer) {
-                    keeper.wake.notify_one();
-                }
-            }
-            Some(_) => {}
-            None => return,
-        }
     }
 }

@@ -20,13 +20,17 @@ mod gates;
 mod handle;
 mod keep;
 mod link;
+mod lookup;
 mod pair;
+mod pq;
 mod rates;
 mod reader;
 mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 pub use handle::Net;
 
@@ -37,18 +41,40 @@ use crate::{
 };
 
 /// Which networks are used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Direct and through these relays; `None` means the public ones of iroh's makers.
-    Internet {
-        /// Relay URLs.
-        relays: Option<Vec<String>>,
-    },
-    /// Direct, found by mDNS.
+    /// Direct and through relays.
+    Internet,
+    /// Direct on the local network.
     Lan,
     /// 127.0.0.1 alone.
     Loopback,
 }
+
+/// How a network is used, beyond its reach. What is `None` is as that reach has it by default.
+#[derive(Clone, Debug, Default)]
+pub struct NetSettings {
+    /// Relay URLs. By default the public relays of iroh's makers in internet mode, and none
+    /// elsewhere. In loopback mode each must be at a loopback address.
+    pub relays: Option<Vec<String>>,
+    /// Where peers are looked up and we can be: URLs of pkarr servers, or [`LOOKUP_DHT`]. By
+    /// default the public server of iroh's makers in internet mode, and none elsewhere. In loopback
+    /// mode each must be at a loopback address.
+    pub lookups: Option<Vec<String>>,
+    /// Find peers by mDNS. By default in LAN mode; never in loopback mode.
+    pub mdns: Option<bool>,
+    /// An HTTP proxy for relays and lookups.
+    pub proxy: Option<String>,
+    /// Certificates (PEM) that relays and lookups are trusted by, beside the public ones.
+    pub roots: Option<PathBuf>,
+    /// Take no connection whose keys are exchanged by elliptic curves alone.
+    pub require_pq: bool,
+    /// Where peers are, as our human wrote it down.
+    pub places: BTreeMap<PeerId, Vec<String>>,
+}
+
+/// Among the lookups, the BitTorrent DHT (BEP 5, BEP 44).
+pub const LOOKUP_DHT: &str = "dht";
 
 /// What an endpoint needs to start.
 pub struct NetConfig {
@@ -58,6 +84,8 @@ pub struct NetConfig {
     pub approver: Option<ApproverId>,
     /// Which networks.
     pub reach: Reach,
+    /// How they are used.
+    pub settings: NetSettings,
     /// The UDP port to try first; 0 for any.
     pub port: u16,
 }
@@ -76,6 +104,10 @@ pub mod code {
     pub const SLOW: u32 = 0x21;
     /// The other side runs under another approver than the consent names.
     pub const APPROVER_CHANGED: u32 = 0x30;
+    /// The other side takes no connection without a post-quantum key exchange.
+    pub const NOT_PQ: u32 = 0x31;
+    /// The other side sees this key at work in another place too.
+    pub const TWICE: u32 = 0x32;
     /// The other side does not trust this key; also what a stranger is told.
     pub const NOT_TRUSTED: u32 = 0x403;
 }
@@ -86,6 +118,23 @@ pub enum NetError {
     /// A relay of the configuration.
     #[error("{0:?} is not a relay URL; use https://host in config.toml")]
     Relay(String),
+    /// A relay or lookup elsewhere, in loopback mode.
+    #[error("{0:?} is not on this machine; in loopback mode use 127.0.0.1, or another mode")]
+    NotLoopback(String),
+    /// A lookup of the configuration.
+    #[error("{0:?} is no lookup; use https://host/pkarr or \"dht\" in config.toml")]
+    Lookup(String),
+    /// The proxy of the configuration.
+    #[error("{0:?} is not a proxy URL; use http://host:port in config.toml")]
+    Proxy(String),
+    /// The file of certificates.
+    #[error("{path} holds no certificate that can be used: {problem}; use PEM")]
+    Roots {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// No socket, or no way to use it.
     #[error("the network cannot be used: {0}")]
     Endpoint(String),
@@ -220,4 +269,7 @@ pub struct LinkPath {
     pub relayed: bool,
     /// Round trip.
     pub rtt_ms: f64,
+    /// The keys were exchanged by X25519MLKEM768 (FIPS 203 beside RFC 7748), so that a recording
+    /// says nothing to a later quantum computer.
+    pub pq: bool,
 }

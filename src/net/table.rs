@@ -13,7 +13,7 @@ use iroh::endpoint::Connection;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkId, LinkPath, SendError, code, gates::lock, shared::close};
+use super::{LinkId, LinkPath, SendError, code, gates::lock, pq::is_pq, shared::close};
 use crate::base::{PeerId, limits};
 
 /// One connection that is up.
@@ -155,6 +155,7 @@ impl<T> Table<T> {
         let paths = slot.connection.paths();
         let path = paths.iter().find(iroh::endpoint::Path::is_selected)?;
         let rtt_ms = path.rtt().as_secs_f64() * 1000.0;
-        Some(LinkPath { relayed: path.is_relay(), rtt_ms })
+        let pq = is_pq(&slot.connection);
+        Some(LinkPath { relayed: path.is_relay(), rtt_ms, pq })
     }
 }

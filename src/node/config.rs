@@ -1,6 +1,7 @@
 //! Where a home is, what is in it, and the few settings that a user may set.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -8,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::ClaimedName;
+use crate::base::{ClaimedName, PeerId};
 
 /// Which networks the node uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,10 +264,51 @@ pub struct NetworkConfig {
     /// The UDP port to listen on. Without it, one is chosen and remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Relay URLs in internet mode. Without it, the public relays of iroh's makers; an empty
-    /// list means none.
+    /// Relay URLs. Without it, the public relays of iroh's makers in internet mode, and none in
+    /// the other modes; an empty list means none. In loopback mode each must be at 127.0.0.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relays: Option<Vec<String>>,
+    /// Where peers are looked up, and can look us up: URLs of pkarr servers
+    /// (`https://host/pkarr`), and `dht` for the BitTorrent DHT. Without it, the public server of
+    /// iroh's makers in internet mode, and none in the other modes; an empty list means none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookups: Option<Vec<String>>,
+    /// Find peers on the local network by mDNS. Without it, in LAN mode alone; never in loopback
+    /// mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mdns: Option<bool>,
+    /// The URL of an HTTP proxy, for relays and lookups: `http://[user:password@]host:port`. The
+    /// environment's is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// A file of certificates (PEM) by which relays and lookups are trusted, beside the public
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roots: Option<PathBuf>,
+    /// Whether peers must exchange keys in a way that withstands quantum computers.
+    #[serde(default, skip_serializing_if = "PostQuantum::is_default")]
+    pub post_quantum: PostQuantum,
+    /// Where peers are, by their id: `ip:port` or relay URLs. Each is tried beside what is known
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub peers: BTreeMap<PeerId, Vec<String>>,
+}
+
+/// `post_quantum` of `[network]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostQuantum {
+    /// X25519MLKEM768 with every peer that has it.
+    #[default]
+    Prefer,
+    /// X25519MLKEM768 or no connection.
+    Require,
+}
+
+impl PostQuantum {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Config {

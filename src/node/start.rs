@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError, NodeHandle, clock,
-    config::{Config, Home, NetworkMode},
+    config::{Config, Home, NetworkMode, PostQuantum},
     effective,
     grants::verified,
     handle::Question,
@@ -33,7 +33,7 @@ use crate::{
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
-    net::{Net, NetConfig, NetEvent, Reach},
+    net::{Net, NetConfig, NetEvent, NetSettings, Reach},
     store::{
         self, Store, StoreError,
         grants::{self, GrantRow},
@@ -169,12 +169,22 @@ fn net_config(
     port: u16,
 ) -> NetConfig {
     let reach = match mode {
-        NetworkMode::Internet => Reach::Internet { relays: config.network.relays.clone() },
+        NetworkMode::Internet => Reach::Internet,
         NetworkMode::Lan => Reach::Lan,
         NetworkMode::Loopback => Reach::Loopback,
     };
-    let port = config.network.port.unwrap_or(port);
-    NetConfig { seed: key.seed(), approver, reach, port }
+    let network = config.network.clone();
+    let settings = NetSettings {
+        relays: network.relays,
+        lookups: network.lookups,
+        mdns: network.mdns,
+        proxy: network.proxy,
+        roots: network.roots,
+        require_pq: network.post_quantum == PostQuantum::Require,
+        places: network.peers,
+    };
+    let port = network.port.unwrap_or(port);
+    NetConfig { seed: key.seed(), approver, reach, settings, port }
 }
 
 /// Remembers the port, so that peers find us there after a restart, and notes the start.

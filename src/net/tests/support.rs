@@ -13,7 +13,7 @@ use crate::{
     base::{ApproverId, MessageId, MessageText, PeerId, Secret, Timestamp, limits},
     gate,
     identity::{ApproverKey, IdentityKey},
-    net::{Inbound, LinkId, Net, NetConfig, NetEvent, Outbound, Reach},
+    net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
     wire::{Body, Draft, Frame, Header, Hello, Kind, frame},
 };
 
@@ -53,6 +53,7 @@ impl Party {
             seed: Secret::new([seed; 32]),
             approver: Some(approver()),
             reach: Reach::Loopback,
+            settings: NetSettings::default(),
             port,
         };
         let net = Net::start(config, &tasks, &cancel, sender).await.unwrap();

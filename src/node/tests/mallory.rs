@@ -9,7 +9,7 @@ use crate::{
     base::{InviteId, MessageId, MessageText, PeerId, PeerName, Timestamp, limits},
     gate,
     identity::IdentityKey,
-    net::{Inbound, LinkId, Net, NetConfig, NetEvent, Outbound, Reach},
+    net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
     store::{
         Store,
         peers::{self, ConsentRow, PeerRow},
@@ -89,6 +89,7 @@ pub(super) async fn net_of(seed: u8) -> (Net, mpsc::Receiver<NetEvent>, Cancella
         seed: Secret::new([seed; 32]),
         approver: Some(seeded(seed).1.id()),
         reach: Reach::Loopback,
+        settings: NetSettings::default(),
         port: 0,
     };
     (Net::start(config, &tasks, &cancel, sender).await.unwrap(), events, cancel)

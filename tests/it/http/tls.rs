@@ -9,7 +9,7 @@ use std::{
 
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::ring,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName},
 };
 
@@ -35,7 +35,7 @@ fn listen(address: SocketAddr) -> String {
 fn over_tls(address: SocketAddr, root: &CertificateDer<'static>, request: &Request) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
