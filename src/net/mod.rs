@@ -26,6 +26,7 @@ mod pq;
 mod rates;
 mod reader;
 mod shared;
+pub mod slots;
 mod table;
 #[cfg(test)]
 mod tests;
