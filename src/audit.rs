@@ -54,6 +54,12 @@ pub enum Event {
     TokenMade { token: String, name: String },
     /// A token is good no more.
     TokenEnded { token: String, name: String },
+    /// The home went into the archive of this SHA-256, and starts here no more.
+    HomeExported { archive: String },
+    /// The home came out of the archive of this SHA-256, which was made then.
+    HomeImported { archive: String, made: String },
+    /// The human said that the home starts here again.
+    MoveUndone,
     /// Something was refused that nobody may do.
     Refused { what: String, peer: Option<String> },
 }

@@ -324,27 +324,34 @@ impl SealedApprover {
     }
 
     fn cipher(&self, passphrase: &Secret<String>) -> Result<XChaCha20Poly1305, IdentityError> {
-        let asked = self.argon2id;
-        let most = Argon2Params::MAX;
-        if asked.memory_kib > most.memory_kib
-            || asked.passes > most.passes
-            || asked.lanes > most.lanes
-        {
-            return Err(IdentityError::Parameters(format!("{asked:?} is over {most:?}")));
-        }
-        let wrong = |e: argon2::Error| IdentityError::Parameters(e.to_string());
-        let params =
-            Params::new(asked.memory_kib, asked.passes, asked.lanes, Some(32)).map_err(wrong)?;
-        let mut key = Zeroizing::new([0_u8; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(
-                passphrase.expose_secret().as_bytes(),
-                &decoded(&self.salt)?,
-                key.as_mut_slice(),
-            )
-            .map_err(wrong)?;
-        Ok(XChaCha20Poly1305::new(&(*key).into()))
+        let key = stretch(passphrase, &decoded(&self.salt)?, self.argon2id)?;
+        Ok(XChaCha20Poly1305::new(key.expose_secret().into()))
     }
+}
+
+/// A key of 32 bytes from a passphrase (Argon2id, RFC 9106). Takes about 0.2 s and 64 MiB with
+/// [`Argon2Params::DEFAULT`], by design.
+///
+/// # Errors
+/// Parameters that Argon2 does not take, or that demand more of us than we give.
+pub fn stretch(
+    passphrase: &Secret<String>,
+    salt: &[u8],
+    asked: Argon2Params,
+) -> Result<Secret<[u8; 32]>, IdentityError> {
+    let most = Argon2Params::MAX;
+    if asked.memory_kib > most.memory_kib || asked.passes > most.passes || asked.lanes > most.lanes
+    {
+        return Err(IdentityError::Parameters(format!("{asked:?} is over {most:?}")));
+    }
+    let wrong = |e: argon2::Error| IdentityError::Parameters(e.to_string());
+    let params =
+        Params::new(asked.memory_kib, asked.passes, asked.lanes, Some(32)).map_err(wrong)?;
+    let mut key = Zeroizing::new([0_u8; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(passphrase.expose_secret().as_bytes(), salt, key.as_mut_slice())
+        .map_err(wrong)?;
+    Ok(Secret::new(*key))
 }
 
 fn decoded(hex: &str) -> Result<Vec<u8>, IdentityError> {

@@ -135,6 +135,15 @@ pub fn meta(db: &Connection, key: &str) -> Result<Option<String>, StoreError> {
     Ok(statement.query_row([key], |row| row.get(0)).optional()?)
 }
 
+/// Forgets what is under `key`.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget_meta(db: &Connection, key: &str) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
+    Ok(())
+}
+
 /// Remembers `value` under `key`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 #![doc = include_str!("SCHEMA.md")]
 
+pub mod archive;
 pub mod audit;
 pub mod grants;
 pub mod keys;

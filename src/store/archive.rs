@@ -1,0 +1,293 @@
+#![doc = include_str!("ARCHIVE.md")]
+
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::Connection;
+
+use super::{StoreError, audit as chain, migrate};
+use crate::{
+    audit::Event,
+    base::{PeerId, Secret, Timestamp},
+    identity::{Argon2Params, IdentityError, IdentityKey, stretch},
+};
+use stream::{Header, Opening, Sealing};
+
+/// Why an archive was not written or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The system said no.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// It is there already; nothing is ever written over.
+    #[error("{0} is there already")]
+    Exists(PathBuf),
+    /// It is something else.
+    #[error("{0} is no archive of `countersign move export`")]
+    Foreign(PathBuf),
+    /// It is of a later version.
+    #[error("{0} is of another version of countersign, which this one cannot read")]
+    Newer(PathBuf),
+    /// The first chunk does not open.
+    #[error("that passphrase does not open {0}")]
+    WrongPassphrase(PathBuf),
+    /// A later one does not open, or is not there.
+    #[error("{0} is damaged or was cut short")]
+    Damaged(PathBuf),
+    /// Argon2 did not take what the header asks for.
+    #[error("{path}: {error}")]
+    Parameters {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: IdentityError,
+    },
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> ArchiveError + '_ {
+    move |error| ArchiveError::Io { path: path.to_owned(), error }
+}
+
+/// A file that goes into an archive.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it is called in there: at most 255 bytes.
+    pub name: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// What an archive takes beside its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Making {
+    /// When it is made.
+    pub at: Timestamp,
+    /// Random bytes for Argon2.
+    pub salt: [u8; 16],
+    /// Random bytes for the nonces.
+    pub nonce: [u8; 19],
+}
+
+/// An archive that is whole and on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Writes `parts` to a new file at `target`, closed to others, and leaves it there only when all of
+/// it is on disk.
+///
+/// # Errors
+/// When something is at `target`, or the system says no.
+pub fn write(
+    target: &Path,
+    parts: &[Part],
+    passphrase: &Secret<String>,
+    making: &Making,
+) -> Result<Written, ArchiveError> {
+    // No temporary name and hard link: sticks with FAT have none. What a crash leaves is cut short,
+    // and is refused as that.
+    let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    let file = options.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => ArchiveError::Exists(target.to_owned()),
+        _ => io_error(target)(error),
+    })?;
+    let written = fill((file, target), parts, passphrase, making);
+    if written.is_err() {
+        fs::remove_file(target).ok(); // What is left of it is of no use, and no harm either.
+    }
+    written
+}
+
+fn fill(
+    (file, target): (File, &Path),
+    parts: &[Part],
+    passphrase: &Secret<String>,
+    making: &Making,
+) -> Result<Written, ArchiveError> {
+    let Making { at, salt, nonce } = *making;
+    let header = Header { made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
+    let key = key(&header, passphrase, target)?;
+    let mut sealing = Sealing::begin(file, &header, &key).map_err(io_error(target))?;
+    for part in parts {
+        let source = File::open(&part.path).map_err(io_error(&part.path))?;
+        let size = source.metadata().map_err(io_error(&part.path))?.len();
+        let name = part.name.as_bytes();
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        let head = [&[length], name, &size.to_be_bytes()].concat();
+        sealing.push(&head).map_err(io_error(target))?;
+        let copied = sealing.push_all(source.take(size)).map_err(io_error(target))?;
+        if copied != size {
+            return Err(io_error(&part.path)(io::ErrorKind::UnexpectedEof.into()));
+        }
+    }
+    let (file, bytes, sha256) = sealing.finish().map_err(io_error(target))?;
+    file.sync_all().map_err(io_error(target))?;
+    sync_folder(target)?;
+    Ok(Written { bytes, sha256 })
+}
+
+fn key(
+    header: &Header,
+    passphrase: &Secret<String>,
+    path: &Path,
+) -> Result<Secret<[u8; 32]>, ArchiveError> {
+    stretch(passphrase, &header.salt, header.argon2id)
+        .map_err(|error| ArchiveError::Parameters { path: path.to_owned(), error })
+}
+
+/// Brings what `path` is called to disk.
+///
+/// # Errors
+/// When the system says no.
+pub fn sync_folder(path: &Path) -> Result<(), ArchiveError> {
+    let named = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = named.unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
+}
+
+/// An archive whose header was read, and that nobody has opened yet.
+pub struct Archive {
+    path: PathBuf,
+    file: File,
+    header: Header,
+}
+
+impl Archive {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is something else.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        let mut file = File::open(path).map_err(io_error(path))?;
+        let header = Header::read(&mut file, path)?;
+        Ok(Self { path: path.to_owned(), file, header })
+    }
+
+    /// When it was made, as the header says. It is verified with the rest.
+    #[must_use]
+    pub const fn made(&self) -> Timestamp {
+        self.header.made
+    }
+
+    /// Writes the files of the archive to new files of these names in `folder`, closed to others, and
+    /// gives the archive's SHA-256. What is in `folder` after an error is nothing to rely on.
+    ///
+    /// # Errors
+    /// A wrong passphrase, an archive that is damaged or of other files, or a system that says no.
+    pub fn extract(
+        self,
+        passphrase: &Secret<String>,
+        names: &[&str],
+        folder: &Path,
+    ) -> Result<String, ArchiveError> {
+        let key = key(&self.header, passphrase, &self.path)?;
+        let mut opening = Opening::begin(self.file, &self.header, &key, &self.path)?;
+        for name in names {
+            opening.expect_name(name)?;
+            let size = opening.number()?;
+            let target = folder.join(name);
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target);
+            let mut file = made.map_err(io_error(&target))?;
+            opening.copy(size, &mut file, &target)?;
+            file.sync_all().map_err(io_error(&target))?;
+        }
+        opening.finish()
+    }
+}
+
+/// How much came with a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// Peers that are trusted.
+    pub peers: u64,
+    /// Messages, both ways.
+    pub messages: u64,
+    /// What has still to reach a peer.
+    pub queued: u64,
+    /// Bearer tokens that are good.
+    pub tokens: u64,
+}
+
+/// Leaves all that a database holds in its one file, and checks that it is whole. No node may run.
+///
+/// # Errors
+/// When it cannot be opened, or is not whole.
+pub fn fold(path: &Path, owner: &PeerId) -> Result<(), StoreError> {
+    close(migrate::open(path, owner)?)
+}
+
+/// Adds an event to the audit chain of a home in which no node runs, and signs the chain's head.
+///
+/// # Errors
+/// When the database fails.
+pub fn note(
+    path: &Path,
+    key: &IdentityKey,
+    at: Timestamp,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let mut db = migrate::open(path, &key.id())?;
+    let transaction = db.transaction()?;
+    chain::append(&transaction, at, event)?;
+    chain::checkpoint(&transaction, key, true)?;
+    transaction.commit()?;
+    close(db)
+}
+
+/// Makes the database of another host one of this host: brings its schema up to date, forgets what is
+/// under `of_that_host`, and notes the event.
+///
+/// # Errors
+/// When it is of a later version, of another node, not whole, or fails.
+pub fn settle(
+    path: &Path,
+    key: &IdentityKey,
+    of_that_host: &[&str],
+    (at, event): (Timestamp, &Event),
+) -> Result<Carried, StoreError> {
+    let mut db = migrate::open(path, &key.id())?;
+    let transaction = db.transaction()?;
+    for key in of_that_host {
+        migrate::forget_meta(&transaction, key)?;
+    }
+    chain::append(&transaction, at, event)?;
+    chain::checkpoint(&transaction, key, true)?;
+    let count = |what: &str| {
+        transaction.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0))
+    };
+    let carried = Carried {
+        peers: count("peers WHERE state = 'trusted'")?,
+        messages: count("messages")?,
+        queued: count("outbox JOIN messages USING (peer, id) WHERE outgoing = 1")?,
+        tokens: count("tokens WHERE ended_ms IS NULL")?,
+    };
+    transaction.commit()?;
+    close(db)?;
+    Ok(carried)
+}
+
+/// Folds the log into the file and closes it, so that the file alone is the database.
+fn close(db: Connection) -> Result<(), StoreError> {
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy != 0 {
+        return Err(StoreError::Busy);
+    }
+    db.close().map_err(|(_, error)| error.into())
+}

@@ -1,0 +1,195 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use super::{
+    stream::{CHUNK_BYTES, TAG_BYTES},
+    *,
+};
+
+const NAMES: [&str; 2] = ["small", "large"];
+const HEADER_BYTES: usize = 73;
+const MADE: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+
+fn passphrase(text: &str) -> Secret<String> {
+    Secret::new(text.to_owned())
+}
+
+fn making() -> Making {
+    Making { at: MADE, salt: [7; 16], nonce: [9; 19] }
+}
+
+/// An archive of two files, the second of so many bytes.
+fn archive(size: usize) -> (TempDir, PathBuf, Written) {
+    let folder = tempfile::tempdir().unwrap();
+    let large: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    let parts = NAMES.map(|name| Part { name, path: folder.path().join(name) });
+    fs::write(&parts[0].path, b"secret words").unwrap();
+    fs::write(&parts[1].path, large).unwrap();
+    let target = folder.path().join("archive");
+    let written = write(&target, &parts, &passphrase("right"), &making()).unwrap();
+    (folder, target, written)
+}
+
+fn extract(path: &Path, typed: &str, names: &[&str]) -> Result<(TempDir, String), ArchiveError> {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = Archive::open(path)?.extract(&passphrase(typed), names, folder.path())?;
+    Ok((folder, digest))
+}
+
+#[test]
+fn what_goes_in_comes_out_at_every_size_around_a_chunk() {
+    // Two files' heads and the first one's bytes come before the second file.
+    let before = (1 + 5 + 8) * 2 + 12;
+    for size in [0, 1, CHUNK_BYTES - before, CHUNK_BYTES - before + 1, 3 * CHUNK_BYTES] {
+        let (folder, path, written) = archive(size);
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!(u64::try_from(bytes.len()).unwrap(), written.bytes, "{size}");
+        let chunks = (before + size).div_ceil(CHUNK_BYTES) + 1;
+        assert_eq!(bytes.len(), HEADER_BYTES + before + size + chunks * TAG_BYTES, "{size}");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
+        let (out, read) = extract(&path, "right", &NAMES).unwrap();
+        assert_eq!((&digest, &digest), (&written.sha256, &read), "{size}");
+        for name in NAMES {
+            let file = out.path().join(name);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            let whole = fs::read(folder.path().join(name)).unwrap();
+            assert!(fs::read(file).unwrap() == whole, "{name} of {size}");
+        }
+    }
+}
+
+#[test]
+fn the_header_is_as_it_is_written_down() {
+    let (_folder, path, _) = archive(1);
+    let bytes = fs::read(&path).unwrap();
+    let mut expected = b"countersign-move1\n".to_vec();
+    expected.extend(1_700_000_000_000_u64.to_be_bytes());
+    expected.extend([0, 1, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]);
+    expected.extend([7; 16]);
+    expected.extend([9; 19]);
+    assert_eq!(bytes[..HEADER_BYTES], expected);
+    assert_eq!(Archive::open(&path).unwrap().made(), MADE);
+    let shown = bytes.windows(12).any(|window| window == b"secret words");
+    assert!(!shown, "plain text in the archive");
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_from_damage() {
+    let (_folder, path, _) = archive(10);
+    assert!(matches!(extract(&path, "wrong", &NAMES), Err(ArchiveError::WrongPassphrase(_))));
+    assert!(extract(&path, "right", &NAMES).is_ok());
+}
+
+#[test]
+fn no_byte_of_an_archive_can_be_changed() {
+    let (_folder, path, _) = archive(2 * CHUNK_BYTES);
+    let whole = fs::read(&path).unwrap();
+    let first = HEADER_BYTES + TAG_BYTES;
+    let second = first + CHUNK_BYTES + TAG_BYTES;
+    let places = [17, 20, 40, 60, 72, 73, first, second - 1, second, second + 9, whole.len() - 1];
+    for at in places {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(extract(&path, "right", &NAMES).is_err(), "byte {at}");
+    }
+    let mut bytes = whole.clone();
+    bytes[second] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(extract(&path, "right", &NAMES), Err(ArchiveError::Damaged(_))));
+}
+
+#[test]
+fn nothing_can_be_cut_off_put_in_or_swapped() {
+    let (_folder, path, _) = archive(3 * CHUNK_BYTES);
+    let whole = fs::read(&path).unwrap();
+    let (first, chunk) = (HEADER_BYTES + TAG_BYTES, CHUNK_BYTES + TAG_BYTES);
+    let check = |what: &str, bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let found = extract(&path, "right", &NAMES);
+        assert!(matches!(found, Err(ArchiveError::Damaged(_))), "{what}");
+    };
+    for cut in [18, 30, HEADER_BYTES, first - 1, first + 1, first + chunk, whole.len() - 1] {
+        check(&format!("cut after {cut}"), &whole[..cut]);
+    }
+    check("more at the end", &[&whole[..], &[0]].concat());
+    let (one, two) = (&whole[first..first + chunk], &whole[first + chunk..first + 2 * chunk]);
+    let rest = &whole[first + 2 * chunk..];
+    check("swapped", &[&whole[..first], two, one, rest].concat());
+    check("left out", &[&whole[..first], one, rest].concat());
+    check("twice", &[&whole[..first], one, one, two, rest].concat());
+    fs::write(&path, &whole).unwrap();
+    assert!(extract(&path, "right", &NAMES).is_ok());
+}
+
+#[test]
+fn files_come_out_under_the_names_that_are_asked_for_and_no_others() {
+    let (_folder, path, _) = archive(10);
+    for names in [&["large", "small"][..], &["small"], &["small", "large", "more"], &[]] {
+        let found = extract(&path, "right", names);
+        assert!(matches!(found, Err(ArchiveError::Damaged(_))), "{names:?}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_and_what_is_a_later_one_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    for bytes in [&b""[..], b"countersign", b"age-encryption.org/v1\nand more of it"] {
+        fs::write(&path, bytes).unwrap();
+        assert!(matches!(Archive::open(&path), Err(ArchiveError::Foreign(_))), "{bytes:?}");
+    }
+    fs::write(&path, b"countersign-move2\n and what nobody knows yet").unwrap();
+    assert!(matches!(Archive::open(&path), Err(ArchiveError::Newer(_))));
+}
+
+#[test]
+fn a_header_that_asks_for_too_much_is_refused() {
+    let (_folder, path, _) = archive(10);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[26] = 0xff;
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(extract(&path, "right", &NAMES), Err(ArchiveError::Parameters { .. })));
+}
+
+#[test]
+fn nothing_is_written_over_and_a_failure_leaves_nothing() {
+    let (folder, path, _) = archive(10);
+    let before = fs::read(&path).unwrap();
+    let part = |name: &str| vec![Part { name: "small", path: folder.path().join(name) }];
+    let again = write(&path, &part("small"), &passphrase("right"), &making());
+    assert!(matches!(again, Err(ArchiveError::Exists(_))));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let target = folder.path().join("new");
+    assert!(write(&target, &part("missing"), &passphrase("right"), &making()).is_err());
+    assert!(!target.exists());
+}
+
+#[test]
+fn a_database_is_folded_noted_and_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign.db");
+    let key = IdentityKey::from_seed(&Secret::new([1; 32]));
+    let db = migrate::open(&path, &key.id()).unwrap();
+    migrate::set_meta(&db, "udp_port", "7000").unwrap();
+    migrate::set_meta(&db, "kept", "yes").unwrap();
+    drop(db);
+    fold(&path, &key.id()).unwrap();
+    let event = Event::HomeImported { archive: "ab".into(), made: "then".into() };
+    let carried = settle(&path, &key, &["udp_port"], (MADE, &event)).unwrap();
+    assert_eq!(carried, Carried::default());
+    note(&path, &key, MADE, &Event::MoveUndone).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "all of it is in one file");
+    let db = migrate::open(&path, &key.id()).unwrap();
+    assert_eq!(migrate::meta(&db, "udp_port").unwrap(), None);
+    assert_eq!(migrate::meta(&db, "kept").unwrap().as_deref(), Some("yes"));
+    let verified = chain::verify(&db, &key.id()).unwrap();
+    assert_eq!((verified.records, verified.checkpoints), (2, 2));
+    let other = IdentityKey::from_seed(&Secret::new([2; 32]));
+    drop(db);
+    let refused = settle(&path, &other, &[], (MADE, &Event::MoveUndone));
+    assert!(matches!(refused, Err(StoreError::OtherNode { .. })));
+}
