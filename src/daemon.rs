@@ -28,7 +28,9 @@ use crate::{
     mcp::{self, fence},
     node::{
         NodeHandle,
+        api::{ApiError, ErrorKind},
         config::{Config, Home},
+        moved::{self, MOVED_NEXT},
         sessions::{Transport, Wish},
     },
     wake, web,
@@ -54,9 +56,16 @@ pub async fn run(home: Home) -> anyhow::Result<()> {
     run_node(&home, async |tasks, cancel| Ok(crate::node::start(&home, tasks, cancel).await?)).await
 }
 
-fn need_set_up(home: &Home) -> anyhow::Result<()> {
+/// A home in which a node can start: set up, and not moved away.
+///
+/// # Errors
+/// When it is not, with what to do.
+pub fn need_set_up(home: &Home) -> anyhow::Result<()> {
     if home.identity_file().exists() {
-        return Ok(());
+        return match moved::says(home) {
+            Some(moved) => Err(ApiError::new(ErrorKind::Refused, moved, MOVED_NEXT).into()),
+            None => Ok(()),
+        };
     }
     bail!(
         "{} is not set up; run: countersign init --name NAME in a terminal, or countersign page \
@@ -157,14 +166,18 @@ fn wish_of(hello: Hello) -> Wish {
     Wish { choice, project, token: None, parent, transport: Transport::Stdio, channel }
 }
 
-/// Held by the one node that runs in a home; the system releases it with the process.
-struct Lock {
+/// Held by the one node that runs in a home, or by whoever keeps one from starting; the system
+/// releases it with the process.
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes it. One that is about to end gets the time that an end may take.
-    async fn take(home: &Home) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When a node runs, or the system says no.
+    pub async fn take(home: &Home) -> anyhow::Result<Self> {
         let path = home.lock_file();
         let mut file = private()
             .read(true)

@@ -448,6 +448,9 @@ pub const CONNECT_ANSWER_WAIT: Duration = Duration::from_secs(8);
 /// How long an endpoint that closes waits for its peers to confirm it. They were told at once;
 /// one that is gone itself never answers.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// An archive of a home that is older is imported with a warning: what was revoked since is not
+/// in it.
+pub const ARCHIVE_FRESH: Duration = hours(24);
 /// How long a shutdown may take.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub use super::{bundle::BundleArgs, join::JoinArgs};
+pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -245,6 +245,9 @@ pub enum Command {
     /// Bearer tokens of MCP clients that come over HTTP; each is let in as `countersign mcp` is
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Carry this home to another host: keys, settings, trust and every message
+    #[command(subcommand)]
+    Move(MoveCommand),
     /// Check this home, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,

@@ -9,6 +9,7 @@ use crate::{
     node::{
         api::{HumanRequest, Session, Sessions, Status},
         config::{Config, Home, NetworkConfig},
+        moved,
         sessions::Route,
     },
     store::keys,
@@ -66,6 +67,9 @@ pub(super) async fn doctor(ctx: &Ctx) -> anyhow::Result<Exit> {
         checks.push(settings(home));
     }
     checks.push(network(home));
+    if let Some(moved) = moved::says(home) {
+        checks.push(Check::problem("moved", moved, moved::MOVED_NEXT));
+    }
     checks.extend(node(ctx).await);
     checks.extend(sessions(ctx).await);
     let ok = checks.iter().all(|check| check.health != Health::Problem);

@@ -22,6 +22,7 @@ mod join;
 mod known;
 mod measure;
 mod messages;
+mod move_home;
 mod node;
 mod order;
 mod page;
@@ -174,6 +175,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Token(TokenCommand::New { name }) => token::new(&ctx, name).await,
         Command::Token(TokenCommand::List) => token::list(&ctx).await,
         Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
+        Command::Move(command) => move_home::run(&ctx, command).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         // Taken above: they need no home.
         Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {

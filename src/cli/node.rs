@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Ctx, Exit, escape,
+    Ctx, Exit, escape, move_home,
     print::{self, Style, fields},
 };
 use crate::{
@@ -32,10 +32,12 @@ pub(super) async fn node(home: Home, background: bool) -> anyhow::Result<Exit> {
 /// Shows how the node is, and starts none.
 pub(super) async fn status(ctx: &Ctx) -> anyhow::Result<Exit> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let status = ctx
-        .if_running::<Status>(HumanRequest::Status)
-        .await?
-        .unwrap_or_else(|| Status { version, ..Status::default() });
+    let warnings = move_home::warning(&ctx.home).into_iter().collect();
+    let status = ctx.if_running::<Status>(HumanRequest::Status).await?.unwrap_or_else(|| Status {
+        version,
+        warnings,
+        ..Status::default()
+    });
     ctx.out.data(&status, |style| status_text(&status, style))?;
     Ok(Exit::Done)
 }
@@ -44,7 +46,10 @@ fn status_text(status: &Status, style: Style) -> String {
     let running = match (status.running, status.pid) {
         (true, Some(pid)) => style.good(&format!("yes, process {pid}")),
         (true, None) => style.good("yes"),
-        (false, _) => style.warn("no; the next command or agent starts it"),
+        (false, _) if status.warnings.is_empty() => {
+            style.warn("no; the next command or agent starts it")
+        }
+        (false, _) => style.warn("no"),
     };
     let mut rows = vec![("running", running), ("version", escape::line(&status.version))];
     if status.running {
@@ -69,9 +74,18 @@ fn status_text(status: &Status, style: Style) -> String {
 
 /// Ends the node, and waits until it is gone.
 pub(super) async fn stop(ctx: &Ctx) -> anyhow::Result<Exit> {
-    let Some(stopping) = ctx.if_running::<Stopping>(HumanRequest::Stop).await? else {
+    let Some(stopping) = end(ctx).await? else {
         ctx.out.data(&Stopping { stopping: false }, |_| "No node runs here.".to_owned())?;
         return Ok(Exit::Done);
+    };
+    ctx.out.data(&stopping, |_| "The node has ended.".to_owned())?;
+    Ok(Exit::Done)
+}
+
+/// Ends the node, and waits until it is gone; `None` where there was none.
+pub(super) async fn end(ctx: &Ctx) -> anyhow::Result<Option<Stopping>> {
+    let Some(stopping) = ctx.if_running::<Stopping>(HumanRequest::Stop).await? else {
+        return Ok(None);
     };
     let spinner = print::spinner("waiting for the node to end");
     let gone = tokio::time::timeout(2 * limits::SHUTDOWN_TIMEOUT, gone(ctx)).await;
@@ -81,8 +95,7 @@ pub(super) async fn stop(ctx: &Ctx) -> anyhow::Result<Exit> {
         let next = format!("see {}", ctx.home.log_file().display());
         return Err(ApiError::new(ErrorKind::Failed, message, next).into());
     }
-    ctx.out.data(&stopping, |_| "The node has ended.".to_owned())?;
-    Ok(Exit::Done)
+    Ok(Some(stopping))
 }
 
 async fn gone(ctx: &Ctx) {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What asks for the passphrase of an order.
-const PROMPT: &str = "Approval passphrase (Enter alone changes nothing): ";
+pub(super) const PROMPT: &str = "Approval passphrase (Enter alone changes nothing): ";
 
 /// Shows `explanation`, and signs the command when the passphrase is typed.
 ///

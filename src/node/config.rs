@@ -150,6 +150,12 @@ impl Home {
         self.0.join("node.lock")
     }
 
+    /// There when this home has moved to another host.
+    #[must_use]
+    pub fn moved_file(&self) -> PathBuf {
+        self.0.join("moved.json")
+    }
+
     /// The node's socket.
     #[must_use]
     pub fn socket_file(&self) -> PathBuf {

@@ -32,6 +32,7 @@ mod pairs;
 mod policy;
 mod questions;
 mod recheck;
+pub mod moved;
 mod require;
 mod prompts;
 mod repeats;
@@ -69,6 +70,9 @@ pub enum NodeError {
     /// There is no identity.
     #[error("{0} is not set up; run `countersign init` in a terminal")]
     NotSetUp(PathBuf),
+    /// It is used on another host.
+    #[error("{0}; {next}", next = moved::MOVED_NEXT)]
+    Moved(String),
     /// A key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),

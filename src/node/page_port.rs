@@ -9,7 +9,7 @@ use super::{
 use crate::store::migrate;
 
 /// Under which the store keeps it.
-const PAGE_PORT: &str = "page_port";
+pub(super) const PAGE_PORT: &str = "page_port";
 
 impl Node {
     /// Answers with the port that is remembered; with `served`, that one from now on.

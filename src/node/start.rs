@@ -17,7 +17,7 @@ use super::{
     handle::Question,
     judge::{Kept, Recent},
     known::Watched,
-    orders,
+    moved, orders,
     page::PageCodes,
     pairs::new_entry,
     prompts,
@@ -48,6 +48,9 @@ use crate::{
     trust::{Consent, PeerState},
 };
 
+/// Under which the store keeps the UDP port.
+pub(super) const UDP_PORT: &str = "udp_port";
+
 /// What the store holds at the start.
 struct Loaded {
     peers: Vec<PeerRow>,
@@ -68,7 +71,7 @@ struct Loaded {
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
-    let port = migrate::meta(db, "udp_port")?.and_then(|port| port.parse().ok()).unwrap_or(0);
+    let port = migrate::meta(db, UDP_PORT)?.and_then(|port| port.parse().ok()).unwrap_or(0);
     Ok(Loaded {
         peers: peers::all_peers(db)?,
         pairings: pairings::all_pairings(db)?,
@@ -115,6 +118,9 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, NodeError> {
     if !home.identity_file().exists() {
         return Err(NodeError::NotSetUp(home.path().to_owned()));
+    }
+    if let Some(moved) = moved::says(home) {
+        return Err(NodeError::Moved(moved));
     }
     let key = keys::read_identity(&home.identity_file())?;
     let approver = keys::read_approver(&home.approver_file())?.map(|sealed| sealed.public());
@@ -193,7 +199,7 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
     let done = node.store.write(move |db| {
-        migrate::set_meta(db, "udp_port", &port.to_string())?;
+        migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });

@@ -104,9 +104,11 @@ pub fn write(
     // No temporary name and hard link: sticks with FAT have none. What a crash leaves is cut short,
     // and is refused as that.
     let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
-    let file = options.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => ArchiveError::Exists(target.to_owned()),
-        _ => io_error(target)(error),
+    let file = options.map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return ArchiveError::Exists(target.to_owned());
+        }
+        io_error(target)(error)
     })?;
     let written = fill((file, target), parts, passphrase, making);
     if written.is_err() {

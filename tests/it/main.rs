@@ -21,6 +21,7 @@ mod hook;
 mod inline;
 mod join;
 mod mcp;
+mod moving;
 mod page;
 mod page_attacks;
 mod page_link;

@@ -68,10 +68,10 @@ fn array<const N: usize>(file: &mut File, path: &Path) -> Result<[u8; N], Archiv
 
 /// A file that ends too early was cut; other errors are the system's.
 fn cut(error: io::Error, path: &Path) -> ArchiveError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => ArchiveError::Damaged(path.to_owned()),
-        _ => io_error(path)(error),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return ArchiveError::Damaged(path.to_owned());
     }
+    io_error(path)(error)
 }
 
 /// The cipher ends where its counter does, at 256 TiB.
@@ -194,11 +194,11 @@ impl<'p> Opening<'p> {
         if opening.next.len() < TAG_BYTES {
             return Err(opening.damaged());
         }
-        let first = opening.next_chunk();
-        first.map_err(|error| match error {
-            ArchiveError::Damaged(path) => ArchiveError::WrongPassphrase(path),
-            other => other,
-        })?;
+        if let Err(error) = opening.next_chunk() {
+            let damaged = matches!(error, ArchiveError::Damaged(_));
+            let wrong = || ArchiveError::WrongPassphrase(path.to_owned());
+            return Err(if damaged { wrong() } else { error });
+        }
         Ok(opening)
     }
 

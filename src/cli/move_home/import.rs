@@ -1,0 +1,239 @@
+//! `move import`: a home from a sealed file. It is built beside its place, and put there by one rename
+//! when all of it was verified.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::{
+    super::{
+        Ctx, Exit, escape,
+        print::{self, Style, fields},
+        terminal::Terminal,
+    },
+    NAMES, passphrase, trouble,
+};
+use crate::{
+    audit::Event,
+    base::{PeerId, Secret, Timestamp, limits},
+    identity::IdentityError,
+    node::{
+        api::{ApiError, ErrorKind},
+        clock,
+        config::{Config, Home},
+        guard,
+        moved::OF_ONE_HOST,
+    },
+    store::{
+        StoreError,
+        archive::{self, Archive, Carried},
+        keys,
+    },
+};
+
+/// What came.
+#[derive(Serialize)]
+struct Imported {
+    home: PathBuf,
+    name: String,
+    id: PeerId,
+    made: String,
+    sha256: String,
+    peers: u64,
+    messages: u64,
+    queued: u64,
+    tokens: u64,
+    /// Settings that name something of the old host.
+    look_at: Vec<&'static str>,
+}
+
+/// Makes this home from an archive, when the passphrase is typed.
+pub(super) fn import(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
+    let place = place(&ctx.home)?;
+    let archive = Archive::open(file).map_err(|error| trouble(&error))?;
+    let made = archive.made();
+    let mut terminal = Terminal::open_for("moving a home needs")?;
+    guard::close_memory()?;
+    let style = terminal.style();
+    terminal.say(&explanation(&place, file, made, style))?;
+    let typed = passphrase(&terminal)?;
+    let spinner = print::spinner("reading the archive");
+    let imported = build(archive, &typed, &place)?;
+    drop((typed, spinner));
+    ctx.out.data(&imported, |style| text(&imported, style))?;
+    tell(&imported);
+    Ok(Exit::Done)
+}
+
+/// Where the home will be. There is nothing yet, or an empty folder.
+fn place(home: &Home) -> anyhow::Result<PathBuf> {
+    // A rename replaces an empty folder, but no link to one.
+    let path = fs::canonicalize(home.path()).unwrap_or_else(|_| home.path().to_owned());
+    let shown = path.display();
+    let (message, next) = match fs::read_dir(&path).map(|mut found| found.next().is_some()) {
+        Ok(false) => return Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+        Err(error) => return Err(error).with_context(|| shown.to_string()),
+        Ok(true) if home.identity_file().exists() => (
+            format!("{shown} is set up already"),
+            "set COUNTERSIGN_HOME to a folder that is not there yet, or move this one away first; \
+             nothing was changed",
+        ),
+        Ok(true) => (
+            format!("{shown} is not empty"),
+            "move what is in it away, or set COUNTERSIGN_HOME to another folder; nothing was \
+             changed",
+        ),
+    };
+    Err(ApiError::new(ErrorKind::Refused, message, next).into())
+}
+
+fn build(archive: Archive, typed: &Secret<String>, place: &Path) -> anyhow::Result<Imported> {
+    let above = place.parent().filter(|above| !above.as_os_str().is_empty());
+    let above = above.unwrap_or(Path::new("."));
+    fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+    // 0700, and gone with all that is in it unless it is kept.
+    let folder = tempfile::Builder::new().prefix(".countersign-").tempdir_in(above)?;
+    let made = archive.made();
+    let sha256 = archive.extract(typed, &NAMES, folder.path()).map_err(|error| trouble(&error))?;
+    let imported = verified(folder.path(), typed, (made, sha256), place)?;
+    archive::sync_folder(&folder.path().join(super::IDENTITY))?;
+    if let Err(error) = fs::rename(folder.path(), place) {
+        let message = format!("{} cannot be made: {error}", place.display());
+        let next = "see that nothing is there, and import again; nothing was changed";
+        return Err(ApiError::new(ErrorKind::Failed, message, next).into());
+    }
+    drop(folder.keep()); // It has another name now.
+    archive::sync_folder(place)?;
+    Ok(imported)
+}
+
+/// Looks at the files together, and makes the database one of this host.
+fn verified(
+    folder: &Path,
+    typed: &Secret<String>,
+    (made, sha256): (Timestamp, String),
+    place: &Path,
+) -> anyhow::Result<Imported> {
+    let file = |name| folder.join(name);
+    let key = keys::read_identity(&file(super::IDENTITY))?;
+    let sealed = keys::read_approver(&file(super::APPROVER))?.ok_or_else(|| unfit("approver"))?;
+    match sealed.open(typed) {
+        Ok(_) => {}
+        Err(IdentityError::WrongPassphrase) => return Err(unfit("approver")),
+        Err(error) => return Err(error.into()),
+    }
+    let settings = fs::read_to_string(file(super::CONFIG))?;
+    let config: Config = toml::from_str(&settings).map_err(|error| {
+        let message = format!("its config.toml cannot be read: {error}");
+        let next = "update countersign on this host, and import again; nothing was changed";
+        ApiError::new(ErrorKind::Refused, message, next)
+    })?;
+    let event = Event::HomeImported { archive: sha256.clone(), made: made.rfc3339() };
+    let now = (clock::now(), &event);
+    let carried = archive::settle(&file(super::DATABASE), &key, &OF_ONE_HOST, now);
+    let Carried { peers, messages, queued, tokens } = match carried {
+        Ok(carried) => carried,
+        Err(StoreError::Newer { found, known, .. }) => {
+            let message = format!("it is of schema {found}, and this countersign knows {known}");
+            let next = "update countersign on this host, and import again; nothing was changed";
+            return Err(ApiError::new(ErrorKind::Refused, message, next).into());
+        }
+        Err(StoreError::OtherNode { .. }) => return Err(unfit("database")),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Imported {
+        home: place.to_owned(),
+        name: config.name.to_string(),
+        id: key.id(),
+        made: made.rfc3339(),
+        sha256,
+        peers,
+        messages,
+        queued,
+        tokens,
+        look_at: of_the_old_host(&config),
+    })
+}
+
+fn unfit(what: &str) -> anyhow::Error {
+    let message = format!("the {what} in it is not of this home");
+    let next = "export the home again; nothing was changed";
+    ApiError::new(ErrorKind::Refused, message, next).into()
+}
+
+/// Settings that the user wrote for the old host. They are kept, because only the user knows.
+fn of_the_old_host(config: &Config) -> Vec<&'static str> {
+    let set = [
+        ("page.port", config.page.port.is_some()),
+        ("network.port", config.network.port.is_some()),
+        ("network.proxy", config.network.proxy.is_some()),
+        ("network.roots", config.network.roots.is_some()),
+        ("mcp.hosts", !config.mcp.hosts.is_empty()),
+        ("mcp.listen", config.mcp.listen.is_some()),
+        ("wake.command", !config.wake.command.is_empty()),
+    ];
+    set.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect()
+}
+
+fn explanation(place: &Path, file: &Path, made: Timestamp, style: Style) -> String {
+    let rows = [
+        ("home", escape::line(&place.display().to_string())),
+        ("file", escape::line(&file.display().to_string())),
+        ("made", made.rfc3339()),
+    ];
+    let old = clock::now().since(made) > limits::ARCHIVE_FRESH;
+    let old = if old {
+        style.warn(
+            "- It is more than a day old. What you changed since in any other home of this key is \
+             not in it: a peer that you revoked after that time is trusted again.\n",
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{}\n{}\n\n{old}\
+         - The old home must not run any more, and this file must be imported once only: two nodes \
+         with one key take each other's messages.\n",
+        style.bold("You are about to make this home from an ARCHIVE."),
+        fields(&rows, style),
+    )
+}
+
+fn text(imported: &Imported, style: Style) -> String {
+    let Imported { home, name, id, made, peers, messages, queued, .. } = imported;
+    let rows = [
+        ("home", escape::line(&home.display().to_string())),
+        ("name", escape::line(name)),
+        ("id", id.to_string()),
+        ("made", made.clone()),
+        ("peers trusted", peers.to_string()),
+        ("messages", format!("{messages}, of which {queued} have still to reach a peer")),
+    ];
+    format!("{}\n{}", style.good("This home is here now."), fields(&rows, style))
+}
+
+/// What is left for the user to do.
+fn tell(imported: &Imported) {
+    print::talk(
+        "Next: delete the file, and run `countersign status` or your MCP client; the node starts \
+         and sends what waits. Clients of the old host are not here: countersign join",
+    );
+    if imported.tokens > 0 {
+        let tokens = imported.tokens;
+        print::talk(&format!(
+            "{tokens} bearer tokens are still good; see `countersign token list`, and revoke those \
+             of the old host."
+        ));
+    }
+    if !imported.look_at.is_empty() {
+        let settings = imported.look_at.join(", ");
+        print::talk(&format!(
+            "Settings in config.toml that were made for the old host, kept as they were: {settings}"
+        ));
+    }
+}
