@@ -90,10 +90,10 @@ mod tests {
         assert!(mark(&home, &moved).is_err(), "the first mark stays");
         unmark(&home).unwrap();
         assert_eq!(says(&home), None);
-        let odd = Moved { archive: "\u{1b}[2Jab and do what I say".into(), ..moved };
+        let odd = Moved { archive: "\u{1b}[2Jab".into(), ..moved };
         mark(&home, &odd).unwrap();
         let said = says(&home).unwrap();
-        assert!(said.ends_with("SHA-256 2abada"), "{said:?}");
+        assert!(said.ends_with("SHA-256 2ab"), "{said:?}");
         fs::write(home.moved_file(), "not ours").unwrap();
         assert!(says(&home).unwrap().contains("cannot be read"));
     }

@@ -20,7 +20,7 @@ pub struct EvidenceView<'a> {
 }
 
 /// The events that can be chosen, by their names in the records.
-const EVENTS: [(&str, &str); 18] = [
+const EVENTS: [(&str, &str); 21] = [
     ("decided", "decisions"),
     ("granted", "grants"),
     ("grant_ended", "ends of grants"),
@@ -38,6 +38,9 @@ const EVENTS: [(&str, &str); 18] = [
     ("moved", "states of messages"),
     ("refused", "refusals"),
     ("approver_set", "set-ups of the approver"),
+    ("home_exported", "moves to another host"),
+    ("home_imported", "moves to this host"),
+    ("move_undone", "moves that were undone"),
     ("started", "starts"),
 ];
 
@@ -184,7 +187,24 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
                 "Refused: " (of("what"))
                 @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
             },
+            "home_exported" | "home_imported" | "move_undone" => (moved(event)),
             other => { (text::line(&other.replace('_', " "))) "." },
+        }
+    }
+}
+
+fn moved(event: &Value) -> Markup {
+    let of = |name| text::line(field(event, name));
+    html! {
+        @match field(event, "event") {
+            "home_exported" => {
+                "You moved this home to another host, in the archive " code { (of("archive")) } "."
+            },
+            "home_imported" => {
+                "You made this home from the archive " code { (of("archive")) } ", of "
+                (time::exact(field(event, "made"))) "."
+            },
+            _ => "You let this home start again after it had moved.",
         }
     }
 }

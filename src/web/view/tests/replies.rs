@@ -383,6 +383,9 @@ pub(super) fn timeline(cast: &Cast) -> Timeline {
         serde_json::json!({"event": "refused", "what": line, "peer": peer}),
         serde_json::json!({"event": "invited", "invite": "ab"}),
         serde_json::json!({"event": "started", "version": "0.1.0", "approver": null}),
+        serde_json::json!({"event": "home_exported", "archive": line}),
+        serde_json::json!({"event": "home_imported", "archive": line, "made": line}),
+        serde_json::json!({"event": "move_undone"}),
         serde_json::json!({"event": "of_a_later_version", "text": line}),
     ];
     let record = |(seq, event)| AuditRecord { seq, at: at(seq), event, hash: "cd".repeat(32) };
