@@ -27,7 +27,8 @@ use super::{
 };
 use crate::base::limits;
 
-type Found = BoxStream<'static, Result<Item, Error>>;
+/// What a lookup finds, as it comes.
+pub(super) type Found = BoxStream<'static, Result<Item, Error>>;
 
 /// One place where records are kept.
 #[derive(Clone, Debug)]
