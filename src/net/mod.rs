@@ -19,6 +19,7 @@ mod framing;
 mod gates;
 mod handle;
 mod keep;
+mod lan;
 mod link;
 mod lookup;
 mod pair;
