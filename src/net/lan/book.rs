@@ -137,23 +137,21 @@ impl Book {
         self.ours = ours;
     }
 
-    /// What we ask for to find `peer`.
-    pub(super) fn names_of(&self, peer: &PeerId) -> Option<Vec<Label>> {
+    /// What we ask for to find `peer`: the name of today alone, so that the questions of two days
+    /// have nothing in common. Who answers knows the neighbouring days' names as well.
+    pub(super) fn name_of(&self, peer: &PeerId) -> Option<Label> {
         let secret = self.peers.get(peer)?.expose_secret();
-        let days = names::around(self.day).into_iter();
-        Some(days.map(|day| names::peer(secret, peer, &self.me, day)).collect())
+        Some(names::peer(secret, peer, &self.me, self.day))
     }
 
-    /// Answers to these names are taken from now on.
-    pub(super) fn expect(&mut self, labels: &[Label]) -> mpsc::Receiver<Answer> {
+    /// Answers to this name are taken from now on.
+    pub(super) fn expect(&mut self, label: Label) -> mpsc::Receiver<Answer> {
         let (sender, answers) = mpsc::channel(limits::LAN_ANSWERS_MAX);
         self.asking.retain(|_, waiting| {
             waiting.retain(|sender| !sender.is_closed());
             !waiting.is_empty()
         });
-        for label in labels {
-            self.asking.entry(*label).or_default().push(sender.clone());
-        }
+        self.asking.entry(label).or_default().push(sender);
         answers
     }
 
