@@ -257,15 +257,13 @@ impl Ears {
         }
     }
 
-    async fn say(&self, bytes: &[u8], to: Option<SocketAddrV4>, link: &Link) {
+    async fn say(&self, bytes: &[u8], to: Option<SocketAddrV4>, link: Link) {
         // A network that went away says nothing, and neither do we there.
-        let sent = match to {
-            Some(to) => self.socket.send_to(bytes, to).await,
-            None => {
-                SockRef::from(&self.socket).set_multicast_if_v4(&link.address).ok();
-                self.socket.send_to(bytes, (GROUP, PORT)).await
-            }
-        };
+        if to.is_none() {
+            SockRef::from(&self.socket).set_multicast_if_v4(&link.address).ok();
+        }
+        let to = to.unwrap_or(SocketAddrV4::new(GROUP, PORT));
+        let sent = self.socket.send_to(bytes, to).await;
         if let Err(error) = sent {
             tracing::debug!(%error, "an mDNS message was not sent");
         }
@@ -290,7 +288,7 @@ async fn run(
             ask = asks.recv() => {
                 let Some(ask) = ask else { return };
                 if let Some(bytes) = message::question(&ask.label, ask.unicast) {
-                    for link in &ears.links {
+                    for link in ears.links.iter().copied() {
                         let may = lock(&lan.0.book).may_say(Instant::now());
                         if may {
                             ears.say(&bytes, None, link).await;
@@ -316,7 +314,9 @@ async fn hear(
     (packet, from): (&[u8], SocketAddrV4),
     here: &mpsc::Sender<PeerId>,
 ) {
-    let Some(link) = ears.links.iter().find(|link| link.contains(*from.ip())) else { return };
+    let Some(link) = ears.links.iter().copied().find(|link| link.contains(*from.ip())) else {
+        return;
+    };
     let effects = lock(&lan.0.book).handle(packet, from, link, Instant::now());
     for effect in effects {
         match effect {

@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Whether an address is in it.
-    pub(super) fn contains(&self, other: Ipv4Addr) -> bool {
+    pub(super) fn contains(self, other: Ipv4Addr) -> bool {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
         self.address.to_bits() & mask == other.to_bits() & mask
     }
@@ -165,7 +165,7 @@ impl Book {
         &mut self,
         packet: &[u8],
         from: SocketAddrV4,
-        link: &Link,
+        link: Link,
         now: Instant,
     ) -> Vec<Effect> {
         if !self.heard.take(now) || !link.contains(*from.ip()) {
@@ -195,7 +195,7 @@ impl Book {
         &mut self,
         asked: &Question,
         from: SocketAddrV4,
-        (legacy, link): (Option<u16>, &Link),
+        (legacy, link): (Option<u16>, Link),
         now: Instant,
     ) -> Vec<Effect> {
         let Some(ours) = self.ours.get(&asked.label).copied() else { return Vec::new() };

@@ -128,13 +128,13 @@ fn answers(message: &Message) -> Vec<Answer> {
     };
     let read = |record: &&Record| {
         let RData::SRV(srv) = &record.data else { return None };
-        let address = data_of(&srv.target).find_map(|data| match data {
-            RData::A(A(address)) => Some(*address),
-            _ => None,
+        let address = data_of(&srv.target).find_map(|data| {
+            let RData::A(A(address)) = data else { return None };
+            Some(*address)
         })?;
-        let door = data_of(&record.name).find_map(|data| match data {
-            RData::TXT(txt) => std::str::from_utf8(txt.txt_data.first()?).ok()?.parse().ok(),
-            _ => None,
+        let door = data_of(&record.name).find_map(|data| {
+            let RData::TXT(txt) = data else { return None };
+            std::str::from_utf8(txt.txt_data.first()?).ok()?.parse().ok()
         });
         Some(Answer { label: label(&record.name)?, address, port: srv.port, door })
     };
