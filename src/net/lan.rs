@@ -60,7 +60,7 @@ struct Inner {
 }
 
 struct Ask {
-    labels: Vec<Label>,
+    label: Label,
     /// The answer may come to us alone.
     unicast: bool,
 }
@@ -144,7 +144,7 @@ impl Lan {
             found.extend(contact.filter(|new| !found.contains(new)));
             false
         };
-        self.ask(vec![names::slot(slot)], limits::LAN_SLOT_WAIT, take).await;
+        self.ask(names::slot(slot), limits::LAN_SLOT_WAIT, take).await;
         found
     }
 
@@ -161,19 +161,14 @@ impl Lan {
     /// Asks a few times, until one who answers is `enough` or it takes too long. First for an
     /// answer to us alone; then for one to all, because where several programs listen at mDNS's
     /// port, one of the others may get the first.
-    async fn ask(
-        &self,
-        labels: Vec<Label>,
-        wait: Duration,
-        mut enough: impl FnMut(Answer) -> bool,
-    ) {
+    async fn ask(&self, label: Label, wait: Duration, mut enough: impl FnMut(Answer) -> bool) {
         let began = Instant::now();
-        let mut answers = lock(&self.0.book).expect(&labels);
+        let mut answers = lock(&self.0.book).expect(label);
         let repeats = limits::LAN_REPEATS.into_iter().filter(|after| *after < wait);
         let mut unicast = true;
         for until in repeats.chain([wait]) {
             // A question that finds no room is lost, as a packet may be.
-            self.0.ask.try_send(Ask { labels: labels.clone(), unicast }).ok();
+            self.0.ask.try_send(Ask { label, unicast }).ok();
             unicast = false;
             while let Ok(Some(answer)) = timeout_at(began + until, answers.recv()).await {
                 if enough(answer) {
@@ -185,10 +180,10 @@ impl Lan {
 
     /// Where `peer` is on this network.
     async fn peer(self, peer: PeerId) -> Option<TransportAddr> {
-        let labels = {
+        let label = {
             let mut book = lock(&self.0.book);
             book.begin_day(today());
-            book.names_of(&peer)?
+            book.name_of(&peer)?
         };
         let mut found = None;
         let take = |answer: Answer| {
@@ -196,7 +191,7 @@ impl Lan {
             found = self.0.rules.dialable(&[text]).pop();
             found.is_some()
         };
-        self.ask(labels, limits::LAN_PEER_WAIT, take).await;
+        self.ask(label, limits::LAN_PEER_WAIT, take).await;
         found
     }
 }
@@ -204,7 +199,7 @@ impl Lan {
 impl AddressLookup for Lan {
     fn resolve(&self, id: EndpointId) -> Option<super::lookup::Found> {
         let peer = PeerId::from_bytes(*id.as_bytes());
-        lock(&self.0.book).names_of(&peer)?;
+        lock(&self.0.book).name_of(&peer)?;
         let found = self.clone().peer(peer);
         let item = move |address| {
             let info = EndpointInfo::from_parts(id, EndpointData::new(vec![address]));
@@ -262,15 +257,13 @@ impl Ears {
         }
     }
 
-    async fn say(&self, bytes: &[u8], to: Option<SocketAddrV4>, link: &Link) {
+    async fn say(&self, bytes: &[u8], to: Option<SocketAddrV4>, link: Link) {
         // A network that went away says nothing, and neither do we there.
-        let sent = match to {
-            Some(to) => self.socket.send_to(bytes, to).await,
-            None => {
-                SockRef::from(&self.socket).set_multicast_if_v4(&link.address).ok();
-                self.socket.send_to(bytes, (GROUP, PORT)).await
-            }
-        };
+        if to.is_none() {
+            SockRef::from(&self.socket).set_multicast_if_v4(&link.address).ok();
+        }
+        let to = to.unwrap_or(SocketAddrV4::new(GROUP, PORT));
+        let sent = self.socket.send_to(bytes, to).await;
         if let Err(error) = sent {
             tracing::debug!(%error, "an mDNS message was not sent");
         }
@@ -294,8 +287,8 @@ async fn run(
             }
             ask = asks.recv() => {
                 let Some(ask) = ask else { return };
-                if let Some(bytes) = message::question(&ask.labels, ask.unicast) {
-                    for link in &ears.links {
+                if let Some(bytes) = message::question(&ask.label, ask.unicast) {
+                    for link in ears.links.iter().copied() {
                         let may = lock(&lan.0.book).may_say(Instant::now());
                         if may {
                             ears.say(&bytes, None, link).await;
@@ -321,7 +314,9 @@ async fn hear(
     (packet, from): (&[u8], SocketAddrV4),
     here: &mpsc::Sender<PeerId>,
 ) {
-    let Some(link) = ears.links.iter().find(|link| link.contains(*from.ip())) else { return };
+    let Some(link) = ears.links.iter().copied().find(|link| link.contains(*from.ip())) else {
+        return;
+    };
     let effects = lock(&lan.0.book).handle(packet, from, link, Instant::now());
     for effect in effects {
         match effect {

@@ -32,7 +32,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Whether an address is in it.
-    pub(super) fn contains(&self, other: Ipv4Addr) -> bool {
+    pub(super) fn contains(self, other: Ipv4Addr) -> bool {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0);
         self.address.to_bits() & mask == other.to_bits() & mask
     }
@@ -137,23 +137,21 @@ impl Book {
         self.ours = ours;
     }
 
-    /// What we ask for to find `peer`.
-    pub(super) fn names_of(&self, peer: &PeerId) -> Option<Vec<Label>> {
+    /// What we ask for to find `peer`: the name of today alone, so that the questions of two days
+    /// have nothing in common. Who answers knows the neighbouring days' names as well.
+    pub(super) fn name_of(&self, peer: &PeerId) -> Option<Label> {
         let secret = self.peers.get(peer)?.expose_secret();
-        let days = names::around(self.day).into_iter();
-        Some(days.map(|day| names::peer(secret, peer, &self.me, day)).collect())
+        Some(names::peer(secret, peer, &self.me, self.day))
     }
 
-    /// Answers to these names are taken from now on.
-    pub(super) fn expect(&mut self, labels: &[Label]) -> mpsc::Receiver<Answer> {
+    /// Answers to this name are taken from now on.
+    pub(super) fn expect(&mut self, label: Label) -> mpsc::Receiver<Answer> {
         let (sender, answers) = mpsc::channel(limits::LAN_ANSWERS_MAX);
         self.asking.retain(|_, waiting| {
             waiting.retain(|sender| !sender.is_closed());
             !waiting.is_empty()
         });
-        for label in labels {
-            self.asking.entry(*label).or_default().push(sender.clone());
-        }
+        self.asking.entry(label).or_default().push(sender);
         answers
     }
 
@@ -167,7 +165,7 @@ impl Book {
         &mut self,
         packet: &[u8],
         from: SocketAddrV4,
-        link: &Link,
+        link: Link,
         now: Instant,
     ) -> Vec<Effect> {
         if !self.heard.take(now) || !link.contains(*from.ip()) {
@@ -197,7 +195,7 @@ impl Book {
         &mut self,
         asked: &Question,
         from: SocketAddrV4,
-        (legacy, link): (Option<u16>, &Link),
+        (legacy, link): (Option<u16>, Link),
         now: Instant,
     ) -> Vec<Effect> {
         let Some(ours) = self.ours.get(&asked.label).copied() else { return Vec::new() };

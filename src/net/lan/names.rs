@@ -37,7 +37,7 @@ pub(super) fn peer(secret: &[u8; 32], asked: &PeerId, asker: &PeerId, day: u32) 
     Label::of(Digest::of("countersign/lan/v1", &parts))
 }
 
-/// The names of a day and its neighbours: clocks differ, and so do midnights.
+/// The days whose names are answered: clocks differ.
 pub(super) fn around(day: u32) -> [u32; 3] {
     [day.saturating_sub(1), day, day.saturating_add(1)]
 }
