@@ -194,6 +194,23 @@ pub const BUSY_RETRY: Duration = Duration::from_secs(5);
 /// After such a silence a sender that was told `busy` has begun again: less than
 /// [`BUSY_RETRY`], by what a packet may be early.
 pub const BUSY_SILENCE: Duration = Duration::from_secs(4);
+/// How long a peer that says hello anew may take to answer over its older link, before the new one
+/// takes its place; at least, and at most where its round trip is long. A peer that was killed
+/// waits for this when it is back.
+pub const TWICE_PONG_MIN: Duration = Duration::from_secs(1);
+/// See [`TWICE_PONG_MIN`].
+pub const TWICE_PONG_MAX: Duration = Duration::from_secs(2);
+/// How long it is said that a key is in two places, after the last news of it: both places dial
+/// within [`BACKOFF_MAX`] while both are there.
+pub const TWICE_TOLD: Duration = minutes(10);
+/// Runs of one peer's node that are remembered.
+pub const RUNS_KEPT: usize = 4;
+/// Pings of `countersign ping` at most.
+pub const PINGS_MAX: u32 = 10;
+/// How long `countersign ping` waits for a link at most.
+pub const PING_DIAL_MAX: Duration = Duration::from_secs(30);
+/// How long each part of a look at the network may take.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are not yet through a handshake.
 pub const HANDSHAKES_MAX: usize = 64;
 /// Handshakes a second that strangers may start, and how many at once.

@@ -8,7 +8,7 @@ use iroh::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::{NetEvent, gates::Verdict, link, pair, shared::Shared};
+use super::{NetEvent, gates::Verdict, link, pair, shared::Shared, tried::note_not_pq};
 use crate::{
     base::limits,
     wire::{ALPN_PAIR, ALPN_PEER},
@@ -52,7 +52,7 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming) {
 async fn serve(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphorePermit) {
     // Gate B runs in here. Early data is never taken: it could be played back.
     let Ok(Ok(connection)) = timeout(limits::HELLO_TIMEOUT, incoming.into_future()).await else {
-        return;
+        return note_not_pq(&shared).await;
     };
     drop(permit);
     route(shared, connection).await;

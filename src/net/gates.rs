@@ -43,6 +43,8 @@ pub(super) struct Gate {
 #[derive(Debug, Default)]
 struct Who {
     trusted: HashSet<PeerId>,
+    /// Those among them that were refused for their key exchange, until it was told.
+    not_pq: HashSet<PeerId>,
     pairing_open: bool,
 }
 
@@ -83,6 +85,11 @@ impl Gate {
     /// Whether `peer` is trusted now.
     pub(super) fn trusts(&self, peer: &PeerId) -> bool {
         lock(&self.who).trusted.contains(peer)
+    }
+
+    /// Whom gate B refused for its key exchange since this was asked last.
+    pub(super) fn take_not_pq(&self) -> HashSet<PeerId> {
+        std::mem::take(&mut lock(&self.who).not_pq)
     }
 
     /// A place for one pairing connection that somebody else dialed.
@@ -141,6 +148,10 @@ impl EndpointHooks for Gate {
             return refusal(code::NOT_TRUSTED, b"not trusted");
         }
         if self.require_pq && !is_pq(connection) {
+            let mut who = lock(&self.who);
+            if who.trusted.contains(&peer) {
+                who.not_pq.insert(peer);
+            }
             return refusal(code::NOT_PQ, b"post-quantum key exchange required");
         }
         AfterHandshakeOutcome::Accept

@@ -1,18 +1,18 @@
 //! What the node holds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, SendError, accept,
+    LinkId, LinkPath, NetCheck, NetConfig, NetError, NetEvent, Outbound, Pinged, SendError, accept,
     address::AddressRules,
-    code, endpoint,
+    check, code, endpoint,
     gates::{Gate, lock},
     keep::{self, Keeper},
     link::Item,
-    pair,
+    pair, ping,
     shared::Shared,
 };
 use crate::{
@@ -117,6 +117,8 @@ impl Net {
             let mut keepers = lock(&self.shared.keepers);
             self.shared.gate.set_trusted(*peer, false);
             lock(&self.shared.features).remove(peer);
+            self.shared.runs.forget(peer);
+            self.shared.trials.forget(peer);
             keepers.remove(peer)
         };
         if let Some(keeper) = keeper {
@@ -163,6 +165,17 @@ impl Net {
     #[must_use]
     pub fn path(&self, peer: &PeerId) -> Option<LinkPath> {
         self.shared.links.path(*peer)
+    }
+
+    /// Asks a trusted peer `count` times whether it is there, one after the other. When it is not
+    /// linked it is dialed at once, and waited for so long.
+    pub async fn ping(&self, peer: PeerId, count: u32, wait: Duration) -> Pinged {
+        ping::ask(&self.shared, peer, count, wait).await
+    }
+
+    /// Looks at what the network gives us, within some seconds.
+    pub async fn check(&self) -> NetCheck {
+        check::check(&self.shared).await
     }
 
     /// Serves strangers that pair, or no longer does. Connections that are open stay open.

@@ -22,6 +22,7 @@ use super::{
     gates::lock,
     link::{self, note_rejection},
     shared::Shared,
+    tried::{Tried, note_not_pq},
 };
 use crate::{
     base::{PeerId, limits},
@@ -123,12 +124,17 @@ pub(super) async fn connect(
         Ok(Err(error)) => {
             tracing::debug!(peer = %peer.short(), %error, "dial failed");
             if alpn == ALPN_PEER {
+                shared.trials.note(*peer, Tried::Silent);
                 note_rejection(shared, peer, connection_error(&error)).await;
+                note_not_pq(shared).await;
             }
             None
         }
         Err(_) => {
             tracing::debug!(peer = %peer.short(), "dial took too long");
+            if alpn == ALPN_PEER {
+                shared.trials.note(*peer, Tried::Silent);
+            }
             None
         }
     }

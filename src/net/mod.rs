@@ -14,6 +14,7 @@
 
 mod accept;
 mod address;
+mod check;
 mod clock;
 mod endpoint;
 mod framing;
@@ -23,6 +24,7 @@ mod keep;
 mod link;
 mod lookup;
 mod pair;
+mod ping;
 mod pq;
 mod rates;
 mod reader;
@@ -30,12 +32,17 @@ mod route;
 mod shared;
 pub mod slots;
 mod table;
+mod tried;
+mod twice;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use check::{LookupCheck, NetCheck, RelayCheck};
 pub use handle::Net;
+pub use ping::Pinged;
+pub use tried::Tried;
 
 use crate::{
     base::{ApproverId, PeerId, Secret, Timestamp},
@@ -193,6 +200,19 @@ pub enum NetEvent {
         peer: PeerId,
         /// The QUIC application error code.
         code: u64,
+    },
+    /// We refused the other side: its keys were exchanged by elliptic curves alone, and that is not
+    /// enough by our configuration.
+    NotPq {
+        /// Whom.
+        peer: PeerId,
+    },
+    /// A key is at work in two places at once.
+    Twice {
+        /// Who saw that of our key, or whose key it is.
+        peer: PeerId,
+        /// It is our key.
+        ours: bool,
     },
     /// Frames in their order, at most [`crate::base::limits::NET_BATCH_FRAMES`].
     Frames {

@@ -72,7 +72,7 @@ async fn run(
     let gone = CancellationToken::new();
     let route = Route::of(connection);
     let (held, since) = (connection.clone(), Instant::now());
-    let slot = Slot { connection: held, queue, route, dialed, since, gone };
+    let slot = Slot { connection: held, queue, route, dialed, since, run: None, gone };
     // One key takes one place each way, however often it dials.
     let link = shared.pairs.replace(peer, slot);
     shared.emit(NetEvent::PairUp { peer, link, dialed }).await;

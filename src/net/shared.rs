@@ -15,11 +15,14 @@ use super::{
     gates::{Gate, lock},
     keep::Keeper,
     link::Item,
+    ping::Pings,
     table::Table,
+    tried::Trials,
+    twice::Runs,
 };
 use crate::{
     base::{ApproverId, PeerId, limits},
-    wire::{Hello, PairFrame},
+    wire::{Hello, PairFrame, Run},
 };
 
 /// One running net.
@@ -34,6 +37,14 @@ pub(super) struct Shared {
     pub(super) keepers: Mutex<HashMap<PeerId, Arc<Keeper>>>,
     /// What peers are told in our hello, where that is anything.
     pub(super) features: Mutex<HashMap<PeerId, Vec<String>>>,
+    /// This run of ours.
+    pub(super) run: Run,
+    /// Those of the peers.
+    pub(super) runs: Runs,
+    /// Our questions whether peers are there.
+    pub(super) pings: Pings,
+    /// What became of the last dial of each peer.
+    pub(super) trials: Trials,
     pub(super) dials: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -59,6 +70,11 @@ impl Shared {
             pairs: Table::new(last_link),
             keepers: Mutex::default(),
             features: Mutex::default(),
+            // Without randomness our run is one that others have too, and is never told twice.
+            run: Run(getrandom::u64().unwrap_or_default()),
+            runs: Runs::default(),
+            pings: Pings::default(),
+            trials: Trials::default(),
             dials: Semaphore::new(limits::DIALS_MAX),
             tasks,
             cancel,
@@ -80,13 +96,16 @@ impl Shared {
         self.rules.named(&self.endpoint.addr())
     }
 
-    /// What we say first to `peer`. Without a human there is nobody to speak for.
-    pub(super) fn hello(&self, peer: &PeerId) -> Option<Hello> {
+    /// What we say first to `peer`, whose features are these and what is the same for all. Without
+    /// a human there is nobody to speak for.
+    pub(super) fn hello(&self, features: &[String]) -> Option<Hello> {
         let approver = *self.approver.get()?;
-        Some(Hello { approver, features: self.features(peer), addresses: self.addresses() })
+        let mut features = features.to_vec();
+        features.extend([Hello::own_version(), self.run.feature()]);
+        Some(Hello { approver, features, addresses: self.addresses() })
     }
 
-    /// The features that `peer` is told.
+    /// The features that `peer` is told beside what all are told.
     pub(super) fn features(&self, peer: &PeerId) -> Vec<String> {
         lock(&self.features).get(peer).cloned().unwrap_or_default()
     }
@@ -103,6 +122,19 @@ impl Shared {
     /// The keeper of the link with `peer`, while it is trusted.
     pub(super) fn keeper(&self, peer: &PeerId) -> Option<Arc<Keeper>> {
         lock(&self.keepers).get(peer).cloned()
+    }
+
+    /// Where a trusted peer is dialed, beside what a lookup says.
+    pub(super) fn places(&self, peer: &PeerId) -> Vec<String> {
+        let keeper = self.keeper(peer);
+        let addresses = keeper.map(|keeper| lock(&keeper.addresses).clone()).unwrap_or_default();
+        let text = |address: &TransportAddr| match address {
+            TransportAddr::Ip(address) => Some(address.to_string()),
+            TransportAddr::Relay(url) => Some(url.to_string()),
+            // No other transport is configured.
+            TransportAddr::Custom(_) | _ => None,
+        };
+        addresses.iter().filter_map(text).collect()
     }
 
     /// Dials everybody who is down.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,11 +11,17 @@ use std::{
 };
 
 use iroh::endpoint::Connection;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{LinkId, LinkPath, SendError, code, gates::lock, route::Route, shared::close};
-use crate::base::{PeerId, limits};
+use crate::{
+    base::{PeerId, limits},
+    wire::Run,
+};
 
 /// One connection that is up.
 pub(super) struct Slot<T> {
@@ -28,6 +35,8 @@ pub(super) struct Slot<T> {
     pub(super) dialed: bool,
     /// Since when.
     pub(super) since: Instant,
+    /// Which run of the peer's node said hello, where it said one.
+    pub(super) run: Option<Run>,
     /// Cancelled when it is gone and the node was told.
     pub(super) gone: CancellationToken,
 }
@@ -36,6 +45,8 @@ pub(super) struct Slot<T> {
 pub(super) struct Table<T> {
     slots: Mutex<BTreeMap<(PeerId, LinkId), Slot<T>>>,
     last_link: Arc<AtomicU64>,
+    /// Told when there is one more.
+    added: Notify,
 }
 
 fn all(peer: PeerId) -> RangeInclusive<(PeerId, LinkId)> {
@@ -45,7 +56,7 @@ fn all(peer: PeerId) -> RangeInclusive<(PeerId, LinkId)> {
 impl<T> Table<T> {
     /// An empty one. All tables count their links together.
     pub(super) const fn new(last_link: Arc<AtomicU64>) -> Self {
-        Self { slots: Mutex::new(BTreeMap::new()), last_link }
+        Self { slots: Mutex::new(BTreeMap::new()), last_link, added: Notify::const_new() }
     }
 
     fn next_link(&self) -> LinkId {
@@ -94,10 +105,31 @@ impl<T> Table<T> {
         let link = self.next_link();
         slots.insert((peer, link), slot);
         drop(slots);
+        self.added.notify_waiters();
         for (connection, _) in &former {
             close(connection, code::SUPERSEDED);
         }
         Ok((link, former.into_iter().map(|(_, gone)| gone).collect()))
+    }
+
+    /// The connection that is up with another run of `peer`'s node than this one.
+    pub(super) fn of_other_run(&self, peer: PeerId, run: Run) -> Option<(LinkId, Connection)> {
+        let slots = lock(&self.slots);
+        let ((_, link), slot) = slots.range(all(peer)).next_back()?;
+        let is_other = slot.run.is_some_and(|other| other != run);
+        let lives = slot.connection.close_reason().is_none();
+        (is_other && lives).then(|| (*link, slot.connection.clone()))
+    }
+
+    /// The newest connection that is up with `peer`; waits for one.
+    pub(super) async fn newest(&self, peer: PeerId) -> LinkId {
+        loop {
+            let added = pin!(self.added.notified());
+            if let Some(((_, link), _)) = lock(&self.slots).range(all(peer)).next_back() {
+                return *link;
+            }
+            added.await;
+        }
     }
 
     /// The token of the connection that is up with `peer`.
@@ -117,6 +149,13 @@ impl<T> Table<T> {
                 Err(SendError::Full)
             }
         }
+    }
+
+    /// The same of what can be spared: a full queue costs the peer nothing. False when it was not
+    /// put there.
+    pub(super) fn offer(&self, peer: PeerId, link: LinkId, item: T) -> bool {
+        let slots = lock(&self.slots);
+        slots.get(&(peer, link)).is_some_and(|slot| slot.queue.try_send(item).is_ok())
     }
 
     /// How many there are.

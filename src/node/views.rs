@@ -142,11 +142,14 @@ impl Node {
             verified: entry.verified,
             path: word.to_owned(),
             rtt_ms: path.as_ref().map(|path| path.rtt_ms),
+            path_since: Self::path_since(entry, path.as_ref()),
+            pq: path.as_ref().map(|path| path.pq),
+            relay: path.and_then(|path| path.relay),
             last_seen: entry.seen.map(Timestamp::rfc3339),
             grants: self.grants_of(id),
             requires,
             we_require,
-            warning: entry.warning.clone(),
+            warning: self.warning_of(id, entry),
         }
     }
 

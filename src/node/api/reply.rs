@@ -8,6 +8,7 @@ use super::page::{
     PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
+    reach::{Checked, Reached},
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
     tell::Told,
     tokens::Tokens,
@@ -64,6 +65,8 @@ pub enum Reply {
     Tokens(Tokens),
     Told(Told),
     Sessions(Sessions),
+    Reached(Reached),
+    Checked(Box<Checked>),
 }
 
 /// Who this node is.
@@ -399,6 +402,15 @@ pub struct Peer {
     /// Round trip, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtt_ms: Option<f64>,
+    /// Since when it is reached this way, or is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_since: Option<String>,
+    /// The URL of the relay that it is reached through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<String>,
+    /// The connection's keys were exchanged in a post-quantum way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pq: Option<bool>,
     /// When its node was last heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,
