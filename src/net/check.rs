@@ -9,11 +9,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{
-    Reach,
-    address::Relays,
-    shared::Shared,
-};
+use super::{Reach, address::Relays, shared::Shared};
 use crate::base::limits;
 
 /// What was found.
@@ -80,8 +76,9 @@ fn seen_at(shared: &Shared, sockets: &[SocketAddr]) -> Option<String> {
         return None;
     }
     let address = shared.endpoint.addr();
-    let foreign =
-        |address: &&SocketAddr| std::net::UdpSocket::bind(SocketAddr::new(address.ip(), 0)).is_err();
+    let foreign = |address: &&SocketAddr| {
+        std::net::UdpSocket::bind(SocketAddr::new(address.ip(), 0)).is_err()
+    };
     address.ip_addrs().find(foreign).map(ToString::to_string)
 }
 
@@ -155,8 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_relay_that_is_not_there_is_told_from_one_that_is() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url: RelayUrl =
-            format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let url: RelayUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         assert_eq!(silent(&url).await, None);
         drop(listener);
         assert!(silent(&url).await.unwrap().contains("refused"));

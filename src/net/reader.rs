@@ -9,7 +9,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Inbound, LinkId, NetEvent, code, framing::FrameStream, link::Item, shared::Shared, twice::told_twice};
+use super::{
+    Inbound, LinkId, NetEvent, code, framing::FrameStream, link::Item, shared::Shared,
+    twice::told_twice,
+};
 use crate::{
     base::{PeerId, limits},
     wire::{Envelope, Frame},

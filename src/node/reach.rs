@@ -291,7 +291,11 @@ impl Node {
             clock,
             page: self.handle.page(),
             proxy: self.network.proxy.is_some(),
-            unused: PROXY_VARIABLES.iter().filter(|name| is_set(name)).map(ToString::to_string).collect(),
+            unused: PROXY_VARIABLES
+                .iter()
+                .filter(|name| is_set(name))
+                .map(ToString::to_string)
+                .collect(),
             twice: self.twice(),
             require_pq: self.network.post_quantum == PostQuantum::Require,
             linked: linked.collect(),

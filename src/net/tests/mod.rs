@@ -2,8 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn as they need")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one event among many")]
 
+mod copies;
 mod death;
 mod links;
 mod pairing;
+mod pings;
+mod pq;
 mod strangers;
 mod support;

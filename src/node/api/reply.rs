@@ -405,8 +405,9 @@ pub struct Peer {
     /// Since when it is reached this way, or is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_since: Option<String>,
-    /// The URL of the relay that it is reached through.
+    /// The URL of the relay that it is reached through; for people alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub relay: Option<String>,
     /// The connection's keys were exchanged in a post-quantum way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
