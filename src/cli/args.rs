@@ -118,6 +118,20 @@ pub enum Command {
     /// List peers
     #[command(after_help = "Example:\n  countersign peers --json")]
     Peers,
+    /// Ask a peer's node whether it is there, and how it is reached; wakes no agent
+    #[command(after_help = "Example:\n  countersign ping bob --count 5")]
+    Ping {
+        /// The peer's name or id
+        peer: String,
+        /// How often, up to 10
+        #[arg(long, value_name = "N", default_value_t = 3,
+            value_parser = clap::value_parser!(u32).range(1..=10))]
+        count: u32,
+        /// How long to wait for a connection, up to 30
+        #[arg(long, value_name = "SECONDS", default_value_t = 10,
+            value_parser = clap::value_parser!(u64).range(1..=30))]
+        timeout: u64,
+    },
     /// List the sessions of my MCP clients, open and known
     #[command(after_help = "Example:\n  countersign sessions --json")]
     Sessions,
@@ -245,7 +259,7 @@ pub enum Command {
     /// Bearer tokens of MCP clients that come over HTTP; each is let in as `countersign mcp` is
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Check this home, with a remedy for each trouble
+    /// Check this home and its network, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,
     /// Two real nodes on this machine, paired and talking through MCP, each step explained

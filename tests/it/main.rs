@@ -24,6 +24,7 @@ mod mcp;
 mod page;
 mod page_attacks;
 mod page_link;
+mod ping;
 mod require;
 mod scan;
 mod tasks;
