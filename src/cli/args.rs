@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub use super::{bundle::BundleArgs, join::JoinArgs};
+pub use super::{bundle::BundleArgs, join::JoinArgs, ping::PingArgs};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -120,18 +120,7 @@ pub enum Command {
     Peers,
     /// Ask a peer's node whether it is there, and how it is reached; wakes no agent
     #[command(after_help = "Example:\n  countersign ping bob --count 5")]
-    Ping {
-        /// The peer's name or id
-        peer: String,
-        /// How often, up to 10
-        #[arg(long, value_name = "N", default_value_t = 3,
-            value_parser = clap::value_parser!(u32).range(1..=10))]
-        count: u32,
-        /// How long to wait for a connection, up to 30
-        #[arg(long, value_name = "SECONDS", default_value_t = 10,
-            value_parser = clap::value_parser!(u64).range(1..=30))]
-        timeout: u64,
-    },
+    Ping(PingArgs),
     /// List the sessions of my MCP clients, open and known
     #[command(after_help = "Example:\n  countersign sessions --json")]
     Sessions,

@@ -143,7 +143,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
         Command::Peers => peers::peers(&ctx).await,
-        Command::Ping { peer, count, timeout } => ping::ping(&ctx, peer, count, timeout).await,
+        Command::Ping(args) => ping::ping(&ctx, args).await,
         Command::Sessions => sessions::sessions(&ctx).await,
         Command::Send(args) => messages::send(&ctx, args).await,
         Command::Ask { to, text, wait } => messages::ask(&ctx, to, text, wait).await,

@@ -172,9 +172,10 @@ mod tests {
         };
         let text = peers_text(&Peers { peers: vec![peer] }, Style::plain());
         insta::assert_snapshot!(text, @r#"
-        NAME  STATE    VERIFIED  PATH    RTT     LAST SEEN  CALLS ITSELF           ID
-        bob   trusted  yes       direct  0.4 ms  -          "Bob\u{1b}[2J\nalice"  00ff
+        NAME  STATE    VERIFIED  PATH              SINCE                     LAST SEEN  CALLS ITSELF           ID
+        bob   trusted  yes       direct 0.4 ms pq  2026-11-21T09:00:00.000Z  -          "Bob\u{1b}[2J\nalice"  00ff
         bob: its approver changed\u{202e}
+        bob is reached through the relay https://relay.example/\u{1b}[2J
         bob requires of you: messages of kind request need it\u{1b}
         you require of bob: all messages need it
         "#);

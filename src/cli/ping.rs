@@ -1,17 +1,35 @@
 //! `ping`: whether a peer's node answers, and how it is reached. No model is woken.
 
+use clap::Args as ClapArgs;
+
 use super::{
     Ctx, Exit, escape,
     print::{self, Style, fields},
 };
-use crate::node::api::{HumanRequest, Reached};
+use crate::node::api::{HumanRequest, Reached, Request};
+
+/// Of `ping`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct PingArgs {
+    /// The peer's name or id
+    pub peer: String,
+    /// How often, up to 10
+    #[arg(long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub count: u32,
+    /// How long to wait for a connection, up to 30
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=30))]
+    pub timeout: u64,
+}
 
 /// Asks the peer's node. Exits 1 when it does not answer.
-pub(super) async fn ping(ctx: &Ctx, peer: String, count: u32, wait_s: u64) -> anyhow::Result<Exit> {
+pub(super) async fn ping(ctx: &Ctx, args: PingArgs) -> anyhow::Result<Exit> {
+    let PingArgs { peer, count, timeout: wait_s } = args;
     let mut client = ctx.client().await?;
     let spinner = print::spinner("asking the peer's node");
     let request = HumanRequest::Ping { peer, count, wait_s };
-    let reached: Reached = client.ask(crate::node::api::Request::Human(request)).await?;
+    let reached: Reached = client.ask(Request::Human(request)).await?;
     drop(spinner);
     ctx.out.data(&reached, |style| text(&reached, style))?;
     Ok(if reached.reachable { Exit::Done } else { Exit::Failed })
@@ -74,7 +92,15 @@ mod tests {
 
     #[test]
     fn an_answer_says_how_and_nothing_of_it_can_draw() {
-        insta::assert_snapshot!(text(&reached(), Style::plain()), @"");
+        insta::assert_snapshot!(text(&reached(), Style::plain()), @r"
+        peer          bob
+        answers       yes
+        path          relay https://relay.example/\u{1b}[2J
+        since         2026-11-21T09:00:00.000Z
+        post-quantum  yes
+        version       0.1.0
+        round trips   20.0, 30.0 ms (min 20.0, avg 25.0, max 30.0, 1 lost)
+        ");
     }
 
     #[test]
@@ -95,6 +121,14 @@ mod tests {
             max_ms: None,
             ..reached()
         };
-        insta::assert_snapshot!(text(&silent, Style::plain()), @"");
+        insta::assert_snapshot!(text(&silent, Style::plain()), @r"
+        peer     bob
+        answers  no
+        path     offline
+        since    2026-11-21T09:00:00.000Z
+        reason   no answer
+        tried    192.0.2.7:4000, lookup
+        next     see that its computer is on
+        ");
     }
 }

@@ -1,8 +1,62 @@
-//! How peers are reached and what the network gives, for a human who asks.
+//! Peers, how they are reached, and what the network gives.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::PeerRef;
+use super::{GrantInfo, PeerRef};
+use crate::trust::PeerState;
+
+/// A peer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Peer {
+    /// What we call it.
+    pub name: String,
+    /// The peer id.
+    pub id: String,
+    /// What it calls itself; its own claim. Empty unless our human trusts it.
+    pub claim: String,
+    /// What it is to us.
+    pub state: PeerState,
+    /// A human compared the words of the pairing.
+    pub verified: bool,
+    /// `direct`, `relay` or `offline`.
+    pub path: String,
+    /// Round trip, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtt_ms: Option<f64>,
+    /// Since when it is reached this way, or is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_since: Option<String>,
+    /// The URL of the relay that it is reached through; for people alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub relay: Option<String>,
+    /// The connection's keys were exchanged in a post-quantum way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pq: Option<bool>,
+    /// When its node was last heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
+    /// Standing permissions.
+    pub grants: Vec<GrantInfo>,
+    /// Which messages it takes only with our human's countersignature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    /// Which messages of its we take only with its human's countersignature.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub we_require: Vec<String>,
+    /// What needs a human's look.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// All peers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Peers {
+    /// By name.
+    pub peers: Vec<Peer>,
+}
 
 /// Whether a peer's node answers. No agent hears of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +107,7 @@ pub struct Reached {
 }
 
 /// What the node finds of its network when it looks.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was looked at")]
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Checked {
     /// `internet`, `lan` or `loopback`.
