@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{
-    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink,
-    PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
+    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened,
+    PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
     reach::{Checked, Peers, Reached},
