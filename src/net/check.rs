@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Reach, address::Relays, shared::Shared};
+use super::{Reach, gates::lock, relays::RelayState, shared::Shared};
 use crate::base::limits;
 
 /// What was found.
@@ -84,31 +84,28 @@ fn seen_at(shared: &Shared, sockets: &[SocketAddr]) -> Option<String> {
 
 async fn relays(shared: &Shared) -> Vec<RelayCheck> {
     let home = shared.endpoint.home_relay_status().get();
-    let own: Vec<RelayUrl> = match shared.rules.relays() {
-        Relays::Public => home.iter().map(|status| status.url().clone()).collect(),
-        Relays::Own(own) => own.clone(),
-    };
-    let of = |url: RelayUrl| {
-        let status = home.iter().find(|status| *status.url() == url).cloned();
+    let states = lock(&shared.relays).states();
+    let of = |state: RelayState| {
+        let status = home.iter().find(|status| status.url().to_string() == state.url);
+        let denied = status.and_then(|status| status.auth_denied_reason());
+        let denied = denied.filter(|_| !state.connected).map(ToOwned::to_owned);
         async move {
-            let connected = status.as_ref().is_some_and(iroh::endpoint::RelayStatus::is_connected);
-            let denied = status.as_ref().and_then(|status| status.auth_denied_reason());
-            let error = status.as_ref().and_then(|status| status.last_error());
-            let problem = match error {
+            let RelayState { url, connected, problem, .. } = state;
+            let problem = match problem {
                 _ if connected => None,
-                Some(error) => Some(format!("{error:#}")),
+                Some(problem) => Some(problem),
                 None => silent(&url).await,
             };
-            let denied = denied.filter(|_| !connected).map(ToOwned::to_owned);
-            RelayCheck { url: url.to_string(), connected, problem, denied }
+            RelayCheck { url, connected, problem, denied }
         }
     };
-    futures_util::future::join_all(own.into_iter().map(of)).await
+    futures_util::future::join_all(states.into_iter().map(of)).await
 }
 
 /// Why nothing listens where a relay should be; `None` when something does. One that is not our
 /// home has no connection to us, and needs none.
-async fn silent(url: &RelayUrl) -> Option<String> {
+async fn silent(url: &str) -> Option<String> {
+    let url: RelayUrl = url.parse().ok()?;
     let (host, port) = (url.host_str()?.trim_matches(['[', ']']), url.port_or_known_default()?);
     match timeout(limits::CHECK_TIMEOUT, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => None,

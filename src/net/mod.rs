@@ -18,6 +18,7 @@ mod check;
 mod clock;
 mod endpoint;
 mod framing;
+mod frozen;
 mod gates;
 mod handle;
 mod keep;
@@ -28,6 +29,7 @@ mod ping;
 mod pq;
 mod rates;
 mod reader;
+mod relays;
 mod route;
 mod shared;
 pub mod slots;
@@ -42,6 +44,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use check::{LookupCheck, NetCheck, RelayCheck};
 pub use handle::Net;
 pub use ping::Pinged;
+pub use relays::RelayState;
 pub use tried::Tried;
 
 use crate::{

@@ -92,7 +92,7 @@ pub(super) async fn ping(
 /// Asks `count` times, one after the other. A peer that is not linked is dialed at once and waited
 /// for; who refuses us is not.
 pub(super) async fn ask(shared: &Shared, peer: PeerId, count: u32, wait: Duration) -> Pinged {
-    let places = shared.places(&peer);
+    let places = shared.ways(&peer);
     if shared.links.up(peer).is_none()
         && let Some(keeper) = shared.keeper(&peer)
     {

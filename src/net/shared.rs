@@ -12,10 +12,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NetEvent,
     address::AddressRules,
+    endpoint,
     gates::{Gate, lock},
     keep::Keeper,
     link::Item,
     ping::Pings,
+    relays::Pool,
     table::Table,
     tried::Trials,
     twice::Runs,
@@ -45,6 +47,7 @@ pub(super) struct Shared {
     pub(super) pings: Pings,
     /// What became of the last dial of each peer.
     pub(super) trials: Trials,
+    pub(super) relays: Mutex<Pool>,
     pub(super) dials: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -62,6 +65,7 @@ impl Shared {
         let last_link = Arc::new(AtomicU64::new(0));
         Self {
             me: PeerId::from_bytes(*endpoint.id().as_bytes()),
+            relays: Mutex::new(Pool::new(&endpoint::relay_map(&rules))),
             endpoint,
             approver: approver.map(OnceLock::from).unwrap_or_default(),
             rules,
@@ -110,6 +114,12 @@ impl Shared {
         lock(&self.features).get(peer).cloned().unwrap_or_default()
     }
 
+    /// Where a peer is dialed that was at `known`; other relays too, when it may have moved there.
+    pub(super) fn places(&self, known: &[TransportAddr], failed: bool) -> Vec<TransportAddr> {
+        let spares = lock(&self.relays).spares(known, failed);
+        known.iter().cloned().chain(spares).collect()
+    }
+
     /// Where to dial; `None` for what is no key.
     pub(super) fn target(
         peer: &PeerId,
@@ -125,9 +135,10 @@ impl Shared {
     }
 
     /// Where a trusted peer is dialed, beside what a lookup says.
-    pub(super) fn places(&self, peer: &PeerId) -> Vec<String> {
+    pub(super) fn ways(&self, peer: &PeerId) -> Vec<String> {
         let keeper = self.keeper(peer);
-        let addresses = keeper.map(|keeper| lock(&keeper.addresses).clone()).unwrap_or_default();
+        let known = keeper.map(|keeper| lock(&keeper.addresses).clone()).unwrap_or_default();
+        let addresses = self.places(&known, true);
         let text = |address: &TransportAddr| match address {
             TransportAddr::Ip(address) => Some(address.to_string()),
             TransportAddr::Relay(url) => Some(url.to_string()),

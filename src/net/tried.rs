@@ -30,9 +30,15 @@ pub(super) struct Trials {
 }
 
 impl Trials {
-    /// A dial ended so.
+    /// A dial ended so. That another one beside it met nobody says nothing against a refusal.
     pub(super) fn note(&self, peer: PeerId, tried: Tried) {
-        lock(&self.last).insert(peer, tried);
+        let mut last = lock(&self.last);
+        if tried == Tried::Silent {
+            last.entry(peer).or_insert(tried);
+        } else {
+            last.insert(peer, tried);
+        }
+        drop(last);
         self.changed.notify_waiters();
     }
 
@@ -87,6 +93,7 @@ mod tests {
         assert!(refused.as_mut().now_or_never().is_none());
         trials.note(bob, Tried::Refused(0x403));
         assert!(refused.as_mut().now_or_never().is_some());
+        trials.note(bob, Tried::Silent);
         assert_eq!(trials.last(&bob), Some(Tried::Refused(0x403)));
         trials.forget(&bob);
         assert_eq!(trials.last(&bob), None);
