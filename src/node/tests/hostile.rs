@@ -323,7 +323,6 @@ async fn stranger(bob: &Side, seed: u8, frame: PairFrame) -> Option<PairFrame> {
             | NetEvent::Rejected { .. }
             | NetEvent::Frames { .. }
             | NetEvent::AddressesChanged
-            | NetEvent::PathChanged { .. }
             | NetEvent::NotPq { .. }
             | NetEvent::Twice { .. }
             | NetEvent::Ended => {}
