@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand};
+pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -118,6 +118,9 @@ pub enum Command {
     /// List peers
     #[command(after_help = "Example:\n  countersign peers --json")]
     Peers,
+    /// Ask a peer's node whether it is there, and how it is reached; wakes no agent
+    #[command(after_help = "Example:\n  countersign ping bob --count 5")]
+    Ping(PingArgs),
     /// List the sessions of my MCP clients, open and known
     #[command(after_help = "Example:\n  countersign sessions --json")]
     Sessions,
@@ -248,7 +251,7 @@ pub enum Command {
     /// Carry this home to another host: keys, settings, trust and every message
     #[command(subcommand)]
     Move(MoveCommand),
-    /// Check this home, with a remedy for each trouble
+    /// Check this home and its network, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,
     /// Two real nodes on this machine, paired and talking through MCP, each step explained

@@ -27,6 +27,7 @@ mod node;
 mod order;
 mod page;
 mod peers;
+mod ping;
 mod policy;
 mod policy_check;
 mod print;
@@ -143,6 +144,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         }
         Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
         Command::Peers => peers::peers(&ctx).await,
+        Command::Ping(args) => ping::ping(&ctx, args).await,
         Command::Sessions => sessions::sessions(&ctx).await,
         Command::Send(args) => messages::send(&ctx, args).await,
         Command::Ask { to, text, wait } => messages::ask(&ctx, to, text, wait).await,

@@ -75,7 +75,7 @@ fn peers_text(peers: &Peers, style: Style) -> String {
     if peers.peers.is_empty() {
         return "No peers yet: `countersign invite` makes an invite.".to_owned();
     }
-    let heading = ["NAME", "STATE", "VERIFIED", "PATH", "RTT", "LAST SEEN", "CALLS ITSELF", "ID"];
+    let heading = ["NAME", "STATE", "VERIFIED", "PATH", "SINCE", "LAST SEEN", "CALLS ITSELF", "ID"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(peers.peers.iter().map(row));
     let mut text = table(&rows, style);
@@ -85,6 +85,9 @@ fn peers_text(peers: &Peers, style: Style) -> String {
             text.extend(["\n", &style.warn(&line)]);
         }
         let name = escape::line(&peer.name);
+        if let Some(relay) = &peer.relay {
+            text.extend(["\n", &name, " is reached through the relay ", &escape::line(relay)]);
+        }
         for (whose, sentences) in [
             (format!("{name} requires of you"), &peer.requires),
             (format!("you require of {name}"), &peer.we_require),
@@ -102,12 +105,26 @@ fn row(peer: &Peer) -> Vec<String> {
         escape::line(&peer.name),
         peer.state.as_str().to_owned(),
         if peer.verified { "yes" } else { "no" }.to_owned(),
-        escape::line(&peer.path),
-        peer.rtt_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms")),
+        path(peer),
+        peer.path_since.as_deref().map_or_else(|| "-".to_owned(), escape::line),
         peer.last_seen.as_deref().map_or_else(|| "-".to_owned(), escape::line),
         format!("\"{}\"", escape::line(&peer.claim)),
         escape::line(&peer.id),
     ]
+}
+
+/// How it is reached: `direct 2.1 ms pq`.
+fn path(peer: &Peer) -> String {
+    let mut path = escape::line(&peer.path);
+    if let Some(ms) = peer.rtt_ms {
+        path.extend([" ", &format!("{ms:.1} ms")]);
+    }
+    path.push_str(match peer.pq {
+        Some(true) => " pq",
+        Some(false) => " no pq",
+        None => "",
+    });
+    path
 }
 
 /// A peer's state, in its colour.
@@ -144,6 +161,9 @@ mod tests {
             verified: true,
             path: "direct".into(),
             rtt_ms: Some(0.44),
+            path_since: Some("2026-11-21T09:00:00.000Z".into()),
+            relay: Some("https://relay.example/\u{1b}[2J".into()),
+            pq: Some(true),
             last_seen: None,
             grants: Vec::new(),
             requires: vec!["messages of kind request need it\u{1b}".into()],
@@ -152,9 +172,10 @@ mod tests {
         };
         let text = peers_text(&Peers { peers: vec![peer] }, Style::plain());
         insta::assert_snapshot!(text, @r#"
-        NAME  STATE    VERIFIED  PATH    RTT     LAST SEEN  CALLS ITSELF           ID
-        bob   trusted  yes       direct  0.4 ms  -          "Bob\u{1b}[2J\nalice"  00ff
+        NAME  STATE    VERIFIED  PATH              SINCE                     LAST SEEN  CALLS ITSELF           ID
+        bob   trusted  yes       direct 0.4 ms pq  2026-11-21T09:00:00.000Z  -          "Bob\u{1b}[2J\nalice"  00ff
         bob: its approver changed\u{202e}
+        bob is reached through the relay https://relay.example/\u{1b}[2J
         bob requires of you: messages of kind request need it\u{1b}
         you require of bob: all messages need it
         "#);

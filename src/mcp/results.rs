@@ -216,6 +216,10 @@ pub(super) struct PeersResult {
 
 impl From<Peers> for PeersResult {
     fn from(Peers { mut peers }: Peers) -> Self {
+        // Its name is chosen by whoever runs it, and no model needs it.
+        for peer in &mut peers {
+            peer.relay = None;
+        }
         let omitted = keep_fitting(&mut peers, Keep::First);
         let next = peers.is_empty().then_some(
             "there is none: peer_invite makes an invite for a person, peer_connect uses theirs",

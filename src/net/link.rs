@@ -16,8 +16,11 @@ use super::{
     LinkId, NetEvent, Outbound, code, framing,
     framing::FrameStream,
     reader::Reader,
+    route::{self, Route},
     shared::{Shared, close, remote},
     table::Slot,
+    tried::Tried,
+    twice::{refuse_second, told_twice},
 };
 use crate::{
     base::{PeerId, limits},
@@ -33,13 +36,15 @@ pub(super) enum Item {
     Ping(u64),
     /// I am.
     Pong(u64),
+    /// Your key is at work in another place too.
+    Twice,
 }
 
 /// What both sides said first.
 struct Met {
     send: SendStream,
     recv: FrameStream,
-    /// What we told of ourselves.
+    /// What we told of ourselves, beside what all are told.
     told: Vec<String>,
     /// What the other side said.
     hello: Hello,
@@ -49,34 +54,76 @@ struct Met {
 pub(super) async fn run(shared: Arc<Shared>, connection: Connection, dialed: bool) {
     let peer = remote(&connection);
     let gone = CancellationToken::new();
-    match timeout(limits::HELLO_TIMEOUT, meet(&shared, &connection, dialed)).await {
-        Ok(Some(met)) => up(&shared, &connection, (dialed, gone.clone()), met).await,
-        Ok(None) => close(&connection, code::PROTOCOL),
-        Err(_) => close(&connection, code::SLOW),
+    match meet(&shared, &connection, dialed).await {
+        Ok(met) => up(&shared, &connection, (dialed, gone.clone()), met).await,
+        Err(code) => close(&connection, code),
     }
     note_rejection(&shared, &peer, connection.close_reason().as_ref()).await;
     // From here on the keeper dials again, and a newer link may be told of.
     gone.cancel();
 }
 
-/// Says hello and hears it. The dialer opens the one stream there is.
-async fn meet(shared: &Shared, connection: &Connection, dialed: bool) -> Option<Met> {
-    let mine = shared.hello(&remote(connection))?;
-    let told = mine.features.clone();
-    let (mut send, recv): (SendStream, RecvStream) =
-        if dialed { connection.open_bi().await } else { connection.accept_bi().await }.ok()?;
+/// Says hello and hears it. The dialer opens the one stream there is, and speaks first. So the
+/// other side knows before it answers whether the dialer is there twice.
+///
+/// # Errors
+/// The code to close with.
+async fn meet(shared: &Shared, connection: &Connection, dialed: bool) -> Result<Met, u32> {
+    if shared.approver.get().is_none() {
+        return Err(code::PROTOCOL);
+    }
+    let (send, recv, told, hello) = if dialed {
+        let (mut send, recv) = in_time(async { connection.open_bi().await.ok() }).await?;
+        let told = in_time(say(shared, connection, &mut send)).await?;
+        let (recv, hello) = in_time(hear(recv)).await?;
+        refuse_second(shared, connection, &hello).await?;
+        (send, recv, told, hello)
+    } else {
+        let begun = async {
+            let (send, recv) = connection.accept_bi().await.ok()?;
+            hear(recv).await.map(|heard| (send, heard))
+        };
+        let (mut send, (recv, hello)) = in_time(begun).await?;
+        refuse_second(shared, connection, &hello).await?;
+        let told = in_time(say(shared, connection, &mut send)).await?;
+        (send, recv, told, hello)
+    };
+    Ok(Met { send, recv, told, hello })
+}
+
+/// A step of the beginning: too slow, or against the protocol.
+async fn in_time<T>(step: impl Future<Output = Option<T>>) -> Result<T, u32> {
+    match timeout(limits::HELLO_TIMEOUT, step).await {
+        Ok(done) => done.ok_or(code::PROTOCOL),
+        Err(_) => Err(code::SLOW),
+    }
+}
+
+/// Says hello. Gives what was told to this peer.
+async fn say(
+    shared: &Shared,
+    connection: &Connection,
+    send: &mut SendStream,
+) -> Option<Vec<String>> {
+    let told = shared.features(&remote(connection));
     let mut bytes = Vec::new();
-    framing::put(&mut bytes, &Frame::Hello(mine).encode());
+    framing::put(&mut bytes, &Frame::Hello(shared.hello(&told)?).encode());
     send.write_all(&bytes).await.ok()?;
+    Some(told)
+}
+
+/// Hears the other side's hello.
+async fn hear(recv: RecvStream) -> Option<(FrameStream, Hello)> {
     let mut recv = FrameStream::new(recv, limits::FRAME_BYTES_MAX);
     let first = recv.first().await?;
     match Frame::decode(&first) {
-        Ok(Frame::Hello(hello)) => Some(Met { send, recv, told, hello }),
+        Ok(Frame::Hello(hello)) => Some((recv, hello)),
         Ok(
             Frame::Ping(_)
             | Frame::Pong(_)
             | Frame::Data { .. }
             | Frame::Ack { .. }
+            | Frame::Twice
             | Frame::Unknown(_),
         )
         | Err(_) => None,
@@ -92,11 +139,14 @@ async fn up(
 ) {
     let peer = remote(connection);
     let (queue, queued) = mpsc::channel(limits::SEND_QUEUE_FRAMES);
+    let route = Route::of(connection);
     let slot = Slot {
         connection: connection.clone(),
         queue: queue.clone(),
+        route: route.clone(),
         dialed,
         since: Instant::now(),
+        run: hello.run(),
         gone,
     };
     let admitted = shared.links.admit(&shared.me, peer, slot, || shared.gate.trusts(&peer));
@@ -113,7 +163,15 @@ async fn up(
         former.cancelled().await;
     }
     tracing::debug!(peer = %peer.short(), link = link.0, dialed, "link up");
+    shared.trials.forget(&peer);
+    let came_back = hello.run().is_some_and(|run| shared.runs.note(peer, run));
     shared.emit(NetEvent::LinkUp { peer, link, hello }).await;
+    let watcher = route::watch(Arc::clone(shared), connection.clone(), (peer, link), route);
+    shared.tasks.spawn(watcher);
+    if came_back {
+        shared.links.offer(peer, link, Item::Twice);
+        shared.emit(NetEvent::Twice { peer, ours: false }).await;
+    }
     let reader = Reader::new(Arc::clone(shared), connection.clone(), (peer, link), queue, recv);
     let body = talk(Arc::clone(shared), connection.clone(), reader, write(send, queued));
     supervise(shared, connection, (peer, link), body).await;
@@ -177,6 +235,7 @@ fn encode(item: Item) -> Frame {
     match item {
         Item::Ping(nonce) => Frame::Ping(nonce),
         Item::Pong(nonce) => Frame::Pong(nonce),
+        Item::Twice => Frame::Twice,
         Item::Frame(frame) => match *frame {
             Outbound::Data { seq, envelope } => {
                 Frame::Data { seq, envelope: envelope.into_item().bytes().to_vec() }
@@ -192,7 +251,8 @@ fn encode(item: Item) -> Frame {
 fn rejection(reason: Option<&ConnectionError>) -> Option<u64> {
     let Some(ConnectionError::ApplicationClosed(close)) = reason else { return None };
     let code = close.error_code.into_inner();
-    [code::NOT_TRUSTED, code::APPROVER_CHANGED].map(u64::from).contains(&code).then_some(code)
+    let refusals = [code::NOT_TRUSTED, code::APPROVER_CHANGED, code::NOT_PQ, code::TWICE];
+    refusals.map(u64::from).contains(&code).then_some(code)
 }
 
 /// Tells the node and the keeper, if the other side does not want us.
@@ -205,6 +265,10 @@ pub(super) async fn note_rejection(
     tracing::info!(peer = %peer.short(), code, "the peer refuses us");
     if let Some(keeper) = shared.keeper(peer) {
         keeper.rejected.store(true, Ordering::Relaxed);
+        shared.trials.note(*peer, Tried::Refused(code));
+        if code == u64::from(code::TWICE) {
+            return told_twice(shared, peer).await;
+        }
         shared.emit(NetEvent::Rejected { peer: *peer, code }).await;
     }
 }

@@ -16,10 +16,13 @@
 
 mod accept;
 mod address;
+mod check;
+mod clock;
 #[doc = include_str!("DISCOVERY.md")]
 pub mod discovery {}
 mod endpoint;
 mod framing;
+mod frozen;
 mod gates;
 mod handle;
 mod keep;
@@ -27,21 +30,30 @@ mod lan;
 mod link;
 mod lookup;
 mod pair;
+mod ping;
 mod pq;
 mod rates;
 mod reader;
+mod relays;
+mod route;
 mod shared;
 pub mod slots;
 mod table;
+mod tried;
+mod twice;
 #[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+pub use check::{LookupCheck, NetCheck, RelayCheck};
 pub use handle::Net;
+pub use ping::Pinged;
+pub use relays::RelayState;
+pub use tried::Tried;
 
 use crate::{
-    base::{ApproverId, PeerId, Secret},
+    base::{ApproverId, PeerId, Secret, Timestamp},
     gate::Approved,
     wire::{Envelope, Hello, PairFrame, WireError},
 };
@@ -183,12 +195,32 @@ pub enum NetEvent {
         /// Which connection.
         link: LinkId,
     },
+    /// A link goes another way: direct, or through another relay; [`Net::path`] says which.
+    PathChanged {
+        /// With whom.
+        peer: PeerId,
+        /// Which connection.
+        link: LinkId,
+    },
     /// The other side refused us, with its close code.
     Rejected {
         /// Whom.
         peer: PeerId,
         /// The QUIC application error code.
         code: u64,
+    },
+    /// We refused the other side: its keys were exchanged by elliptic curves alone, and that is not
+    /// enough by our configuration.
+    NotPq {
+        /// Whom.
+        peer: PeerId,
+    },
+    /// A key is at work in two places at once.
+    Twice {
+        /// Who saw that of our key, or whose key it is.
+        peer: PeerId,
+        /// It is our key.
+        ours: bool,
     },
     /// Frames in their order, at most [`crate::base::limits::NET_BATCH_FRAMES`].
     Frames {
@@ -269,13 +301,17 @@ pub enum Outbound {
 }
 
 /// How a peer is reached now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LinkPath {
     /// Through a relay.
     pub relayed: bool,
+    /// Its URL, when it goes through one.
+    pub relay: Option<String>,
     /// Round trip.
     pub rtt_ms: f64,
     /// The keys were exchanged by X25519MLKEM768 (FIPS 203 beside RFC 7748), so that a recording
     /// says nothing to a later quantum computer.
     pub pq: bool,
+    /// Since when it goes this way.
+    pub since: Timestamp,
 }

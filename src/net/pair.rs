@@ -15,21 +15,29 @@ use super::{
     framing::FrameStream,
     keep::connect,
     rates::Bucket,
+    route::Route,
     shared::{Shared, close, remote},
     table::Slot,
 };
 use crate::{
-    base::{PeerId, limits},
-    wire::{ALPN_PAIR, PairFrame},
+    base::{Digest, PeerId, limits},
+    wire::{ALPN_PAIR, PairFrame, pair::alpn_of},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Dials once.
-pub(super) async fn dial(shared: Arc<Shared>, peer: PeerId, addresses: Vec<String>) {
-    let addresses = shared.rules.dialable(&addresses);
+/// Dials once. The proof is shown in the handshake: who is reached through a relay needs it to let
+/// us in.
+pub(super) async fn dial(
+    shared: Arc<Shared>,
+    peer: PeerId,
+    addresses: Vec<String>,
+    proof: Option<Digest>,
+) {
+    let addresses = shared.places(&shared.rules.dialable(&addresses), false);
+    let shown = proof.iter().map(alpn_of).collect();
     let connection = tokio::select! {
-        connection = connect(&shared, &peer, addresses, ALPN_PAIR) => connection,
+        connection = connect(&shared, &peer, addresses, ALPN_PAIR, shown) => connection,
         () = shared.cancel.cancelled() => None,
     };
     if let Some(connection) = connection
@@ -69,7 +77,9 @@ async fn run(
     let (peer, dialed) = (remote(connection), first.is_none());
     let (queue, queued) = mpsc::channel(limits::PAIR_QUEUE_FRAMES);
     let gone = CancellationToken::new();
-    let slot = Slot { connection: connection.clone(), queue, dialed, since: Instant::now(), gone };
+    let route = Route::of(connection);
+    let (held, since) = (connection.clone(), Instant::now());
+    let slot = Slot { connection: held, queue, route, dialed, since, run: None, gone };
     // One key takes one place each way, however often it dials.
     let link = shared.pairs.replace(peer, slot);
     shared.emit(NetEvent::PairUp { peer, link, dialed }).await;

@@ -9,7 +9,10 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Inbound, LinkId, NetEvent, code, framing::FrameStream, link::Item, shared::Shared};
+use super::{
+    Inbound, LinkId, NetEvent, code, framing::FrameStream, link::Item, shared::Shared,
+    twice::told_twice,
+};
 use crate::{
     base::{PeerId, limits},
     wire::{Envelope, Frame},
@@ -74,14 +77,14 @@ impl Reader {
             let Some(bytes) = self.frames.buffer.take().map_err(|_| code::PROTOCOL)? else { break };
             let frame = Frame::decode(bytes).map_err(|_| code::PROTOCOL)?;
             self.due = None;
-            batch.extend(self.inbound(frame)?);
+            batch.extend(self.inbound(frame).await?);
             // Signatures take time; others of this thread may run in between.
             consume_budget().await;
         }
         Ok(batch)
     }
 
-    fn inbound(&self, frame: Frame) -> Result<Option<Inbound>, Stop> {
+    async fn inbound(&self, frame: Frame) -> Result<Option<Inbound>, Stop> {
         let read = |bytes: Vec<u8>| Envelope::decode(&bytes).map(Box::new);
         Ok(match frame {
             Frame::Hello(_) => return Err(code::PROTOCOL),
@@ -90,7 +93,15 @@ impl Reader {
                 self.queue.try_send(Item::Pong(nonce)).ok();
                 None
             }
-            Frame::Pong(_) | Frame::Unknown(_) => None,
+            Frame::Pong(nonce) => {
+                self.shared.pings.answer(&self.peer, nonce);
+                None
+            }
+            Frame::Twice => {
+                told_twice(&self.shared, &self.peer).await;
+                None
+            }
+            Frame::Unknown(_) => None,
             Frame::Data { seq, envelope } => Some(Inbound::Data { seq, envelope: read(envelope) }),
             Frame::Ack { upto, receipt } => Some(Inbound::Ack { upto, receipt: receipt.map(read) }),
         })

@@ -12,14 +12,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NetEvent,
     address::AddressRules,
+    endpoint,
     gates::{Gate, lock},
     keep::Keeper,
     link::Item,
+    ping::Pings,
+    relays::Pool,
     table::Table,
+    tried::Trials,
+    twice::Runs,
 };
 use crate::{
     base::{ApproverId, PeerId, limits},
-    wire::{Hello, PairFrame},
+    wire::{Hello, PairFrame, Run},
 };
 
 /// One running net.
@@ -34,6 +39,15 @@ pub(super) struct Shared {
     pub(super) keepers: Mutex<HashMap<PeerId, Arc<Keeper>>>,
     /// What peers are told in our hello, where that is anything.
     pub(super) features: Mutex<HashMap<PeerId, Vec<String>>>,
+    /// This run of ours.
+    pub(super) run: Run,
+    /// Those of the peers.
+    pub(super) runs: Runs,
+    /// Our questions whether peers are there.
+    pub(super) pings: Pings,
+    /// What became of the last dial of each peer.
+    pub(super) trials: Trials,
+    pub(super) relays: Mutex<Pool>,
     pub(super) dials: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -51,6 +65,7 @@ impl Shared {
         let last_link = Arc::new(AtomicU64::new(0));
         Self {
             me: PeerId::from_bytes(*endpoint.id().as_bytes()),
+            relays: Mutex::new(Pool::new(&endpoint::relay_map(&rules))),
             endpoint,
             approver: approver.map(OnceLock::from).unwrap_or_default(),
             rules,
@@ -59,6 +74,11 @@ impl Shared {
             pairs: Table::new(last_link),
             keepers: Mutex::default(),
             features: Mutex::default(),
+            // Without randomness our run is one that others have too, and is never told twice.
+            run: Run(getrandom::u64().unwrap_or_default()),
+            runs: Runs::default(),
+            pings: Pings::default(),
+            trials: Trials::default(),
             dials: Semaphore::new(limits::DIALS_MAX),
             tasks,
             cancel,
@@ -80,15 +100,24 @@ impl Shared {
         self.rules.named(&self.endpoint.addr())
     }
 
-    /// What we say first to `peer`. Without a human there is nobody to speak for.
-    pub(super) fn hello(&self, peer: &PeerId) -> Option<Hello> {
+    /// What we say first to `peer`, whose features are these and what is the same for all. Without
+    /// a human there is nobody to speak for.
+    pub(super) fn hello(&self, features: &[String]) -> Option<Hello> {
         let approver = *self.approver.get()?;
-        Some(Hello { approver, features: self.features(peer), addresses: self.addresses() })
+        let mut features = features.to_vec();
+        features.extend([Hello::own_version(), self.run.feature()]);
+        Some(Hello { approver, features, addresses: self.addresses() })
     }
 
-    /// The features that `peer` is told.
+    /// The features that `peer` is told beside what all are told.
     pub(super) fn features(&self, peer: &PeerId) -> Vec<String> {
         lock(&self.features).get(peer).cloned().unwrap_or_default()
+    }
+
+    /// Where a peer is dialed that was at `known`; other relays too, when it may have moved there.
+    pub(super) fn places(&self, known: &[TransportAddr], failed: bool) -> Vec<TransportAddr> {
+        let spares = lock(&self.relays).spares(known, failed);
+        known.iter().cloned().chain(spares).collect()
     }
 
     /// Where to dial; `None` for what is no key.
@@ -103,6 +132,20 @@ impl Shared {
     /// The keeper of the link with `peer`, while it is trusted.
     pub(super) fn keeper(&self, peer: &PeerId) -> Option<Arc<Keeper>> {
         lock(&self.keepers).get(peer).cloned()
+    }
+
+    /// Where a trusted peer is dialed, beside what a lookup says.
+    pub(super) fn ways(&self, peer: &PeerId) -> Vec<String> {
+        let keeper = self.keeper(peer);
+        let known = keeper.map(|keeper| lock(&keeper.addresses).clone()).unwrap_or_default();
+        let addresses = self.places(&known, true);
+        let text = |address: &TransportAddr| match address {
+            TransportAddr::Ip(address) => Some(address.to_string()),
+            TransportAddr::Relay(url) => Some(url.to_string()),
+            // No other transport is configured.
+            TransportAddr::Custom(_) | _ => None,
+        };
+        addresses.iter().filter_map(text).collect()
     }
 
     /// Dials everybody who is down.

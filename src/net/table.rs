@@ -3,18 +3,25 @@
 use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use iroh::endpoint::Connection;
-use tokio::{sync::mpsc, time::Instant};
+use iroh::{TransportAddr, endpoint::Connection};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkId, LinkPath, SendError, code, gates::lock, pq::is_pq, shared::close};
-use crate::base::{PeerId, limits};
+use super::{LinkId, LinkPath, SendError, code, gates::lock, route::Route, shared::close};
+use crate::{
+    base::{PeerId, limits},
+    wire::Run,
+};
 
 /// One connection that is up.
 pub(super) struct Slot<T> {
@@ -22,10 +29,14 @@ pub(super) struct Slot<T> {
     pub(super) connection: Connection,
     /// To its writer.
     pub(super) queue: mpsc::Sender<T>,
+    /// Which way it goes.
+    pub(super) route: Route,
     /// We dialed.
     pub(super) dialed: bool,
     /// Since when.
     pub(super) since: Instant,
+    /// Which run of the peer's node said hello, where it said one.
+    pub(super) run: Option<Run>,
     /// Cancelled when it is gone and the node was told.
     pub(super) gone: CancellationToken,
 }
@@ -34,6 +45,8 @@ pub(super) struct Slot<T> {
 pub(super) struct Table<T> {
     slots: Mutex<BTreeMap<(PeerId, LinkId), Slot<T>>>,
     last_link: Arc<AtomicU64>,
+    /// Told when there is one more.
+    added: Notify,
 }
 
 fn all(peer: PeerId) -> RangeInclusive<(PeerId, LinkId)> {
@@ -43,7 +56,7 @@ fn all(peer: PeerId) -> RangeInclusive<(PeerId, LinkId)> {
 impl<T> Table<T> {
     /// An empty one. All tables count their links together.
     pub(super) const fn new(last_link: Arc<AtomicU64>) -> Self {
-        Self { slots: Mutex::new(BTreeMap::new()), last_link }
+        Self { slots: Mutex::new(BTreeMap::new()), last_link, added: Notify::const_new() }
     }
 
     fn next_link(&self) -> LinkId {
@@ -92,10 +105,31 @@ impl<T> Table<T> {
         let link = self.next_link();
         slots.insert((peer, link), slot);
         drop(slots);
+        self.added.notify_waiters();
         for (connection, _) in &former {
             close(connection, code::SUPERSEDED);
         }
         Ok((link, former.into_iter().map(|(_, gone)| gone).collect()))
+    }
+
+    /// The connection that is up with another run of `peer`'s node than this one.
+    pub(super) fn of_other_run(&self, peer: PeerId, run: Run) -> Option<(LinkId, Connection)> {
+        let slots = lock(&self.slots);
+        let ((_, link), slot) = slots.range(all(peer)).next_back()?;
+        let is_other = slot.run.is_some_and(|other| other != run);
+        let lives = slot.connection.close_reason().is_none();
+        (is_other && lives).then(|| (*link, slot.connection.clone()))
+    }
+
+    /// The newest connection that is up with `peer`; waits for one.
+    pub(super) async fn newest(&self, peer: PeerId) -> LinkId {
+        loop {
+            let added = pin!(self.added.notified());
+            if let Some(((_, link), _)) = lock(&self.slots).range(all(peer)).next_back() {
+                return *link;
+            }
+            added.await;
+        }
     }
 
     /// The token of the connection that is up with `peer`.
@@ -117,6 +151,13 @@ impl<T> Table<T> {
         }
     }
 
+    /// The same of what can be spared: a full queue costs the peer nothing. False when it was not
+    /// put there.
+    pub(super) fn offer(&self, peer: PeerId, link: LinkId, item: T) -> bool {
+        let slots = lock(&self.slots);
+        slots.get(&(peer, link)).is_some_and(|slot| slot.queue.try_send(item).is_ok())
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
@@ -136,6 +177,25 @@ impl<T> Table<T> {
         }
     }
 
+    /// All of them, with their writers' queues.
+    pub(super) fn all(&self) -> Vec<(LinkId, Connection, mpsc::Sender<T>)> {
+        let slots = lock(&self.slots);
+        let each = slots
+            .iter()
+            .map(|((_, link), slot)| (*link, slot.connection.clone(), slot.queue.clone()));
+        each.collect()
+    }
+
+    /// Closes the connections that have no other way than `address`.
+    pub(super) fn close_over(&self, address: &TransportAddr, code: u32) {
+        for slot in lock(&self.slots).values() {
+            let paths = slot.connection.paths();
+            if !paths.is_empty() && paths.iter().all(|path| path.remote_addr() == address) {
+                close(&slot.connection, code);
+            }
+        }
+    }
+
     /// Closes all connections with `peer` at once.
     pub(super) fn close_all(&self, peer: PeerId, code: u32) {
         for (_, slot) in lock(&self.slots).range(all(peer)) {
@@ -152,10 +212,6 @@ impl<T> Table<T> {
     pub(super) fn path(&self, peer: PeerId) -> Option<LinkPath> {
         let slots = lock(&self.slots);
         let (_, slot) = slots.range(all(peer)).next_back()?;
-        let paths = slot.connection.paths();
-        let path = paths.iter().find(iroh::endpoint::Path::is_selected)?;
-        let rtt_ms = path.rtt().as_secs_f64() * 1000.0;
-        let pq = is_pq(&slot.connection);
-        Some(LinkPath { relayed: path.is_relay(), rtt_ms, pq })
+        slot.route.path(&slot.connection)
     }
 }

@@ -177,6 +177,8 @@ impl Node {
             requires: known.map(|entry| entry.requires.clone()).unwrap_or_default(),
             sessions: known.is_some_and(|entry| entry.sessions),
             refuses_us: false,
+            version: None,
+            skew_ms: None,
             link: None,
             outbox: Outbox::new(),
             intake: Intake::default(),

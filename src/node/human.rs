@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::PendingId,
+    base::{PeerId, PendingId},
     gate::Item,
     policy::{Action, Peer, Subject, Verdict},
     store::{self, messages, pending::PendingRow},
@@ -37,6 +37,8 @@ impl Node {
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
             HumanRequest::Sessions => self.list_sessions(answer),
             HumanRequest::Status => self.status(answer),
+            HumanRequest::Ping { peer, count, wait_s } => self.ping(&peer, (count, wait_s), answer),
+            HumanRequest::Check => self.check(answer),
             HumanRequest::PagePort { served } => self.page_port(served, answer),
             HumanRequest::Grant(signed) => self.grant(&signed, answer),
             HumanRequest::GrantEnd { id } => self.end_grant(&id, answer),
@@ -129,8 +131,8 @@ impl Node {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let of_peer = |entry: &super::state::PeerEntry| {
-            entry.warning.as_ref().map(|warning| format!("{}: {warning}", entry.name))
+        let of_peer = |(id, entry): (&PeerId, &super::state::PeerEntry)| {
+            self.warning_of(id, entry).map(|warning| format!("{}: {warning}", entry.name))
         };
         let approver = self
             .approver
@@ -138,8 +140,8 @@ impl Node {
             .then(|| "approvals are not set up; run: countersign init".to_owned());
         let policy = self.policy.warning.clone();
         let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
-        let own = own.chain(self.handle.notices());
-        own.chain(self.peers.values().filter_map(of_peer)).collect()
+        let own = own.chain(self.handle.notices()).chain(self.twice());
+        own.chain(self.peers.iter().filter_map(of_peer)).collect()
     }
 
     fn audit_show(&mut self, after: u64, limit: u32, answer: Answer) {

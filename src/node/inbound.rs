@@ -10,6 +10,7 @@ use super::{
     grants::{Fitting, note_use},
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
+    reach::skew_ms,
     roster::whose,
     state::{Came, Intake, Judged, Node, Then},
     views::prefix,
@@ -168,6 +169,10 @@ impl Node {
             let ours = inbox::check(&receipt, &self.id, peer, clock::now()).is_ok();
             if !ours || receipt.header().kind != Kind::Receipt {
                 return Err(WireError::field("receipt", "is not from this peer to this node"));
+            }
+            if let Some(entry) = self.peers.get_mut(peer) {
+                // It was signed a moment ago.
+                entry.skew_ms = Some(skew_ms(receipt.header().created, clock::now()));
             }
             if let Body::Receipt(Receipt { entries }) = receipt.body() {
                 let busy = entries.iter().find(|entry| entry.state == ReceiptState::Busy);

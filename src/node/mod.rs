@@ -31,6 +31,7 @@ mod pair_write;
 mod pairs;
 mod policy;
 mod questions;
+mod reach;
 mod recheck;
 pub mod moved;
 mod require;

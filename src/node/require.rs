@@ -17,8 +17,8 @@ use crate::{
     wire::{Envelope, FEATURE_SESSIONS},
 };
 
-/// Features of ours beside what is required fit a hello.
-const _: () = assert!(REQUIREMENTS_MAX < limits::FEATURES_MAX);
+/// Features of ours beside what is required fit a hello: sessions, the version, the run.
+const _: () = assert!(REQUIREMENTS_MAX + 3 <= limits::FEATURES_MAX);
 
 /// What features of a hello require; those that we do not know are passed over.
 pub(super) fn known(features: &[String]) -> Vec<Requirement> {

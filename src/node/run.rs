@@ -83,7 +83,10 @@ impl Node {
         match event {
             NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, &hello),
             NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
+            NetEvent::PathChanged { .. } => self.handle.tell(Event::PeersChanged),
             NetEvent::Rejected { peer, code } => self.on_rejected(&peer, code),
+            NetEvent::NotPq { peer } => self.on_not_pq(&peer),
+            NetEvent::Twice { peer, ours } => self.on_twice(peer, ours),
             NetEvent::Frames { peer, link, frames } => self.on_frames(peer, link, frames),
             NetEvent::PairUp { peer, link, dialed } => self.on_pair_up(peer, link, dialed),
             NetEvent::Pair { peer, link, frame } => self.on_pair_frame(peer, link, frame),
@@ -116,6 +119,7 @@ impl Node {
         entry.seen = Some(now);
         entry.warning = None;
         entry.refuses_us = false;
+        entry.version = hello.version().map(ToOwned::to_owned);
         if !hello.addresses.is_empty() {
             entry.addresses.clone_from(&hello.addresses);
         }
@@ -152,6 +156,7 @@ impl Node {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let warning = match u32::try_from(code) {
             Ok(code::NOT_TRUSTED) => "its node does not trust this one (now, or yet)",
+            Ok(code::NOT_PQ) => "its node takes only connections with a post-quantum key exchange",
             Ok(code::APPROVER_CHANGED) => {
                 "its node sees another approver here than the one that its human consented to"
             }
@@ -189,6 +194,7 @@ impl Node {
         self.expire(now);
         self.expire_pending(now);
         self.expire_grants(now);
+        self.expire_doubles(now);
         self.prompts_tick();
         self.remember_used_tokens();
         let key = self.key.clone();

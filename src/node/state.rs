@@ -14,13 +14,14 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{ApiError, ErrorKind, Reply},
-    config::{Home, NetworkMode},
+    config::{Home, NetworkConfig, NetworkMode},
     effective::Effective,
     grants::GrantEntry,
     handle::NodeHandle,
     judge::{Kept, Recent},
     known::Watched,
     page::PageCodes,
+    reach::Doubles,
     repeats::Liked,
     roster::Roster,
     tell::ToldBefore,
@@ -67,6 +68,10 @@ pub(super) struct PeerEntry {
     pub(super) sessions: bool,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
+    /// What its node said of its program's version.
+    pub(super) version: Option<String>,
+    /// How far its clock is ahead of ours, milliseconds, by its newest receipt in this run.
+    pub(super) skew_ms: Option<i64>,
     pub(super) link: Option<LinkId>,
     pub(super) outbox: Outbox,
     pub(super) intake: Intake,
@@ -124,6 +129,9 @@ pub(super) struct Node {
     pub(super) approver: Option<ApproverId>,
     pub(super) name: ClaimedName,
     pub(super) mode: NetworkMode,
+    pub(super) network: NetworkConfig,
+    /// Keys that are at work in two places.
+    pub(super) doubles: Doubles,
     pub(super) store: Store,
     pub(super) net: Net,
     pub(super) handle: NodeHandle,
@@ -256,6 +264,8 @@ impl Node {
 
     /// Strangers are heard only while somebody is expected.
     pub(super) fn refresh_pairing(&self) {
+        let secrets = self.invites.iter().map(|invite| Secret::new(*invite.secret.expose_secret()));
+        self.net.expect(secrets.collect(), self.pairings.keys().copied());
         self.net.allow_pairing(!self.invites.is_empty() || !self.pairings.is_empty());
     }
 }

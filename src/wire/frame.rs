@@ -14,6 +14,12 @@ use crate::{
 /// The feature of a hello whose sender understands messages that name a session of theirs.
 pub const FEATURE_SESSIONS: &str = "sessions";
 
+/// What the feature of a hello begins with that names its sender's version.
+const FEATURE_VERSION: &str = "v=";
+
+/// What the feature of a hello begins with that names the run of its sender's node.
+const FEATURE_RUN: &str = "run=";
+
 /// One frame. On the stream each is preceded by its length, four bytes big-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -38,6 +44,8 @@ pub enum Frame {
         /// An envelope of kind `receipt`.
         receipt: Option<Vec<u8>>,
     },
+    /// Your key is at work in another place too: a second node said hello under it.
+    Twice,
     /// A frame of a later version; it is skipped.
     Unknown(u64),
 }
@@ -51,6 +59,19 @@ pub struct Hello {
     pub features: Vec<String>,
     /// Where it can be reached now: `ip:port` or a relay URL.
     pub addresses: Vec<String>,
+}
+
+/// One run of a node: a number that it draws when it starts. It tells a node that came back from
+/// one that is there twice, and says nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run(pub u64);
+
+impl Run {
+    /// As a feature of a hello.
+    #[must_use]
+    pub fn feature(self) -> String {
+        format!("{FEATURE_RUN}{:016x}", self.0)
+    }
 }
 
 impl Frame {
@@ -68,6 +89,7 @@ impl Frame {
                 let receipt = receipt.as_deref().map_or(Value::Null, Value::from);
                 vec![4.into(), (*upto).into(), receipt]
             }
+            Self::Twice => vec![5.into()],
             Self::Unknown(tag) => vec![(*tag).into()],
         };
         cbor::encode(&Value::Array(parts))
@@ -98,6 +120,7 @@ impl Frame {
                     value => Some(cbor::bytes("receipt", value)?),
                 },
             },
+            5 => Self::Twice,
             later => return Ok(Self::Unknown(later)),
         };
         if parts.next().is_some() {
@@ -108,6 +131,33 @@ impl Frame {
 }
 
 impl Hello {
+    /// The feature that names this program's version.
+    #[must_use]
+    pub fn own_version() -> String {
+        format!("{FEATURE_VERSION}{}", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The version of the sender's program, where it says one: letters, digits and `.+-`.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let version = self.feature(FEATURE_VERSION)?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".+-".contains(c);
+        (!version.is_empty() && version.chars().all(is_plain)).then_some(version)
+    }
+
+    /// The run of the sender's node, where it says one: sixteen lower-case hexadecimal digits.
+    #[must_use]
+    pub fn run(&self) -> Option<Run> {
+        let digits = self.feature(FEATURE_RUN)?;
+        let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let is_one = digits.len() == 16 && digits.bytes().all(is_digit);
+        u64::from_str_radix(digits, 16).ok().filter(|_| is_one).map(Run)
+    }
+
+    fn feature(&self, beginning: &str) -> Option<&str> {
+        self.features.iter().find_map(|feature| feature.strip_prefix(beginning))
+    }
+
     fn value(&self) -> Value {
         MapBuilder::new()
             .put(1, VERSION)
@@ -133,5 +183,35 @@ impl Hello {
         let (most, long) = (limits::ADDRESSES_MAX, limits::ADDRESS_BYTES_MAX);
         let addresses = cbor::texts("addresses", addresses, most, long)?;
         Ok(Self { approver, features, addresses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(features: &[&str]) -> Hello {
+        let features = features.iter().map(ToString::to_string).collect();
+        Hello { approver: ApproverId::from_bytes([1; 32]), features, addresses: Vec::new() }
+    }
+
+    #[test]
+    fn a_hello_names_its_senders_version_and_run() {
+        let hello = said(&["sessions", &Hello::own_version(), &Run(0xab).feature()]);
+        assert_eq!(hello.version(), Some(env!("CARGO_PKG_VERSION")));
+        assert_eq!(hello.run(), Some(Run(0xab)));
+        assert!(hello.features.iter().all(|feature| feature.len() <= limits::KIND_BYTES_MAX));
+        let older = said(&["sessions"]);
+        assert_eq!((older.version(), older.run()), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_version_and_no_run_is_passed_over() {
+        for wrong in ["v=", "v=1 now", "v=1\u{1b}[2J", "v=\u{202e}1"] {
+            assert_eq!(said(&[wrong]).version(), None, "{wrong:?}");
+        }
+        for wrong in ["run=", "run=ab", "run=+0000000000000ab", "run=00000000000000AB"] {
+            assert_eq!(said(&[wrong]).run(), None, "{wrong:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ pub mod pair;
 pub use consent::{ConsentRecord, Party};
 pub use countersignature::{Countersignature, Method};
 pub use envelope::{Draft, Envelope, Header};
-pub use frame::{FEATURE_SESSIONS, Frame, Hello};
+pub use frame::{FEATURE_SESSIONS, Frame, Hello, Run};
 pub use grant::{Covered, Direction, Grant, GrantKind, KINDS as GRANT_KINDS, SignedGrant};
 pub use invite::{Invite, InviteError};
 pub use message::{Body, Kind, Receipt, ReceiptState};

@@ -25,6 +25,7 @@ mod moving;
 mod page;
 mod page_attacks;
 mod page_link;
+mod ping;
 mod require;
 mod scan;
 mod tasks;

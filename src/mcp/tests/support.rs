@@ -356,6 +356,9 @@ fn peers(world: &World) -> Vec<Peer> {
         verified: true,
         path: "direct".to_owned(),
         rtt_ms: Some(1.5),
+        path_since: Some("2026-11-21T09:00:00.000Z".to_owned()),
+        relay: None,
+        pq: Some(true),
         last_seen: None,
         grants: vec![GrantInfo {
             id: "abcdefgh".to_owned(),

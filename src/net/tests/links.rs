@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::support::{Party, closed, connect, hello, key, raw, until};
+use super::support::{Party, closed, hello, key, raw, until};
 use crate::{
     base::limits,
     net::{Inbound, LinkId, NetEvent, Outbound, SendError, code, link::supervise},
-    wire::{ALPN_PEER, Body, Envelope},
+    wire::{Body, Envelope},
 };
 
 /// Two that are linked once and for all, with the link as each of them calls it.
@@ -110,17 +110,16 @@ async fn each_peer_is_told_its_own_features_and_at_once_when_they_change() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_was_told_old_features_while_it_began_does_not_stay() {
     let (alice, bob) = (Party::start(1).await, raw(2).await);
-    alice.net.trust(key(2).id(), Vec::new());
-    let connection = connect(&bob, &alice, ALPN_PEER).await;
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    // Half of a hello: the stream is open, and the link is not up.
-    let hello = hello();
-    send.write_all(&hello[..4]).await.unwrap();
+    let address = bob.bound_sockets()[0].to_string();
+    alice.net.trust(key(2).id(), vec![address]);
+    let connection = bob.accept().await.unwrap().await.unwrap();
+    let (mut send, mut recv) = connection.accept_bi().await.unwrap();
+    // Alice has said hello, and hears none yet: the link is not up.
     let mut length = [0; 4];
     recv.read_exact(&mut length).await.unwrap();
     recv.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize]).await.unwrap();
     alice.net.set_features(key(2).id(), vec!["need.grant.all".to_owned()]);
-    send.write_all(&hello[4..]).await.unwrap();
+    send.write_all(&hello()).await.unwrap();
     assert_eq!(closed(&connection).await, u64::from(code::BYE));
     bob.close().await;
     alice.stop().await;

@@ -2,10 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn as they need")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "tests look for one event among many")]
 
+mod copies;
 mod death;
 mod links;
 mod lookups;
 mod pairing;
+mod pings;
+mod pq;
 mod slots;
 mod strangers;
 mod support;

@@ -148,17 +148,14 @@ async fn a_peer_that_trickles_its_hello_is_closed_in_time() {
 async fn trust_that_ends_during_the_hello_ends_the_connection() {
     let mut alice = Party::start(1).await;
     let bob = key(2).id();
-    alice.net.trust(bob, Vec::new());
     let raw = raw(2).await;
-    let connection = connect(&raw, &alice, ALPN_PEER).await;
-    let (mut send, recv) = connection.open_bi().await.unwrap();
-    let hello = hello();
-    let (one, other) = hello.split_at(9);
-    send.write_all(one).await.unwrap();
+    alice.net.trust(bob, vec![raw.bound_sockets()[0].to_string()]);
+    let connection = raw.accept().await.unwrap().await.unwrap();
+    let (mut send, recv) = connection.accept_bi().await.unwrap();
     // Alice is past her gates and has said hello herself.
     FrameStream::new(recv, limits::FRAME_BYTES_MAX).first().await.unwrap();
     alice.net.distrust(&bob, code::NOT_TRUSTED);
-    send.write_all(other).await.unwrap();
+    send.write_all(&hello()).await.unwrap();
     assert_eq!(closed(&connection).await, u64::from(code::NOT_TRUSTED));
     assert!(alice.heard_nothing());
     raw.close().await;

@@ -1,11 +1,12 @@
 //! Alice, Bob and Mallory: nets of their own, and a raw endpoint that follows no rules.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey,
     endpoint::{Connection, ConnectionError, PortmapperConfig, presets},
 };
+use rustls::crypto::aws_lc_rs;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,7 +15,7 @@ use crate::{
     gate,
     identity::{ApproverKey, IdentityKey},
     net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
-    wire::{Body, Draft, Frame, Header, Hello, Kind, frame},
+    wire::{ALPN_PEER, Body, Draft, Frame, Header, Hello, Kind, Run, frame},
 };
 
 /// Longer than any test waits when all is well.
@@ -50,7 +51,7 @@ impl Party {
         Self::start_with(seed, port, NetSettings::default()).await
     }
 
-    /// Starts one that uses its network so.
+    /// Starts one that is configured so.
     pub(super) async fn start_with(seed: u8, port: u16, settings: NetSettings) -> Self {
         let (sender, events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
@@ -85,14 +86,16 @@ impl Party {
         self.hello(peer).await.0
     }
 
-    /// Waits for the link with `peer`, and gives what it said of itself.
+    /// Waits for the link with `peer`, and gives what it said of itself beside what all say.
     pub(super) async fn hello(&mut self, peer: PeerId) -> (LinkId, Vec<String>) {
         loop {
             if let NetEvent::LinkUp { peer: who, link, hello } = self.next().await
                 && who == peer
             {
                 assert_eq!(hello.approver, approver());
-                return (link, hello.features);
+                assert!(hello.version().is_some() == hello.run().is_some());
+                let own = |text: &String| !text.starts_with("v=") && !text.starts_with("run=");
+                return (link, hello.features.into_iter().filter(own).collect());
             }
         }
     }
@@ -176,9 +179,13 @@ pub(super) async fn until_async(test: impl AsyncFn() -> bool) {
     timeout(LONG, poll).await.expect("it comes to hold");
 }
 
-/// An endpoint that nobody keeps to the rules.
+/// An endpoint that nobody keeps to the rules. Its keys are exchanged by elliptic curves alone.
 pub(super) async fn raw(seed: u8) -> Endpoint {
-    Endpoint::builder(presets::Minimal)
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+    Endpoint::builder(presets::Empty)
+        .crypto_provider(Arc::new(provider))
+        .alpns(vec![ALPN_PEER.to_vec()])
         .secret_key(SecretKey::from_bytes(&[seed; 32]))
         .relay_mode(RelayMode::Disabled)
         .portmapper_config(PortmapperConfig::Disabled)
@@ -214,7 +221,16 @@ pub(super) fn framed(bytes: &[u8]) -> Vec<u8> {
 
 /// A hello that nothing is wrong with.
 pub(super) fn hello() -> Vec<u8> {
-    let hello = Hello { approver: approver(), features: Vec::new(), addresses: Vec::new() };
+    hello_with(Vec::new())
+}
+
+/// The same of a run.
+pub(super) fn hello_of(run: u64) -> Vec<u8> {
+    hello_with(vec![Hello::own_version(), Run(run).feature()])
+}
+
+fn hello_with(features: Vec<String>) -> Vec<u8> {
+    let hello = Hello { approver: approver(), features, addresses: Vec::new() };
     framed(&frame::Frame::Hello(hello).encode())
 }
 

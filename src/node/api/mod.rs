@@ -5,6 +5,7 @@
 //! anything. The shapes are a contract: fields are added, never renamed.
 
 mod page;
+mod reach;
 mod reply;
 mod request;
 mod rules;
@@ -13,6 +14,7 @@ mod tell;
 mod trouble;
 
 pub use page::*;
+pub use reach::*;
 pub use reply::*;
 pub use request::*;
 pub use rules::*;

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::page::{
-    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, GrantInfo, Grants, PageLink,
-    PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
+    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened,
+    PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
+    reach::{Checked, Peers, Reached},
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
     tell::Told,
     tokens::Tokens,
@@ -64,6 +65,8 @@ pub enum Reply {
     Tokens(Tokens),
     Told(Told),
     Sessions(Sessions),
+    Reached(Reached),
+    Checked(Box<Checked>),
 }
 
 /// Who this node is.
@@ -378,48 +381,6 @@ pub struct Outstanding {
     pub held: u64,
     /// Messages that are on their way.
     pub queued: u64,
-}
-
-/// A peer.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct Peer {
-    /// What we call it.
-    pub name: String,
-    /// The peer id.
-    pub id: String,
-    /// What it calls itself; its own claim. Empty unless our human trusts it.
-    pub claim: String,
-    /// What it is to us.
-    pub state: PeerState,
-    /// A human compared the words of the pairing.
-    pub verified: bool,
-    /// `direct`, `relay` or `offline`.
-    pub path: String,
-    /// Round trip, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtt_ms: Option<f64>,
-    /// When its node was last heard.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_seen: Option<String>,
-    /// Standing permissions.
-    pub grants: Vec<GrantInfo>,
-    /// Which messages it takes only with our human's countersignature.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requires: Vec<String>,
-    /// Which messages of its we take only with its human's countersignature.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub we_require: Vec<String>,
-    /// What needs a human's look.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-}
-
-/// All peers.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Peers {
-    /// By name.
-    pub peers: Vec<Peer>,
 }
 
 /// Trust that ended.

@@ -250,6 +250,17 @@ pub enum HumanRequest {
     },
     /// The sessions of clients: those that are open, and those that are known.
     Sessions,
+    /// Ask a peer's node whether it is there; it is dialed at once when it is not linked.
+    Ping {
+        /// A name or an id.
+        peer: String,
+        /// How often, up to ten times.
+        count: u32,
+        /// How long to wait for a link, seconds, up to 30.
+        wait_s: u64,
+    },
+    /// Look at what the network gives.
+    Check,
     /// How the node is.
     Status,
     /// End the node.

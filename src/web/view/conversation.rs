@@ -49,7 +49,7 @@ fn head(peer: &Peer) -> Markup {
             h1 { (text::line(&peer.name)) }
             div #talk-peer .who data-live {
                 span { "calls itself " (text::claim(&peer.claim)) }
-                span { (words::path(&peer.path, peer.rtt_ms)) }
+                span { (words::path(peer)) }
                 span { (words::peer_state(peer.state).0) @if !peer.verified { ", not verified" } }
                 a href=(format!("/peers/{}", peer.id)) { "Trust and grants" }
             }

@@ -44,10 +44,11 @@ fn now(shown: &PeerShown) -> Markup {
             span { "calls itself " (text::claim(&peer.claim)) }
             (words::verified(peer.verified))
             span {
-                (words::path(&peer.path, peer.rtt_ms)) @if let Some(seen) = &peer.last_seen {
-                    ", last heard " (time::ago(seen))
-                }
+                (words::path(peer))
+                @if let Some(since) = &peer.path_since { ", since " (time::ago(since)) }
+                @if let Some(seen) = &peer.last_seen { ", last heard " (time::ago(seen)) }
             }
+            @if let Some(relay) = &peer.relay { span { "relay " (text::line(relay)) } }
         }
         @if let Some(warning) = &peer.warning { p .notice.trouble { (text::line(warning)) } }
         p .links {

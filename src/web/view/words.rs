@@ -2,7 +2,12 @@
 
 use maud::{Markup, html};
 
-use crate::{delivery::state::MessageState, gate::What, node::api::Message, trust::PeerState};
+use crate::{
+    delivery::state::MessageState,
+    gate::What,
+    node::api::{Message, Peer},
+    trust::PeerState,
+};
 
 /// The heading of an item, as the terminal has it.
 pub(super) const fn what(what: What) -> (&'static str, &'static str) {
@@ -92,11 +97,16 @@ pub(super) const fn peer_state(state: PeerState) -> (&'static str, &'static str)
 }
 
 /// How a peer is reached.
-pub(super) fn path(path: &str, rtt_ms: Option<f64>) -> String {
-    let rtt = rtt_ms.map(|ms| format!(", {ms:.0} ms round trip")).unwrap_or_default();
-    match path {
-        "direct" => format!("reachable directly{rtt}"),
-        "relay" => format!("reachable through a relay{rtt}"),
+pub(super) fn path(peer: &Peer) -> String {
+    let rtt = peer.rtt_ms.map(|ms| format!(", {ms:.0} ms round trip")).unwrap_or_default();
+    let pq = match peer.pq {
+        Some(true) => ", post-quantum key exchange",
+        Some(false) => ", no post-quantum key exchange",
+        None => "",
+    };
+    match peer.path.as_str() {
+        "direct" => format!("reachable directly{rtt}{pq}"),
+        "relay" => format!("reachable through a relay{rtt}{pq}"),
         _ => "offline".to_owned(),
     }
 }

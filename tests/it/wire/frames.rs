@@ -3,7 +3,7 @@
 use ciborium::Value;
 use countersign::{
     base::limits,
-    wire::{Frame, Hello, cbor},
+    wire::{Frame, Hello, Run, cbor},
 };
 use serde_json::{Value as Json, json};
 
@@ -25,6 +25,7 @@ pub(crate) fn decode(vector: &Vector) -> Result<Json, String> {
         Frame::Ack { upto, receipt } => {
             json!({ "ack": [upto, receipt.map(|bytes| packed(&bytes))] })
         }
+        Frame::Twice => json!("twice"),
         Frame::Unknown(tag) => json!({ "unknown": tag }),
     })
 }
@@ -80,7 +81,8 @@ fn good(v: &mut Vectors) {
         ("ack", "an acknowledgement", Frame::Ack { upto: 256, receipt: None }),
         ("ack-receipt", "one with a receipt", Frame::Ack { upto: 1, receipt: Some(envelope) }),
         ("size-max", "67712 bytes", Frame::Data { seq: 1, envelope: largest }),
-        ("unknown", "a frame of a later version", Frame::Unknown(5)),
+        ("unknown", "a frame of a later version", Frame::Unknown(6)),
+        ("twice", "the other side's key is in two places", Frame::Twice),
     ] {
         v.good(&format!("frame/{id}"), what, &frame.encode());
     }
@@ -88,6 +90,9 @@ fn good(v: &mut Vectors) {
     let needs = ["need.passphrase.kind.request", "need.session.severity.critical"];
     let needs = hello_with(3, Value::Array(needs.map(Value::from).to_vec()));
     v.good("frame/hello-requires", "a hello with requirements", &needs);
+    let says = ["v=0.1.0".to_owned(), Run(0x0123_4567_89ab_cdef).feature()];
+    let says = hello_with(3, Value::Array(says.map(Value::from).to_vec()));
+    v.good("frame/hello-run", "a hello with a version and a run", &says);
     v.good("frame/features-max", "16 features of 32 bytes", &hello_with(3, texts(16, 32)));
     v.good("frame/addresses-max", "8 addresses of 128 bytes", &hello_with(4, texts(8, 128)));
     let later = frame(vec![99.into(), "anything".into(), Value::Map(hello()), Value::Null]);

@@ -213,6 +213,9 @@ pub(super) fn the_peer(cast: &Cast, state: PeerState) -> Peer {
         verified: true,
         path: "direct".into(),
         rtt_ms: Some(23.4),
+        path_since: Some(at(1)),
+        relay: None,
+        pq: Some(true),
         last_seen: Some(at(1)),
         grants: if cast.any {
             vec![grant(cast, GrantKind::Unasked, "gggggggg")]
@@ -238,6 +241,9 @@ pub(super) fn other_peer() -> Peer {
         verified: false,
         path: "offline".into(),
         rtt_ms: None,
+        path_since: None,
+        relay: None,
+        pq: None,
         last_seen: None,
         grants: Vec::new(),
         requires: Vec::new(),

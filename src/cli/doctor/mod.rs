@@ -1,5 +1,7 @@
 //! `doctor`: looks at the home from outside, and says what to do about each trouble.
 
+mod network;
+
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde::Serialize;
@@ -7,7 +9,7 @@ use serde::Serialize;
 use super::{Ctx, Exit, escape, print::Style};
 use crate::{
     node::{
-        api::{HumanRequest, Session, Sessions, Status},
+        api::{Checked, HumanRequest, Session, Sessions, Status},
         config::{Config, Home, NetworkConfig},
         moved,
         sessions::Route,
@@ -66,11 +68,13 @@ pub(super) async fn doctor(ctx: &Ctx) -> anyhow::Result<Exit> {
         checks.push(approver(home));
         checks.push(settings(home));
     }
-    checks.push(network(home));
     if let Some(moved) = moved::says(home) {
         checks.push(Check::problem("moved", moved, moved::MOVED_NEXT));
     }
-    checks.extend(node(ctx).await);
+    checks.push(mode_of(home));
+    let found = network::look(ctx).await;
+    checks.extend(node(ctx, found.as_ref()).await);
+    checks.extend(found.iter().flat_map(network::checks));
     checks.extend(sessions(ctx).await);
     let ok = checks.iter().all(|check| check.health != Health::Problem);
     let checkup = Checkup { ok, checks };
@@ -92,13 +96,13 @@ fn text(checkup: &Checkup, style: Style) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn mode(path: &Path) -> Option<u32> {
+fn bits(path: &Path) -> Option<u32> {
     path.metadata().ok().map(|about| about.permissions().mode() & 0o777)
 }
 
 fn folder(home: &Home) -> Check {
     let path = home.path().display();
-    match mode(home.path()) {
+    match bits(home.path()) {
         None => Check::problem("home", format!("{path} is not there"), SET_UP),
         Some(mode) if mode & 0o077 != 0 => {
             let text = format!("{path} is open to other users (mode {mode:o})");
@@ -119,7 +123,7 @@ fn files(home: &Home) -> Vec<Check> {
     ];
     let mut checks: Vec<_> = private
         .iter()
-        .filter_map(|path| mode(path).map(|mode| (path.display(), mode)))
+        .filter_map(|path| bits(path).map(|mode| (path.display(), mode)))
         .filter(|(_, mode)| mode & 0o077 != 0)
         .map(|(path, mode)| {
             let text = format!("{path} is open to other users (mode {mode:o})");
@@ -157,7 +161,7 @@ fn settings(home: &Home) -> Check {
     }
 }
 
-fn network(home: &Home) -> Check {
+fn mode_of(home: &Home) -> Check {
     // Without a file that can be read, the environment still counts.
     let network = Config::read(home).map_or_else(|_| NetworkConfig::default(), |c| c.network);
     let file_mode = network.mode.unwrap_or_default();
@@ -170,7 +174,7 @@ fn network(home: &Home) -> Check {
     }
 }
 
-async fn node(ctx: &Ctx) -> Vec<Check> {
+async fn node(ctx: &Ctx, found: Option<&Checked>) -> Vec<Check> {
     match ctx.if_running::<Status>(HumanRequest::Status).await {
         Ok(Some(status)) => {
             let pid = status.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
@@ -182,7 +186,9 @@ async fn node(ctx: &Ctx) -> Vec<Check> {
                 Check::note("node", text, "run `countersign stop`; the next command starts it")
             }];
             let look = "see `countersign peers`, `countersign pending` or `countersign page`";
-            checks.extend(status.warnings.iter().map(|text| Check::note("node", text, look)));
+            let has_a_line = |text: &&String| found.is_some_and(|found| found.twice.contains(text));
+            let warnings = status.warnings.iter().filter(|text| !has_a_line(text));
+            checks.extend(warnings.map(|text| Check::note("node", text, look)));
             checks
         }
         Ok(None) => {
