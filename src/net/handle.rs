@@ -46,13 +46,18 @@ impl Net {
         let gate = Gate::new(config.settings.require_pq);
         let endpoint = endpoint::bind(&config, &rules, &gate).await?;
         let runtime = (tasks.clone(), cancel.child_token(), events);
-        let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
+        Ok(Self::serve(Shared::new(endpoint, rules, gate, config.approver, runtime)))
+    }
+
+    /// Serves with what was opened.
+    pub(super) fn serve(shared: Shared) -> Self {
         let shared = Arc::new(shared);
+        let tasks = &shared.tasks;
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
         tasks.spawn(relays::watch(Arc::clone(&shared)));
         tasks.spawn(frozen::watch(Arc::clone(&shared)));
-        Ok(Self { shared })
+        Self { shared }
     }
 
     /// Our id.

@@ -4,6 +4,8 @@
 
 mod death;
 mod links;
+mod healing;
 mod pairing;
+mod relays;
 mod strangers;
 mod support;
