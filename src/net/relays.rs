@@ -338,7 +338,7 @@ mod tests {
             let drop = [Step::Drop(url(FIRST))];
             assert_eq!(case.look(Some((FIRST, false)), limits::RELAY_DOWN), drop);
             assert_eq!(case.look(Some((OTHER, true)), AT_ONCE), [Step::Home]);
-            assert_eq!(case.look(Some((OTHER, true)), out - limits::RELAY_DOWN), []);
+            assert_eq!(case.look(Some((OTHER, true)), out.saturating_sub(limits::RELAY_DOWN)), []);
             let add = [Step::Add(url(FIRST))];
             assert_eq!(case.look(Some((OTHER, true)), limits::RELAY_DOWN), add);
             assert_eq!(case.look(Some((FIRST, true)), AT_ONCE), [Step::Home]);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::support::{LONG, Party, Relay, key, until};
 use crate::{
-    base::{PeerId, Secret, limits},
+    base::{PeerId, Secret},
     net::{NetEvent, NetSettings},
     wire::{ALPN_PAIR, pair},
 };
@@ -62,6 +62,7 @@ async fn when_the_home_relay_dies_another_one_joins_them() {
     linked(&mut alice, &mut bob, &other).await;
     println!("linked again {:?} after the relay's death", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(10));
+    alice.at_home(&other).await;
     for state in alice.net.relays() {
         let is_other = state.url == other.url();
         assert_eq!((state.home, state.connected), (is_other, is_other), "{state:?}");
@@ -294,6 +295,5 @@ async fn an_invite_names_our_addresses_outside_of_internet_mode() {
     alice.at_home(&relay).await;
     let direct = format!("127.0.0.1:{}", alice.net.port());
     assert_eq!(alice.net.invited_to(), [relay.url(), direct]);
-    assert!(limits::ADDRESSES_MAX >= 2);
     alice.stop().await;
 }

@@ -3,7 +3,10 @@
 use rusqlite::Connection;
 
 use super::{
-    super::pairs::{dial_later, new_entry},
+    super::{
+        api::UseInvite,
+        pairs::{dial_later, new_entry},
+    },
     *,
 };
 use crate::{
