@@ -424,8 +424,9 @@ mod tests {
         let began = case.pool.began;
         assert_eq!(case.pool.meeting_points(began), both);
         assert!(case.pool.meeting_points(began + limits::RELAY_CONNECT).is_empty());
-        case.look(Some((OTHER, true)), limits::RELAY_CONNECT);
-        assert_eq!(case.pool.meeting_points(case.now), both[1..]);
+        case.look(Some((OTHER, true)), AT_ONCE);
+        assert_eq!(case.pool.meeting_points(began), both[1..]);
+        assert_eq!(case.pool.meeting_points(began + limits::RELAY_CONNECT), both[1..]);
         assert!(Case::new(&[]).pool.meeting_points(began).is_empty());
     }
 
