@@ -132,6 +132,7 @@ pub struct InboxRequest {
 
 /// An invite that our human uses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UseInvite {
     /// The invite's text.
     pub invite: String,
