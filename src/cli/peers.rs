@@ -5,7 +5,11 @@ use super::{
     print::{self, Style, fields, table},
 };
 use crate::{
-    node::api::{AgentRequest, Connected, InviteMade, Peer, Peers, Request, Revoked},
+    ipc::ClientError,
+    node::api::{
+        AgentRequest, Connected, ErrorKind, HumanRequest, InviteMade, Peer, Peers, Request,
+        Revoked, UseInvite,
+    },
     trust::PeerState,
 };
 
@@ -34,8 +38,17 @@ pub(super) async fn connect(
 ) -> anyhow::Result<Exit> {
     let mut client = ctx.client().await?;
     let spinner = print::spinner("asking the other side's node");
+    let asked = UseInvite { invite, name, note };
+    let UseInvite { invite, name, note } = asked.clone();
     let request = Request::Agent(AgentRequest::Connect { invite, name, note });
-    let connected: Connected = client.ask(request).await?;
+    let connected: Connected = match client.ask(request).await {
+        Err(ClientError::Api(error)) if error.kind == ErrorKind::WaitsForHuman => {
+            // A person is here, and is told which relay it is.
+            print::talk(&escape::line(&error.message));
+            client.ask(Request::Human(HumanRequest::Connect(asked))).await?
+        }
+        connected => connected?,
+    };
     drop(spinner);
     ctx.out.data(&connected, |style| {
         let mut rows = vec![

@@ -69,8 +69,13 @@ impl AddressRules {
         let known = match &self.relays {
             Relays::Public => url.scheme() == "https",
             Relays::Own(own) => {
-                let anywhere = self.reach == Reach::Internet && !own.is_empty();
-                own.contains(&url) || (anywhere && url.scheme() == "https")
+                // Who is at home at one relay can meet others at theirs.
+                let foreign = match self.reach {
+                    Reach::Internet => url.scheme() == "https",
+                    Reach::Lan => false,
+                    Reach::Loopback => is_within(&url, self.reach),
+                };
+                own.contains(&url) || (foreign && !own.is_empty())
             }
         };
         known.then_some(TransportAddr::Relay(url))

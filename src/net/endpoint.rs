@@ -38,7 +38,8 @@ pub(super) async fn bind(
     }
 }
 
-fn builder(
+/// What [`bind`] opens.
+pub(super) fn builder(
     config: &NetConfig,
     rules: &AddressRules,
     gate: &Gate,

@@ -62,19 +62,27 @@ impl Net {
         let rules = AddressRules::of(config.reach, &config.settings)?;
         let gate = Gate::new(config.settings.require_pq);
         let endpoint = endpoint::bind(&config, &rules, &gate).await?;
-        let runtime = (tasks.clone(), cancel.child_token(), events);
+        let cancel = cancel.child_token();
         let (here, heard) = mpsc::channel(limits::LAN_QUEUE);
-        let lan = lan::open(&config, &endpoint, &rules, (tasks, runtime.1.clone(), here));
-        let slots = (lan.clone(), tasks.clone(), runtime.1.clone());
+        let lan = lan::open(&config, &endpoint, &rules, (tasks, cancel.clone(), here));
+        let slots = (lan.clone(), tasks.clone(), cancel.clone());
         let slots = Slots::new(&endpoint, &rules, &config.settings, slots)?;
+        let runtime = (tasks.clone(), cancel, events);
         let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
+        let net = Self::serve(shared, slots, lan);
+        tasks.spawn(wake_heard(Arc::clone(&net.shared), heard));
+        Ok(net)
+    }
+
+    /// Serves with what was opened.
+    pub(super) fn serve(shared: Shared, slots: Slots, lan: Option<Lan>) -> Self {
         let shared = Arc::new(shared);
+        let tasks = &shared.tasks;
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
-        tasks.spawn(wake_heard(Arc::clone(&shared), heard));
         tasks.spawn(relays::watch(Arc::clone(&shared)));
         tasks.spawn(frozen::watch(Arc::clone(&shared)));
-        Ok(Self { shared, slots, lan })
+        Self { shared, slots, lan }
     }
 
     /// Where strangers meet who know a word.

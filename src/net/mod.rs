@@ -5,7 +5,7 @@
 //!
 //! | gate | where | by |
 //! |---|---|---|
-//! | A | before the handshake | rates; a relayed stranger, because the handshake itself would tell it our addresses |
+//! | A | before the handshake | rates; a relayed stranger, because the handshake itself would tell it our addresses, unless it shows an invite of ours |
 //! | B | after the handshake | the proven id and the protocol that it asks for |
 //! | C | per connection | hello in time; one link a peer; a task of its own, so that a panic ends nothing else |
 //! | D | per frame | its size before it is read, a deadline for the whole of it |

@@ -338,7 +338,7 @@ mod tests {
             let drop = [Step::Drop(url(FIRST))];
             assert_eq!(case.look(Some((FIRST, false)), limits::RELAY_DOWN), drop);
             assert_eq!(case.look(Some((OTHER, true)), AT_ONCE), [Step::Home]);
-            assert_eq!(case.look(Some((OTHER, true)), out - limits::RELAY_DOWN), []);
+            assert_eq!(case.look(Some((OTHER, true)), out.saturating_sub(limits::RELAY_DOWN)), []);
             let add = [Step::Add(url(FIRST))];
             assert_eq!(case.look(Some((OTHER, true)), limits::RELAY_DOWN), add);
             assert_eq!(case.look(Some((FIRST, true)), AT_ONCE), [Step::Home]);
@@ -424,8 +424,9 @@ mod tests {
         let began = case.pool.began;
         assert_eq!(case.pool.meeting_points(began), both);
         assert!(case.pool.meeting_points(began + limits::RELAY_CONNECT).is_empty());
-        case.look(Some((OTHER, true)), limits::RELAY_CONNECT);
-        assert_eq!(case.pool.meeting_points(case.now), both[1..]);
+        case.look(Some((OTHER, true)), AT_ONCE);
+        assert_eq!(case.pool.meeting_points(began), both[1..]);
+        assert_eq!(case.pool.meeting_points(began + limits::RELAY_CONNECT), both[1..]);
         assert!(Case::new(&[]).pool.meeting_points(began).is_empty());
     }
 

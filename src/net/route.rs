@@ -25,7 +25,7 @@ struct Way {
 impl Route {
     /// As the connection goes now.
     pub(super) fn of(connection: &Connection) -> Self {
-        let relay = relay(&connection.paths()).unwrap_or_default();
+        let relay = used(&connection.paths()).and_then(|path| relay(&path));
         Self(Arc::new(Mutex::new(Way { relay, since: clock::now() })))
     }
 
@@ -53,12 +53,12 @@ fn used<'a>(paths: &'a PathList<'_>) -> Option<Path<'a>> {
     paths.iter().find(Path::is_selected).or_else(|| paths.iter().next())
 }
 
-/// Through which relay, if any; `None` when there is no path at all.
-fn relay(paths: &PathList<'_>) -> Option<Option<String>> {
-    used(paths).map(|path| match path.remote_addr() {
+/// Through which relay it goes, if any.
+fn relay(path: &Path<'_>) -> Option<String> {
+    match path.remote_addr() {
         TransportAddr::Relay(url) => Some(url.to_string()),
         TransportAddr::Ip(_) | TransportAddr::Custom(_) | _ => None,
-    })
+    }
 }
 
 /// Follows the connection until its end, and tells the node when it goes another way.
@@ -69,8 +69,9 @@ pub(super) async fn watch(
     route: Route,
 ) {
     let mut paths = connection.paths_stream();
-    while let Some(now) = paths.next().await.map(|paths| relay(&paths)) {
-        if now.is_some_and(|relay| route.set(relay)) {
+    let news = |paths: PathList<'_>| used(&paths).is_some_and(|path| route.set(relay(&path)));
+    while let Some(is_news) = paths.next().await.map(news) {
+        if is_news {
             shared.emit(NetEvent::PathChanged { peer, link }).await;
         }
     }

@@ -6,9 +6,11 @@ use super::{
     api::{
         AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
         MessagePart, NetworkInfo, News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked,
-        Whoami,
+        UseInvite, Whoami,
     },
-    clock, grants,
+    clock,
+    connect::Asker,
+    grants,
     outbound::{Reading, move_arrived},
     state::{Answer, InviteEntry, Node, reply, store_failed, usage},
     views::prefix,
@@ -46,7 +48,7 @@ impl Node {
                 self.invite(note, expires_minutes, answer);
             }
             AgentRequest::Connect { invite, name, note } => {
-                self.connect(&invite, name, note, answer);
+                self.connect(UseInvite { invite, name, note }, Asker::Agent, answer);
             }
             AgentRequest::Send(request) => self.send(&request, session, answer),
             AgentRequest::Inbox(request) => self.inbox(&request, session, answer),

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{
-    api::{ApiError, Connected, ErrorKind, PeerRef, Reply},
+    api::{ApiError, Connected, ErrorKind, PeerRef, Reply, UseInvite},
     clock,
     judge::PeerFacts,
     pairs::new_entry,
@@ -26,31 +26,30 @@ use crate::{
     wire::Invite,
 };
 
+/// Who uses an invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// An agent, with what it was given.
+    Agent,
+    /// Our human.
+    Human,
+}
+
 impl Node {
     /// Uses an invite. The answer waits a while for the other side's node.
-    pub(super) fn connect(
-        &mut self,
-        invite: &str,
-        name: Option<String>,
-        note: Option<String>,
-        answer: Answer,
-    ) {
-        match self.new_request(invite, name, note) {
+    pub(super) fn connect(&mut self, asked: UseInvite, by: Asker, answer: Answer) {
+        match self.new_request(asked, by) {
             Err(error) => reply(answer, Err(error)),
             Ok(Request::Known(peer)) => self.answer_connect(peer, answer),
             Ok(Request::New(new)) => self.begin(*new, answer),
         }
     }
 
-    fn new_request(
-        &self,
-        invite: &str,
-        name: Option<String>,
-        note: Option<String>,
-    ) -> Result<Request, ApiError> {
+    fn new_request(&self, asked: UseInvite, by: Asker) -> Result<Request, ApiError> {
         let now = clock::now();
-        let invite =
-            Invite::decode(invite, now).map_err(|e| usage(e, "paste the whole invite text"))?;
+        let UseInvite { invite, name, note } = asked;
+        let mut invite =
+            Invite::decode(&invite, now).map_err(|e| usage(e, "paste the whole invite text"))?;
         self.need_approver()?;
         let me = self.me().ok_or_else(no_approver)?;
         if invite.inviter == self.id {
@@ -73,6 +72,9 @@ impl Node {
             return Ok(Request::Known(peer));
         }
         self.may_connect(peer)?;
+        if by == Asker::Agent {
+            self.leave_strange_relays(&mut invite.addresses)?;
+        }
         let facts = PeerFacts { id: peer, name: self.name_of(&peer), verified: false };
         if let Verdict::Deny(reasons) = self.reasons_for(Action::PeerOut, &facts, &[]) {
             let why: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
@@ -101,6 +103,25 @@ impl Node {
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
         Ok(Request::New(Box::new(New { invite, pairing, name, named, blocked })))
+    }
+
+    /// Whoever wrote an invite chose what it names, and asking a relay looks its name up: words
+    /// could leave that way, before a human said yes to anything.
+    fn leave_strange_relays(&self, addresses: &mut Vec<String>) -> Result<(), ApiError> {
+        let trusted = self.peers.values().filter(|entry| entry.state == PeerState::Trusted);
+        let known: Vec<String> = trusted.flat_map(|entry| entry.addresses.clone()).collect();
+        let strange = self.net.strange_relays(addresses, &known);
+        if let Some(relay) = strange.first().filter(|_| strange.len() == addresses.len()) {
+            let message = format!(
+                "this invite is for a relay that neither this node nor its peers use: \"{}\"",
+                relay.escape_debug()
+            );
+            let next = "your human may use it: countersign connect INVITE, in a terminal or on the \
+                        page; or they add the relay to config.toml";
+            return Err(ApiError::new(ErrorKind::WaitsForHuman, message, next));
+        }
+        addresses.retain(|address| !strange.contains(address));
+        Ok(())
     }
 
     /// What a peer is called until it has said its name.

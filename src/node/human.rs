@@ -8,6 +8,7 @@ use super::{
         ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
         PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
     },
+    connect::Asker,
     decide::read_decision,
     state::{Answer, Node, reply, store_failed, usage},
 };
@@ -43,6 +44,7 @@ impl Node {
             HumanRequest::Grant(signed) => self.grant(&signed, answer),
             HumanRequest::GrantEnd { id } => self.end_grant(&id, answer),
             HumanRequest::Grants => reply(answer, Ok(self.list_grants())),
+            HumanRequest::Connect(asked) => self.connect(asked, Asker::Human, answer),
             HumanRequest::Draft { to, text, reply_to, thread } => {
                 let request = SendRequest { to, text, reply_to, thread, ..SendRequest::default() };
                 self.draft(&request, answer);

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     base::{GrantId, PendingId, limits::INVITE_LIFE_MAX},
-    node::api::{AgentRequest, ApiError, Connected, HumanRequest, InviteMade, Peers},
+    node::api::{AgentRequest, ApiError, Connected, HumanRequest, InviteMade, Peers, UseInvite},
     trust::PeerState,
 };
 
@@ -68,8 +68,8 @@ pub(super) async fn invite(Submitted { visit, form }: Submitted) -> Response {
 pub(super) async fn connect(Submitted { visit, form }: Submitted) -> Response {
     let invite = form.line("invite").unwrap_or_default();
     let (name, note) = (form.line("name"), form.line("note"));
-    let request = AgentRequest::Connect { invite: invite.clone(), name, note };
-    let asked = async { answer!(visit.page.agent(request), Connect) };
+    let request = HumanRequest::Connect(UseInvite { invite: invite.clone(), name, note });
+    let asked = async { answer!(visit.page.human(request), Connect) };
     let connected: Result<Connected, ApiError> = asked.await;
     match connected {
         Ok(connected) => visit.then(&after(&connected), Ok(sentence(&connected))),

@@ -28,7 +28,7 @@ async fn a_life_in_another_process() {
     tokio::time::sleep(LONG).await;
 }
 
-async fn another_process(alice: &Party) -> (Child, u16) {
+pub(super) async fn another_process(alice: &Party) -> (Child, u16) {
     let trusted = format!("{} 127.0.0.1:{}", alice.id(), alice.net.port());
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", "net::tests::death::a_life_in_another_process"])

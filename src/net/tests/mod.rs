@@ -5,8 +5,10 @@
 mod copies;
 mod death;
 mod links;
-mod lookups;
+mod healing;
 mod pairing;
+mod relays;
+mod lookups;
 mod pings;
 mod pq;
 mod slots;

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-fn knock() -> PairFrame {
+pub(super) fn knock() -> PairFrame {
     PairFrame::Knock(Knock {
         proof: Digest::from_bytes([1; 32]),
         commitment: Digest::from_bytes([2; 32]),

@@ -1,12 +1,16 @@
 //! Alice, Bob and Mallory: nets of their own, and a raw endpoint that follows no rules.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey,
     endpoint::{Connection, ConnectionError, PortmapperConfig, presets},
 };
+use iroh_relay::server::{
+    Access, AccessControl, CertConfig, ClientRequest, RelayConfig, Server, ServerConfig, TlsConfig,
+};
 use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::PrivateKeyDer;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,12 +18,105 @@ use crate::{
     base::{ApproverId, MessageId, MessageText, PeerId, Secret, Timestamp, limits},
     gate,
     identity::{ApproverKey, IdentityKey},
-    net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
+    net::{
+        Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach, RelayState,
+        address::AddressRules, endpoint, gates::Gate, pq, shared::Shared, slots::Slots,
+    },
     wire::{ALPN_PEER, Body, Draft, Frame, Header, Hello, Kind, Run, frame},
 };
 
 /// Longer than any test waits when all is well.
 pub(super) const LONG: Duration = Duration::from_secs(25);
+
+/// A relay on this machine, at a port that it keeps.
+pub(super) struct Relay {
+    scheme: &'static str,
+    port: u16,
+    server: Option<Server>,
+}
+
+/// Lets everybody in, or nobody.
+#[derive(Debug)]
+struct Door(bool);
+
+impl AccessControl for Door {
+    async fn on_connect(&self, _request: &ClientRequest) -> Access {
+        if self.0 {
+            Access::Allow
+        } else {
+            Access::Deny { reason: Some("members\nonly".to_owned()) }
+        }
+    }
+}
+
+impl Relay {
+    /// A port where none runs yet.
+    pub(super) fn down() -> Self {
+        let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self { scheme: "http", port: socket.local_addr().unwrap().port(), server: None }
+    }
+
+    /// A relay that runs.
+    pub(super) async fn up() -> Self {
+        let mut relay = Self::down();
+        relay.start(true).await;
+        relay
+    }
+
+    /// Runs it, for everybody or nobody.
+    pub(super) async fn start(&mut self, everybody: bool) {
+        let mut config = RelayConfig::new((Ipv4Addr::LOCALHOST, self.port));
+        config.access = Arc::new(Door(everybody));
+        let mut server = ServerConfig::default();
+        server.relay = Some(config);
+        self.server = Some(Server::spawn(server).await.unwrap());
+    }
+
+    /// Runs it with TLS, at another port, and gives the certificate (PEM) of its CA.
+    pub(super) async fn start_tls(&mut self) -> String {
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let signer = rcgen::KeyPair::generate().unwrap();
+        let root = authority.self_signed(&signer).unwrap().pem();
+        let issuer = rcgen::Issuer::new(authority, signer);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &issuer).unwrap();
+        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let server_config = rustls::ServerConfig::builder_with_provider(pq::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], private)
+            .unwrap();
+        let tls = TlsConfig::new((Ipv4Addr::LOCALHOST, 0), CertConfig::Manual { server_config });
+        let mut config = RelayConfig::new((Ipv4Addr::LOCALHOST, self.port));
+        config.tls = Some(tls);
+        let mut server = ServerConfig::default();
+        server.relay = Some(config);
+        let server = Server::spawn(server).await.unwrap();
+        (self.port, self.scheme) = (server.https_addr().unwrap().port(), "https");
+        self.server = Some(server);
+        root
+    }
+
+    /// Ends it.
+    pub(super) async fn die(&mut self) {
+        let server = self.server.take().expect("it runs");
+        timeout(LONG, server.shutdown()).await.unwrap().ok();
+    }
+
+    /// Its URL.
+    pub(super) fn url(&self) -> String {
+        format!("{}://127.0.0.1:{}/", self.scheme, self.port)
+    }
+
+    /// Settings that name these.
+    pub(super) fn settings(relays: &[&Self]) -> NetSettings {
+        let relays = Some(relays.iter().map(|relay| relay.url()).collect());
+        NetSettings { relays, ..NetSettings::default() }
+    }
+}
 
 /// One person's node, as far as the net goes.
 pub(super) struct Party {
@@ -51,19 +148,42 @@ impl Party {
         Self::start_with(seed, port, NetSettings::default()).await
     }
 
-    /// Starts one that is configured so.
+    /// Starts one that can be reached through these relays alone: it has no UDP socket.
+    pub(super) async fn relay_only(seed: u8, relays: &[&Relay]) -> Self {
+        let (sender, events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let config = Self::config(seed, 0, Relay::settings(relays));
+        let rules = AddressRules::of(config.reach, &config.settings).unwrap();
+        let gate = Gate::new(false);
+        let builder = endpoint::builder(&config, &rules, &gate, 0).unwrap();
+        let endpoint = builder.clear_ip_transports().bind().await.unwrap();
+        let slots = (None, tasks.clone(), cancel.clone());
+        let slots = Slots::new(&endpoint, &rules, &config.settings, slots).unwrap();
+        let runtime = (tasks.clone(), cancel.child_token(), sender);
+        let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
+        let net = Net::serve(shared, slots, None);
+        Self { net, key: key(seed), events, tasks, cancel }
+    }
+
+    fn config(seed: u8, port: u16, settings: NetSettings) -> NetConfig {
+        let (seed, approver) = (Secret::new([seed; 32]), Some(approver()));
+        NetConfig { seed, approver, reach: Reach::Loopback, settings, port }
+    }
+
+    /// Starts one with settings.
     pub(super) async fn start_with(seed: u8, port: u16, settings: NetSettings) -> Self {
         let (sender, events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        let config = NetConfig {
-            seed: Secret::new([seed; 32]),
-            approver: Some(approver()),
-            reach: Reach::Loopback,
-            settings,
-            port,
-        };
+        let config = Self::config(seed, port, settings);
         let net = Net::start(config, &tasks, &cancel, sender).await.unwrap();
         Self { net, key: key(seed), events, tasks, cancel }
+    }
+
+    /// Waits until it is at home at `relay`.
+    pub(super) async fn at_home(&self, relay: &Relay) {
+        let url = relay.url();
+        let there = |state: &RelayState| state.url == url && state.home && state.connected;
+        until(|| self.net.relays().iter().any(there)).await;
     }
 
     /// Its id.

@@ -130,6 +130,18 @@ pub struct InboxRequest {
     pub mark_read: bool,
 }
 
+/// An invite that our human uses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UseInvite {
+    /// The invite's text.
+    pub invite: String,
+    /// What to call the peer.
+    pub name: Option<String>,
+    /// A line for the other human, sent once ours said yes.
+    pub note: Option<String>,
+}
+
 /// What a human can ask, from the terminal or the page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "human", rename_all = "snake_case", deny_unknown_fields)]
@@ -221,6 +233,9 @@ pub enum HumanRequest {
         /// A name or an id.
         peer: String,
     },
+    /// Use an invite, at whatever relay it names. An agent's may name only relays that we or our
+    /// peers use: else its text could have any name looked up, before a human said yes.
+    Connect(UseInvite),
     /// Sign a message that our human wrote with the node's key. Nothing is kept or sent.
     Draft {
         /// A name or an id.

@@ -3,7 +3,10 @@
 use rusqlite::Connection;
 
 use super::{
-    super::pairs::{dial_later, new_entry},
+    super::{
+        api::UseInvite,
+        pairs::{dial_later, new_entry},
+    },
     *,
 };
 use crate::{
@@ -200,4 +203,44 @@ async fn what_is_held_while_trust_ends_waits_for_nobody() {
     assert!(alice.pending().await.is_empty());
     assert_eq!(alice.state(&held["id"]).await, "denied");
     drop(bob);
+}
+
+#[tokio::test]
+async fn an_agent_cannot_have_a_relay_asked_that_nobody_here_uses() {
+    let (home, human, folder) = home("Bob");
+    let listen = || async { tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap() };
+    let (own, strange) = (listen().await, listen().await);
+    let url = |of: &tokio::net::TcpListener| format!("http://{}/", of.local_addr().unwrap());
+    let network = NetworkConfig {
+        mode: Some(NetworkMode::Loopback),
+        relays: Some(vec![url(&own)]),
+        ..NetworkConfig::default()
+    };
+    let config = Config { network, ..Config::of(ClaimedName::parse("Bob").unwrap()) };
+    std::fs::write(home.config_file(), config.to_toml()).unwrap();
+    let bob = Side { folder: Some(folder), ..run(home, human).await };
+    let invite = |seed, addresses| {
+        let inviter = crate::identity::IdentityKey::from_seed(&Secret::new([seed; 32])).id();
+        let expires = clock::now().plus(Duration::from_mins(1));
+        let secret = Secret::new([7; 16]);
+        crate::wire::Invite { inviter, approver: [0; 16], addresses, secret, expires }.encode()
+    };
+    let asked = |invite| AgentRequest::Connect { invite, name: None, note: None };
+    let there = invite(71, vec![url(&strange)]);
+    let refused = bob.ask(Request::Agent(asked(there.clone()))).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::WaitsForHuman);
+    assert!(refused.message.contains(&url(&strange)), "{refused}");
+    assert!(bob.pending().await.is_empty());
+    // Beside a relay that is ours the other one is passed over.
+    let both = bob.agent(asked(invite(72, vec![url(&strange), url(&own)])));
+    let accepted = async { strange.accept().await.unwrap() };
+    tokio::pin!(accepted);
+    let short = Duration::from_secs(1);
+    let waited = tokio::time::timeout(short, async { tokio::join!(both, &mut accepted) }).await;
+    assert!(waited.is_err(), "it waits for the other side, which is asked at our relay");
+    // Our human may.
+    let asked = UseInvite { invite: there, name: None, note: None };
+    let asks = bob.human(HumanRequest::Connect(asked));
+    let reached = async { tokio::join!(asks, accepted).1 };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the relay is asked");
 }
