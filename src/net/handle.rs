@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, SendError, accept,
+    LinkId, LinkPath, NetConfig, NetError, NetEvent, NetSettings, Outbound, SendError, accept,
     address::AddressRules,
     code, endpoint,
     gates::{Gate, lock},
@@ -24,6 +24,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Net {
     pub(super) shared: Arc<Shared>,
+    pub(super) settings: Arc<NetSettings>,
 }
 
 impl Net {
@@ -46,7 +47,7 @@ impl Net {
         let shared = Arc::new(shared);
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
-        Ok(Self { shared })
+        Ok(Self { shared, settings: Arc::new(config.settings) })
     }
 
     /// Our id.

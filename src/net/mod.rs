@@ -14,6 +14,7 @@
 
 mod accept;
 mod address;
+pub mod door;
 mod endpoint;
 mod framing;
 mod gates;

@@ -1,0 +1,174 @@
+//! A code's way over the net, on either side: the door, the place to meet, the exchange.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+
+use super::super::{
+    api::{ApiError, ErrorKind},
+    clock,
+};
+use crate::{
+    base::{PeerId, Secret, limits},
+    net::{
+        Net, NetError,
+        door::{Door, Talk, TalkError},
+        slots::{Contact, Offer, Slot, SlotError},
+    },
+    wire::{
+        Code,
+        code::exchange::{self, Claim, CodeFrame, Doors, ExchangeError, Given, Giving},
+    },
+};
+
+/// A door that stands at the place of its code.
+pub(super) struct Placed {
+    pub(super) code: Arc<Code>,
+    door: Door,
+    offer: Offer,
+}
+
+/// What came of a code of ours. It is used up by each of these.
+pub(super) enum Heard {
+    /// Somebody knew the words.
+    Right(Claim, Giving, Talk),
+    /// Somebody did not.
+    Wrong(Talk),
+    /// Too many came and left before the guess.
+    TooMany,
+    /// Its time is over.
+    Nobody,
+}
+
+/// Why a code of another's did not work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JoinError {
+    #[error("nobody waits at the place of this code's first word")]
+    Nobody,
+    #[error("the words were not right; the code is used up")]
+    Wrong,
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error("the other side of the code was found, but {0}")]
+    Broken(#[from] TalkError),
+    #[error("the node ended")]
+    Ended,
+}
+
+/// Opens a door, and puts it where nobody else's is.
+pub(super) async fn place(net: &Net) -> Result<Placed, ApiError> {
+    let failed = |error: &dyn std::error::Error| {
+        let next = "hand over an invite instead: make it without code";
+        ApiError::new(ErrorKind::Failed, error.to_string(), next)
+    };
+    let door = net.open_door(Secret::new(clock::random())).await.map_err(|e| failed(&e))?;
+    let mut tries = 0;
+    let taken = loop {
+        let code = Code::from_random(clock::random());
+        tries += 1;
+        match net.slots().offer(Slot(code.slot()), door.contact()).await {
+            Ok(offer) => return Ok(Placed { code: Arc::new(code), door, offer }),
+            Err(SlotError::Taken) if tries < limits::CODE_WORD_TRIES => {}
+            Err(error) => break error,
+        }
+    };
+    door.close().await;
+    Err(failed(&taken))
+}
+
+/// Waits for the one guess, and takes the door away behind it.
+pub(super) async fn listen(placed: Placed) -> Heard {
+    let Placed { code, door, offer } = placed;
+    let heard = timeout(limits::CODE_LIFE, guess(&code, &door)).await.unwrap_or(Heard::Nobody);
+    drop(offer);
+    match heard {
+        // The talk goes over the door: it is closed when the last word was heard.
+        Heard::Right(..) | Heard::Wrong(_) => {}
+        Heard::TooMany | Heard::Nobody => door.close().await,
+    }
+    heard
+}
+
+async fn guess(code: &Code, door: &Door) -> Heard {
+    for _ in 0..limits::CODE_STARTS_MAX {
+        let Some(talk) = door.accept().await else { return Heard::Nobody };
+        let Ok(mut talk) = talk else { continue };
+        let doors = Doors { joiner: talk.remote(), inviter: door.id() };
+        // A connection that breaks here has guessed nothing: it has shown us nothing either.
+        let Some((answering, confirm)) = until_confirmed(code, doors, &mut talk).await else {
+            continue;
+        };
+        return match answering.open(&confirm) {
+            Ok((claim, giving)) => Heard::Right(claim, giving, talk),
+            Err(_) => Heard::Wrong(talk),
+        };
+    }
+    Heard::TooMany
+}
+
+async fn until_confirmed(
+    code: &Code,
+    doors: Doors,
+    talk: &mut Talk,
+) -> Option<(exchange::Answering, CodeFrame)> {
+    let start = talk.hear().await.ok()?;
+    let random = Secret::new(clock::random());
+    let (answering, reply) = exchange::answer(code, doors, &start, random).ok()?;
+    talk.say(&reply).await.ok()?;
+    let confirm = talk.hear().await.ok()?;
+    Some((answering, confirm))
+}
+
+/// Meets whoever made a code.
+pub(super) async fn join(net: &Net, code: &Code, me: &Claim) -> Result<Given, JoinError> {
+    let found = net.slots().find(Slot(code.slot())).await?;
+    if found.is_empty() {
+        return Err(JoinError::Nobody);
+    }
+    let door = net.open_door(Secret::new(clock::random())).await?;
+    let mut heard = Err(JoinError::Nobody);
+    for contact in found.iter().take(limits::CODE_CONTACTS_MAX) {
+        let tried = timeout(limits::CODE_EXCHANGE_TIMEOUT, ask(&door, contact, code, me)).await;
+        let tried = tried.unwrap_or(Err(JoinError::Broken(TalkError::Slow)));
+        // A wrong word says more than a door that is not there.
+        if tried.is_ok() || !matches!(heard, Err(JoinError::Wrong)) {
+            heard = tried;
+        }
+        if heard.is_ok() {
+            break;
+        }
+    }
+    door.close().await;
+    heard
+}
+
+async fn ask(door: &Door, to: &Contact, code: &Code, me: &Claim) -> Result<Given, JoinError> {
+    let mut talk = match door.dial(to).await {
+        Ok(talk) => talk,
+        // What stands at the place is what somebody left behind.
+        Err(TalkError::Gone | TalkError::Slow) => return Err(JoinError::Nobody),
+        Err(error @ TalkError::Frame(_)) => return Err(error.into()),
+    };
+    let inviter: PeerId = talk.remote();
+    let doors = Doors { joiner: door.id(), inviter };
+    let random = Secret::new(clock::random());
+    let (asking, start) = exchange::ask(code, doors, random).map_err(exchange_failed)?;
+    talk.say(&start).await?;
+    let reply = talk.hear().await?;
+    let (confirmed, confirm) = asking.confirm(&reply, me).map_err(exchange_failed)?;
+    talk.say(&confirm).await?;
+    // From here on the code is used up at the other side: whatever is not an invite is a no.
+    let given = talk.hear().await.map_err(|_| JoinError::Wrong)?;
+    let given = confirmed.open(&given).map_err(exchange_failed);
+    talk.done().await;
+    given
+}
+
+fn exchange_failed(error: ExchangeError) -> JoinError {
+    match error {
+        ExchangeError::Wrong => JoinError::Wrong,
+        ExchangeError::Protocol(error) => JoinError::Broken(TalkError::Frame(error)),
+    }
+}
