@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::Endpoint;
+use iroh::endpoint::{Connection, RecvStream, SendStream};
 use tokio::time::timeout;
 
 use super::{
-    Net, NetError, code, endpoint,
+    Net, NetError,
     address::AddressRules,
+    code, endpoint,
     framing::{self, FrameStream},
     shared::{Shared, close, remote},
     slots::Contact,

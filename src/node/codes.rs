@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 pub(super) use book::Codes;
 use book::OpenCode;
-use talk::{Heard, JoinError, Placed};
+use talk::{Guest, Heard, JoinError, Placed};
 
 use super::{
     api::{ApiError, ErrorKind, Event, InviteMade, Reply},
@@ -23,13 +23,12 @@ use super::{
 use crate::{
     audit,
     base::{InviteId, Secret, limits},
-    net::door::Talk,
     store::{self, peers},
     wire::{
         Code, Invite,
         code::{
             CodeError,
-            exchange::{Claim, CodeFrame, Giving, Given},
+            exchange::{Claim, CodeFrame, Given, Giving},
         },
         invite::approver_fingerprint,
     },
@@ -90,10 +89,12 @@ impl Node {
             // The code is used up, whatever was heard; so it is before anybody is answered.
             let open = node.codes.close(&invite, clock::now());
             match heard {
-                Some(Heard::Right(claim, giving, talk)) if open => {
-                    node.said(carried, claim, giving, talk);
+                Some(Heard::Right(claim, giving, guest)) if open => {
+                    node.said(carried, claim, giving, guest);
                 }
-                Some(Heard::Wrong(talk)) => node.guessed(invite, "a wrong code was tried", talk),
+                Some(Heard::Wrong(guest)) => {
+                    node.guessed(invite, "a wrong code was tried", Some(guest));
+                }
                 Some(Heard::TooMany) => {
                     node.guessed(invite, "a code was tried too often without an end", None);
                 }
@@ -103,7 +104,7 @@ impl Node {
     }
 
     /// Somebody knew the words: the invite is theirs and nobody else's, on disk before it is given.
-    fn said(&mut self, carried: Carried, claim: Claim, giving: Giving, mut talk: Talk) {
+    fn said(&mut self, carried: Carried, claim: Claim, giving: Giving, guest: Guest) {
         let Carried { invite, text } = carried;
         let Some(approver) = self.approver.filter(|_| claim.identity != self.id) else {
             return self.drop_invite(invite, None);
@@ -119,28 +120,20 @@ impl Node {
             };
             entry.used_by = Some(claim.identity);
             entry.approver = Some(claim.approver);
-            let Ok(frame) = giving.give(&me, &text) else { return };
-            let give = async move {
-                // One that breaks here is a code that is used up: its human asks for another.
-                talk.say(&frame).await.ok();
-                talk.last().await;
-            };
-            node.later(give, |_, _| ());
+            if let Ok(frame) = giving.give(&me, &text) {
+                node.later(guest.answer(frame), |_, _| ());
+            }
         });
     }
 
     /// Somebody did not know the words. The human sees it, and the code is used up.
-    fn guessed(&mut self, invite: InviteId, what: &'static str, talk: impl Into<Option<Talk>>) {
+    fn guessed(&mut self, invite: InviteId, what: &'static str, guest: Option<Guest>) {
         let now = clock::now();
         self.codes.note_wrong(now);
         let what = format!("{what}, so it is used up: the invite {invite}");
         self.drop_invite(invite, Some(audit::Event::refused(what, None)));
-        if let Some(mut talk) = talk.into() {
-            let wrong = async move {
-                talk.say(&CodeFrame::Wrong).await.ok(); // It is told as a courtesy.
-                talk.last().await;
-            };
-            self.later(wrong, |_, _| ());
+        if let Some(guest) = guest {
+            self.later(guest.answer(CodeFrame::Wrong), |_, _| ());
         }
         self.handle.tell(Event::PendingChanged);
     }
@@ -233,7 +226,8 @@ fn no_minutes(minutes: Option<u64>) -> Result<(), ApiError> {
     match minutes {
         None => Ok(()),
         Some(_) => {
-            let message = format!("a code is good for {} minutes", limits::CODE_LIFE.as_secs() / 60);
+            let message =
+                format!("a code is good for {} minutes", limits::CODE_LIFE.as_secs() / 60);
             Err(usage(message, "leave expires_minutes out, or make an invite without code"))
         }
     }
@@ -256,11 +250,17 @@ fn join_failed(error: JoinError) -> ApiError {
                         good for ten minutes and for one try: ask for a new one";
             ApiError::new(ErrorKind::NotFound, message, next)
         }
-        JoinError::Wrong => ApiError::new(ErrorKind::Denied, message, "ask for a new code"),
-        JoinError::Slot(_) => ApiError::new(ErrorKind::Failed, message, "countersign doctor says more"),
-        JoinError::Broken(_) | JoinError::Net(_) => {
-            ApiError::new(ErrorKind::Failed, message, "try again; if it stays so, ask for a new code")
+        JoinError::Wrong | JoinError::Unsure => {
+            ApiError::new(ErrorKind::Denied, message, "ask for a new code")
         }
+        JoinError::Slot(_) => {
+            ApiError::new(ErrorKind::Failed, message, "countersign doctor says more")
+        }
+        JoinError::Broken(_) | JoinError::Net(_) => ApiError::new(
+            ErrorKind::Failed,
+            message,
+            "try again; if it stays so, ask for a new code",
+        ),
         JoinError::Ended => ended(),
     }
 }

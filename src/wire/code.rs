@@ -67,7 +67,8 @@ pub fn is_meant(text: &str) -> bool {
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.')).filter(|w| !w.is_empty())
+    text.split(|c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.'))
+        .filter(|w| !w.is_empty())
 }
 
 impl Code {
@@ -95,9 +96,9 @@ impl Code {
     /// The words.
     #[must_use]
     pub fn words(&self) -> [&'static str; WORDS] {
-        self.0.expose_secret().map(|index| {
-            word_list().get(usize::from(index)).copied().unwrap_or_default()
-        })
+        self.0
+            .expose_secret()
+            .map(|index| word_list().get(usize::from(index)).copied().unwrap_or_default())
     }
 
     /// Where the two sides meet: whoever knows or tries the first word can be there too.

@@ -66,6 +66,7 @@ impl Side {
                 id: invite.id(),
                 secret: invite.secret.expose_secret(),
                 used_by: None,
+                approver: None,
             };
             let id = invite_of_knock(knock, &[open], &from.identity, &self.me.identity);
             let Some(id) = id else { return vec![PairFrame::End(EndReason::NoInvite)] };

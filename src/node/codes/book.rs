@@ -109,7 +109,10 @@ mod tests {
         assert!(codes.may_open().is_ok());
         codes.open(code(2));
         let error = codes.may_open().unwrap_err();
-        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Busy, "3 codes are open already"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Busy, "3 codes are open already")
+        );
         assert!(codes.close(&code(1).invite, at(1)));
         assert!(codes.may_open().is_ok());
     }

@@ -17,7 +17,7 @@ use crate::{
     },
     wire::{
         Code,
-        code::exchange::{self, Claim, CodeFrame, Doors, ExchangeError, Given, Giving},
+        code::exchange::{self, Answering, Claim, CodeFrame, Doors, ExchangeError, Given, Giving},
     },
 };
 
@@ -28,12 +28,29 @@ pub(super) struct Placed {
     offer: Offer,
 }
 
+/// Whoever made the guess, and the door over which it is answered.
+pub(super) struct Guest {
+    talk: Talk,
+    door: Door,
+}
+
+impl Guest {
+    /// Says the last word. One that breaks here is a code that is used up: its human asks for
+    /// another.
+    pub(super) async fn answer(mut self, frame: CodeFrame) {
+        if self.talk.say(&frame).await.is_ok() {
+            self.talk.last().await;
+        }
+        self.door.close().await;
+    }
+}
+
 /// What came of a code of ours. It is used up by each of these.
 pub(super) enum Heard {
     /// Somebody knew the words.
-    Right(Claim, Giving, Talk),
+    Right(Claim, Giving, Guest),
     /// Somebody did not.
-    Wrong(Talk),
+    Wrong(Guest),
     /// Too many came and left before the guess.
     TooMany,
     /// Its time is over.
@@ -53,6 +70,8 @@ pub(super) enum JoinError {
     Net(#[from] NetError),
     #[error("the other side of the code was found, but {0}")]
     Broken(#[from] TalkError),
+    #[error("the connection broke when the words were said, and the code may be used up")]
+    Unsure,
     #[error("the node ended")]
     Ended,
 }
@@ -81,38 +100,49 @@ pub(super) async fn place(net: &Net) -> Result<Placed, ApiError> {
 /// Waits for the one guess, and takes the door away behind it.
 pub(super) async fn listen(placed: Placed) -> Heard {
     let Placed { code, door, offer } = placed;
-    let heard = timeout(limits::CODE_LIFE, guess(&code, &door)).await.unwrap_or(Heard::Nobody);
+    let guessed = timeout(limits::CODE_LIFE, guess(&code, &door)).await;
     drop(offer);
-    match heard {
-        // The talk goes over the door: it is closed when the last word was heard.
-        Heard::Right(..) | Heard::Wrong(_) => {}
-        Heard::TooMany | Heard::Nobody => door.close().await,
+    let (answering, confirm, talk) = match guessed {
+        Ok(Some(Guessed::Guess(guess))) => guess,
+        Ok(Some(Guessed::TooMany)) => {
+            door.close().await;
+            return Heard::TooMany;
+        }
+        Ok(None) | Err(_) => {
+            door.close().await;
+            return Heard::Nobody;
+        }
+    };
+    let guest = Guest { talk, door };
+    match answering.open(&confirm) {
+        Ok((claim, giving)) => Heard::Right(claim, giving, guest),
+        Err(_) => Heard::Wrong(guest),
     }
-    heard
 }
 
-async fn guess(code: &Code, door: &Door) -> Heard {
+enum Guessed {
+    Guess((Answering, CodeFrame, Talk)),
+    TooMany,
+}
+
+/// The first confirmation that comes, right or wrong; `None` when the door is gone.
+async fn guess(code: &Code, door: &Door) -> Option<Guessed> {
     for _ in 0..limits::CODE_STARTS_MAX {
-        let Some(talk) = door.accept().await else { return Heard::Nobody };
-        let Ok(mut talk) = talk else { continue };
+        let Ok(mut talk) = door.accept().await? else { continue };
         let doors = Doors { joiner: talk.remote(), inviter: door.id() };
-        // A connection that breaks here has guessed nothing: it has shown us nothing either.
-        let Some((answering, confirm)) = until_confirmed(code, doors, &mut talk).await else {
-            continue;
-        };
-        return match answering.open(&confirm) {
-            Ok((claim, giving)) => Heard::Right(claim, giving, talk),
-            Err(_) => Heard::Wrong(talk),
-        };
+        // A connection that breaks here has guessed nothing: nothing was shown to it.
+        if let Some((answering, confirm)) = until_confirmed(code, doors, &mut talk).await {
+            return Some(Guessed::Guess((answering, confirm, talk)));
+        }
     }
-    Heard::TooMany
+    Some(Guessed::TooMany)
 }
 
 async fn until_confirmed(
     code: &Code,
     doors: Doors,
     talk: &mut Talk,
-) -> Option<(exchange::Answering, CodeFrame)> {
+) -> Option<(Answering, CodeFrame)> {
     let start = talk.hear().await.ok()?;
     let random = Secret::new(clock::random());
     let (answering, reply) = exchange::answer(code, doors, &start, random).ok()?;
@@ -133,7 +163,7 @@ pub(super) async fn join(net: &Net, code: &Code, me: &Claim) -> Result<Given, Jo
         let tried = timeout(limits::CODE_EXCHANGE_TIMEOUT, ask(&door, contact, code, me)).await;
         let tried = tried.unwrap_or(Err(JoinError::Broken(TalkError::Slow)));
         // A wrong word says more than a door that is not there.
-        if tried.is_ok() || !matches!(heard, Err(JoinError::Wrong)) {
+        if tried.is_ok() || matches!(heard, Err(JoinError::Nobody)) {
             heard = tried;
         }
         if heard.is_ok() {
@@ -159,8 +189,7 @@ async fn ask(door: &Door, to: &Contact, code: &Code, me: &Claim) -> Result<Given
     let reply = talk.hear().await?;
     let (confirmed, confirm) = asking.confirm(&reply, me).map_err(exchange_failed)?;
     talk.say(&confirm).await?;
-    // From here on the code is used up at the other side: whatever is not an invite is a no.
-    let given = talk.hear().await.map_err(|_| JoinError::Wrong)?;
+    let given = talk.hear().await.map_err(|_| JoinError::Unsure)?;
     let given = confirmed.open(&given).map_err(exchange_failed);
     talk.done().await;
     given

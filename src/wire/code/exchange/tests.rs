@@ -125,8 +125,7 @@ fn roles_cannot_be_swapped_and_nothing_is_played_back() {
     let CodeFrame::Start(message) = start else { panic!("a start") };
     // The joiner's own message, sent back as an answer.
     assert!(asking.confirm(&CodeFrame::Reply(message), &claim(JOINER)).is_err());
-    let (_, reply) =
-        answer(&code(WORDS), doors(), &CodeFrame::Start(message), seed(8)).unwrap();
+    let (_, reply) = answer(&code(WORDS), doors(), &CodeFrame::Start(message), seed(8)).unwrap();
     let CodeFrame::Reply(theirs) = reply else { panic!("a reply") };
     assert!(answer(&code(WORDS), doors(), &CodeFrame::Start(theirs), seed(8)).is_err());
     // A confirmation of one exchange, in another.
