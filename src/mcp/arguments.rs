@@ -26,12 +26,12 @@ pub(super) struct Nothing {}
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
-    /// Your human sees it when the invite is used
+    /// Your human sees it when it is used
     #[schemars(length(max = 200))]
     note: Option<String>,
     #[schemars(range(min = 1, max = 10080), extend("default" = 1440))]
     expires_minutes: Option<u64>,
-    /// As 3 words to say, for 10 minutes
+    /// As 3 words to say
     code: Option<bool>,
 }
 

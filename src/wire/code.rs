@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(error("copper violin"), "a code is three words, and this is 2");
         assert_eq!(error(""), "a code is three words, and this is 0");
         assert_eq!(error("coper violin harbor"), "\"coper\" is no word of a code; is it copper?");
-        assert_eq!(error("copper bxo harbor"), "\"bxo\" is no word of a code; is it box?");
+        assert_eq!(error("copper vilin harbor"), "\"vilin\" is no word of a code; is it violin?");
         assert_eq!(error("copper qqqqqqqq harbor"), "\"qqqqqqqq\" is no word of a code");
         let several = error("copper violin ab");
         assert_eq!(several, "several words begin with \"ab\": abandon, ability, able, about");

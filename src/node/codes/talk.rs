@@ -201,3 +201,66 @@ fn exchange_failed(error: ExchangeError) -> JoinError {
         ExchangeError::Protocol(error) => JoinError::Broken(TalkError::Frame(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+    use crate::{
+        base::ApproverId,
+        identity::{ApproverKey, IdentityKey},
+        net::{NetConfig, NetSettings, Reach},
+        node::tests::codes::Lookup,
+    };
+
+    fn claim() -> Claim {
+        let approver: ApproverId = ApproverKey::from_seed(&Secret::new([8; 32])).id();
+        Claim { identity: IdentityKey::from_seed(&Secret::new([9; 32])).id(), approver }
+    }
+
+    async fn net(lookup: &Lookup, seed: u8) -> Net {
+        let settings =
+            NetSettings { lookups: Some(vec![lookup.url.clone()]), ..NetSettings::default() };
+        let (seed, reach) = (Secret::new([seed; 32]), Reach::Loopback);
+        let config = NetConfig { seed, approver: None, reach, settings, port: 0 };
+        let (events, _) = mpsc::channel(64);
+        Net::start(config, &TaskTracker::new(), &CancellationToken::new(), events).await.unwrap()
+    }
+
+    /// Says the first message and leaves.
+    async fn leave(door: &Door, at: &Contact, code: &Code) {
+        let mut talk = door.dial(at).await.unwrap();
+        let doors = Doors { joiner: door.id(), inviter: talk.remote() };
+        let (_, start) = exchange::ask(code, doors, Secret::new([1; 32])).unwrap();
+        talk.say(&start).await.unwrap();
+        talk.hear().await.unwrap();
+        talk.done().await;
+    }
+
+    #[tokio::test]
+    async fn who_leaves_before_the_guess_has_made_none_but_comes_ten_times_at_most() {
+        let lookup = Lookup::start().await;
+        let (alice, mallory) = (net(&lookup, 1).await, net(&lookup, 2).await);
+        let door = mallory.open_door(Secret::new([3; 32])).await.unwrap();
+        for (times, reaches) in [(9, true), (10, false)] {
+            let placed = place(&alice).await.unwrap();
+            let (code, at) = (Arc::clone(&placed.code), placed.door.contact());
+            let listening = tokio::spawn(listen(placed));
+            for _ in 0..times {
+                leave(&door, &at, &code).await;
+            }
+            if !reaches {
+                assert!(matches!(listening.await.unwrap(), Heard::TooMany));
+                assert!(matches!(join(&mallory, &code, &claim()).await, Err(JoinError::Nobody)));
+                continue;
+            }
+            let joiner = mallory.clone();
+            let asking = tokio::spawn(async move { join(&joiner, &code, &claim()).await });
+            let Heard::Right(heard, ..) = listening.await.unwrap() else { panic!("the words") };
+            assert_eq!(heard, claim());
+            asking.abort();
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod again;
 mod budget;
+pub(super) mod codes;
 mod crash;
 mod grants;
 mod held;
