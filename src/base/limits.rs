@@ -263,8 +263,8 @@ pub const HANDSHAKES_PER_SOURCE_S: u32 = HANDSHAKES_PER_S / 2;
 pub const HANDSHAKE_SOURCES_MAX: usize = 1024;
 /// Lookups that are asked and published to.
 pub const LOOKUPS_MAX: usize = 8;
-/// Addresses of one static peer, of one lookup's answer.
-pub const LOOKUP_RELAYS_MAX: usize = 3;
+/// Addresses in a slot's record: with more, the longest ones would not fit into its 1,000 bytes.
+pub const SLOT_ADDRESSES_MAX: usize = 3;
 /// One question to one lookup about a slot, or one record for it.
 pub const SLOT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The empty record that ends a slot, before the process may end.

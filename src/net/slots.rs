@@ -153,7 +153,7 @@ impl Slots {
         if inner.ways.is_empty() {
             return Err(SlotError::Nowhere);
         }
-        if record::publishable(&contact, inner.rules.reach()).is_empty() {
+        if record::publishable(&contact, &inner.rules).is_empty() {
             return Err(SlotError::NoRelay);
         }
         let found = self.find(slot).await?;
@@ -222,7 +222,7 @@ struct Record {
 
 impl Record {
     async fn put(&self, contact: Option<&Contact>) -> Result<(), String> {
-        let packet = record::sign(&self.slot, contact, self.rules.reach())?;
+        let packet = record::sign(&self.slot, contact, &self.rules)?;
         self.way.put(&packet).await
     }
 }

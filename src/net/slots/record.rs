@@ -17,23 +17,22 @@ const TTL_S: u32 = 30;
 
 /// Which of a contact's addresses anybody may read: its relays. Only where nothing leaves the
 /// machine, all of them.
-pub(super) fn publishable(contact: &Contact, reach: Reach) -> Vec<TransportAddr> {
-    let parsed = contact.addresses.iter().filter_map(|text| match text.parse() {
-        Ok(address) => (reach == Reach::Loopback).then_some(TransportAddr::Ip(address)),
-        Err(_) => text.parse().ok().map(TransportAddr::Relay),
-    });
-    parsed.take(limits::LOOKUP_RELAYS_MAX).collect()
+pub(super) fn publishable(contact: &Contact, rules: &AddressRules) -> Vec<TransportAddr> {
+    let mut public = rules.dialable(&contact.addresses);
+    public.retain(|address| address.is_relay() || rules.reach() == Reach::Loopback);
+    public.truncate(limits::SLOT_ADDRESSES_MAX);
+    public
 }
 
 /// The record with `contact`, or the empty one.
 pub(super) fn sign(
     slot: &SecretKey,
     contact: Option<&Contact>,
-    reach: Reach,
+    rules: &AddressRules,
 ) -> Result<SignedPacket, String> {
     let mut data = EndpointData::default();
     if let Some(contact) = contact {
-        data.add_addrs(publishable(contact, reach));
+        data.add_addrs(publishable(contact, rules));
         data.set_user_data(UserData::try_from(contact.door.to_string()).ok());
     }
     let info = EndpointInfo::from_parts(slot.public(), data);
@@ -54,9 +53,8 @@ fn read_at(packet: &SignedPacket, rules: &AddressRules, now: Timestamp) -> Optio
     let info = EndpointInfo::from_pkarr_signed_packet(packet).ok()?;
     let door: PeerId = info.user_data()?.as_ref().parse().ok()?;
     iroh::EndpointId::from_bytes(door.as_bytes()).ok()?;
-    let public = |address: &&TransportAddr| address.is_relay() || rules.reach() == Reach::Loopback;
-    let texts: Vec<String> = info.addrs().filter(public).filter_map(lookup::text).collect();
-    let dialable = rules.dialable(&texts);
+    let named = Contact { door, addresses: info.addrs().filter_map(lookup::text).collect() };
+    let dialable = publishable(&named, rules);
     let addresses: Vec<String> = dialable.iter().filter_map(lookup::text).collect();
     (!addresses.is_empty()).then_some(Contact { door, addresses })
 }
@@ -85,28 +83,38 @@ mod tests {
         SecretKey::from_bytes(&[5; 32])
     }
 
+    fn raw(addresses: &[String], data: &str) -> SignedPacket {
+        let mut info = EndpointInfo::new(slot().public());
+        info.data.add_addrs(addresses.iter().map(|text| match text.parse() {
+            Ok(address) => TransportAddr::Ip(address),
+            Err(_) => TransportAddr::Relay(text.parse().unwrap()),
+        }));
+        info.data.set_user_data(Some(data.parse().unwrap()));
+        info.to_pkarr_signed_packet(&slot(), TTL_S).unwrap()
+    }
+
     #[test]
     fn a_contact_survives_its_record_and_an_address_gets_into_none() {
-        let full = contact(&["192.0.2.7:4000", RELAY, "[2001:db8::1]:4000", "127.0.0.1:4000"]);
-        let packet = sign(&slot(), Some(&full), Reach::Internet).unwrap();
-        let text = packet.all_txt_records();
-        assert_eq!(text.len(), 2, "{text:?}");
-        for (_, value) in &text {
-            assert!(value.starts_with("relay=") || value.starts_with("user-data="), "{value}");
-        }
-        assert_eq!(read(&packet, &rules(Reach::Internet)), Some(contact(&[RELAY])));
-        let packet = sign(&slot(), Some(&full), Reach::Loopback).unwrap();
-        assert_eq!(read(&packet, &rules(Reach::Loopback)), Some(contact(&["127.0.0.1:4000"])));
-        // A record of somebody who did put addresses into it.
-        assert_eq!(read(&packet, &rules(Reach::Internet)), Some(contact(&[RELAY])));
+        let full = contact(&["192.0.2.7:4000", "[2001:db8::1]:4000", "127.0.0.1:4000", RELAY]);
+        let (internet, loopback) = (rules(Reach::Internet), rules(Reach::Loopback));
+        let packet = sign(&slot(), Some(&full), &internet).unwrap();
+        let values: Vec<_> = packet.all_txt_records().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(values, [format!("relay={RELAY}"), format!("user-data={}", door())]);
+        assert_eq!(read(&packet, &internet), Some(contact(&[RELAY])));
+        let packet = sign(&slot(), Some(&full), &loopback).unwrap();
+        assert_eq!(read(&packet, &loopback), Some(contact(&["127.0.0.1:4000"])));
+        // Somebody else's record may have addresses in it.
+        let packet = raw(&full.addresses, &door().to_string());
+        assert_eq!(read(&packet, &internet), Some(contact(&[RELAY])));
+        assert_eq!(read(&packet, &loopback), Some(contact(&["127.0.0.1:4000"])));
     }
 
     #[test]
     fn an_empty_record_an_old_one_and_one_of_something_else_hold_no_contact() {
         let rules = rules(Reach::Internet);
-        let empty = sign(&slot(), None, Reach::Internet).unwrap();
+        let empty = sign(&slot(), None, &rules).unwrap();
         assert_eq!(read(&empty, &rules), None);
-        let packet = sign(&slot(), Some(&contact(&[RELAY])), Reach::Internet).unwrap();
+        let packet = sign(&slot(), Some(&contact(&[RELAY])), &rules).unwrap();
         let later = |age: std::time::Duration| {
             let age = u64::try_from(age.as_micros()).unwrap();
             Timestamp::from_micros(packet.timestamp().as_micros() + age)
@@ -116,22 +124,21 @@ mod tests {
         assert_eq!(read_at(&packet, &rules, later(age + std::time::Duration::from_secs(1))), None);
         // Its clock runs ahead.
         assert!(read_at(&packet, &rules, Timestamp::from_micros(1)).is_some());
-        for (data, addresses) in [("nobody", RELAY), (&door().to_string()[1..], RELAY)] {
-            let mut info = EndpointInfo::new(slot().public());
-            info.data.add_addrs(publishable(&contact(&[addresses]), Reach::Internet));
-            info.data.set_user_data(Some(data.parse().unwrap()));
-            let packet = info.to_pkarr_signed_packet(&slot(), TTL_S).unwrap();
-            assert_eq!(read(&packet, &rules), None, "{data}");
+        for data in ["nobody", &door().to_string()[1..]] {
+            assert_eq!(read(&raw(&[RELAY.to_owned()], data), &rules), None, "{data}");
         }
+        assert_eq!(read(&raw(&[], &door().to_string()), &rules), None);
     }
 
     #[test]
     fn the_longest_relays_fit() {
-        let url = format!("https://{}.example./", "r".repeat(limits::ADDRESS_BYTES_MAX - 18));
-        assert!(url.len() <= limits::ADDRESS_BYTES_MAX);
-        let many: Vec<String> = (0..9).map(|port| format!("{url}{port}")).collect();
+        let long =
+            |n| format!("https://{n}{}.example./", "r".repeat(limits::ADDRESS_BYTES_MAX - 19));
+        let many: Vec<String> = (0..9).map(long).collect();
+        assert_eq!(many[0].len(), limits::ADDRESS_BYTES_MAX);
         let full = Contact { door: door(), addresses: many };
-        let packet = sign(&slot(), Some(&full), Reach::Internet).unwrap();
-        assert!(read(&packet, &rules(Reach::Internet)).is_some());
+        let packet = sign(&slot(), Some(&full), &rules(Reach::Internet)).unwrap();
+        let read = read(&packet, &rules(Reach::Internet)).unwrap();
+        assert_eq!(read.addresses.len(), limits::SLOT_ADDRESSES_MAX);
     }
 }

@@ -7,7 +7,10 @@ use iroh::{
     TransportAddr,
     address_lookup::{
         AddrFilter, AddressLookup as _, AddressLookupBuilder as _, EndpointData, PkarrPublisher,
+        PkarrRelayClient,
     },
+    dns::DnsResolver,
+    tls::CaTlsConfig,
 };
 use iroh_dns::pkarr::SignedPacket;
 use iroh_dns_server::config::{Config, MetricsConfig, RateLimitConfig};
@@ -19,6 +22,7 @@ use crate::{
         NetError, NetSettings, Reach,
         address::AddressRules,
         lookup::{Lookups, lookups},
+        pq,
     },
 };
 
@@ -50,12 +54,11 @@ impl LookupServer {
     }
 }
 
-/// What the server would tell anybody about a key.
+/// What the server tells anybody about a key.
 pub(super) async fn packet(server: &LookupServer, key: [u8; 32]) -> Option<SignedPacket> {
-    let key = iroh::EndpointId::from_bytes(&key).unwrap();
-    let answer = reqwest::get(format!("{}/{}", server.url, key.to_z32())).await.unwrap();
-    let payload = answer.error_for_status().ok()?.bytes().await.unwrap();
-    Some(SignedPacket::from_relay_payload(&key, &payload).unwrap())
+    let tls = CaTlsConfig::embedded().client_config(pq::provider()).unwrap();
+    let client = PkarrRelayClient::new(server.url.parse().unwrap(), tls, DnsResolver::new());
+    client.resolve(iroh::EndpointId::from_bytes(&key).unwrap()).await.ok()
 }
 
 #[tokio::test]
