@@ -62,7 +62,7 @@ fn who(checked: &Checked, style: Style) -> String {
     let verified = if checked.is_by_code() {
         style.good("verified by the code: whoever answered knew the words that were said")
     } else if peer.verified {
-        style.good("verified: you compared the words of its pairing")
+        style.good("verified: you compared the words of its pairing, or met by a code")
     } else {
         style.warn("not verified: nobody compared the words of its pairing")
     };

@@ -64,7 +64,8 @@ async fn shown(page: &Page, id: &str) -> Result<PendingShown, ApiError> {
     answer!(page.human(HumanRequest::Show { id: id.to_owned() }), Show)
 }
 
-async fn all(page: &Page) -> Result<Vec<Held>, ApiError> {
+/// All that waits, and what the human should know of.
+async fn all(page: &Page) -> Result<(Vec<Held>, Vec<String>), ApiError> {
     let list = answer!(page.human(HumanRequest::Pending), Pending)?;
     let (mut held, mut bytes) = (Vec::new(), 0_u64);
     for item in list.items {
@@ -80,16 +81,15 @@ async fn all(page: &Page) -> Result<Vec<Held>, ApiError> {
             Err(error) => return Err(error),
         }
     }
-    Ok(held)
+    Ok((held, list.warnings))
 }
 
 /// `GET /waiting`.
 pub(super) async fn list(visit: Visit) -> Response {
     match all(&visit.page).await {
-        Ok(held) => {
-            let show = |frame: &view::Frame<'_>| {
-                view::waiting(frame, &held.iter().map(Held::card).collect::<Vec<_>>())
-            };
+        Ok((held, warnings)) => {
+            let cards: Vec<_> = held.iter().map(Held::card).collect();
+            let show = |frame: &view::Frame<'_>| view::waiting(frame, &cards, &warnings);
             visit.show(Section::Waiting, "Waiting", show).await
         }
         Err(error) => visit.trouble(Section::Waiting, &error).await,

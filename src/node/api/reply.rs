@@ -396,7 +396,7 @@ pub struct Peer {
     pub claim: String,
     /// What it is to us.
     pub state: PeerState,
-    /// A human compared the words of the pairing.
+    /// A human compared the words of the pairing, or met it by a code.
     pub verified: bool,
     /// `direct`, `relay` or `offline`.
     pub path: String,
@@ -447,7 +447,7 @@ pub struct PendingPeer {
     pub id: String,
     /// What it calls itself; its own claim.
     pub claim: String,
-    /// A human compared the words of its pairing.
+    /// A human compared the words of its pairing, or met it by a code.
     pub verified: bool,
 }
 

@@ -113,7 +113,7 @@ fn code_made(code: &str, expires_at: &str) -> Markup {
         section .card.made aria-labelledby="made-title" {
             h2 #made-title { "Your code" }
             p { "Say these three words to one person. They are not shown again." }
-            p #code-words-made .words { strong { (text::line(code)) } }
+            ol #code-words-made .words { @for word in code.split(' ') { li { (text::line(word)) } } }
             p {
                 "They are good for one try, until " (time::left(expires_at)) ". The other person \
                  types them on their page, or after " code { "countersign connect" } "."
