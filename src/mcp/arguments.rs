@@ -31,7 +31,7 @@ pub(super) struct Invite {
     note: Option<String>,
     #[schemars(range(min = 1, max = 10080), extend("default" = 1440))]
     expires_minutes: Option<u64>,
-    /// As 3 words to say
+    /// 3 words to say
     code: Option<bool>,
 }
 

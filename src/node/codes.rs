@@ -164,7 +164,7 @@ impl Node {
         };
         let net = self.net.clone();
         self.later(async move { talk::join(&net, &code, &me).await }, move |node, joined| {
-            match joined.unwrap_or(Err(JoinError::Ended)).map_err(join_failed).and_then(opened) {
+            match carried(joined.unwrap_or(Err(JoinError::Ended))) {
                 Ok(invite) => node.connect_with(invite, Wish { by_code: true, ..wish }, answer),
                 Err(error) => reply(answer, Err(error)),
             }
@@ -209,8 +209,13 @@ pub(super) fn entry_of(invite: Invite, row: &peers::InviteRow) -> InviteEntry {
     }
 }
 
+/// The invite that a code carried.
+fn carried(joined: Result<Given, JoinError>) -> Result<Invite, ApiError> {
+    joined.map_err(|error| join_failed(&error)).and_then(|given| opened(&given))
+}
+
 /// What was given is what whoever knew the words says of themselves.
-fn opened(given: Given) -> Result<Invite, ApiError> {
+fn opened(given: &Given) -> Result<Invite, ApiError> {
     let invite = Invite::decode(given.invite.expose_secret(), clock::now());
     let theirs = |invite: &Invite| {
         let Claim { identity, approver } = given.inviter;
@@ -223,14 +228,11 @@ fn opened(given: Given) -> Result<Invite, ApiError> {
 }
 
 fn no_minutes(minutes: Option<u64>) -> Result<(), ApiError> {
-    match minutes {
-        None => Ok(()),
-        Some(_) => {
-            let message =
-                format!("a code is good for {} minutes", limits::CODE_LIFE.as_secs() / 60);
-            Err(usage(message, "leave expires_minutes out, or make an invite without code"))
-        }
+    if minutes.is_none() {
+        return Ok(());
     }
+    let message = format!("a code is good for {} minutes", limits::CODE_LIFE.as_secs() / 60);
+    Err(usage(message, "leave expires_minutes out, or make an invite without code"))
 }
 
 fn code_error(error: &CodeError) -> ApiError {
@@ -242,7 +244,7 @@ fn code_error(error: &CodeError) -> ApiError {
     usage(error, next)
 }
 
-fn join_failed(error: JoinError) -> ApiError {
+fn join_failed(error: &JoinError) -> ApiError {
     let message = error.to_string();
     match error {
         JoinError::Nobody => {

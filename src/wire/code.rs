@@ -74,10 +74,8 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 impl Code {
     /// A code from random bytes, all of which count.
     #[must_use]
-    pub fn from_random(random: [u8; 2 * WORDS]) -> Self {
-        let [a, b, c, d, e, f] = random;
-        let index = |pair| u16::from_be_bytes(pair) & INDEX_MASK;
-        Self(Secret::new([index([a, b]), index([c, d]), index([e, f])]))
+    pub fn from_random(random: [[u8; 2]; WORDS]) -> Self {
+        Self(Secret::new(random.map(|pair| u16::from_be_bytes(pair) & INDEX_MASK)))
     }
 
     /// Reads three words as somebody typed them: in any case, with spaces or hyphens between, each
@@ -232,9 +230,9 @@ mod tests {
 
     #[test]
     fn random_bytes_reach_the_whole_list() {
-        assert_eq!(Code::from_random([0; 6]).words(), ["abandon"; WORDS]);
-        assert_eq!(Code::from_random([0xff; 6]).words(), ["zoo"; WORDS]);
-        let code = Code::from_random([0, 1, 4, 0, 7, 0xfe]);
+        assert_eq!(Code::from_random([[0; 2]; 3]).words(), ["abandon"; WORDS]);
+        assert_eq!(Code::from_random([[0xff; 2]; 3]).words(), ["zoo"; WORDS]);
+        let code = Code::from_random([[0, 1], [4, 0], [7, 0xfe]]);
         assert_eq!(code.words(), [word_list()[1], word_list()[1024], word_list()[2046]]);
     }
 }

@@ -85,7 +85,8 @@ pub(super) async fn place(net: &Net) -> Result<Placed, ApiError> {
     let door = net.open_door(Secret::new(clock::random())).await.map_err(|e| failed(&e))?;
     let mut tries = 0;
     let taken = loop {
-        let code = Code::from_random(clock::random());
+        let random = [clock::random(), clock::random(), clock::random()];
+        let code = Code::from_random(random);
         tries += 1;
         match net.slots().offer(Slot(code.slot()), door.contact()).await {
             Ok(offer) => return Ok(Placed { code: Arc::new(code), door, offer }),

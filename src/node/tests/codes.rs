@@ -146,7 +146,7 @@ async fn a_thousand_wrong_guesses_open_nothing_and_the_human_sees_them() {
     let records = alice.human(HumanRequest::AuditShow { after: 0, limit: 1000 }).await;
     assert_eq!(records.to_string().matches("a wrong code was tried").count(), codes.len());
     // No secret of theirs is left.
-    let (home, ..) = alice.stop().await;
+    let (home, _human, _folder) = alice.stop().await;
     let db = rusqlite::Connection::open(home.database_file()).unwrap();
     let left: i64 = db.query_row("SELECT count(*) FROM invites", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
@@ -204,7 +204,7 @@ async fn without_a_place_to_meet_nothing_is_left_open() {
     for _ in 0..5 {
         try_code(&alice).await.unwrap_err();
     }
-    let (home, ..) = alice.stop().await;
+    let (home, _human, _folder) = alice.stop().await;
     let db = rusqlite::Connection::open(home.database_file()).unwrap();
     let left: i64 = db.query_row("SELECT count(*) FROM invites", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);

@@ -352,7 +352,7 @@ impl Dice {
         Self { seed, counter: 0 }
     }
 
-    fn next(&mut self) -> [u8; 32] {
+    fn block(&mut self) -> [u8; 32] {
         let parts: [&[u8]; 2] = [self.seed.expose_secret(), &self.counter.to_be_bytes()];
         let block = Digest::of("countersign/code-dice/v1", &parts);
         self.counter += 1;
@@ -364,18 +364,18 @@ impl TryRng for Dice {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let [a, b, c, d, ..] = self.next();
-        Ok(u32::from_be_bytes([a, b, c, d]))
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes).map(|()| u32::from_be_bytes(bytes))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let [a, b, c, d, e, f, g, h, ..] = self.next();
-        Ok(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes).map(|()| u64::from_be_bytes(bytes))
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
         for chunk in bytes.chunks_mut(32) {
-            chunk.iter_mut().zip(self.next()).for_each(|(to, from)| *to = from);
+            chunk.iter_mut().zip(self.block()).for_each(|(to, from)| *to = from);
         }
         Ok(())
     }
