@@ -35,16 +35,13 @@ impl Node {
         note: Option<String>,
         answer: Answer,
     ) {
-        match self.wish(name, note) {
+        let next = "paste the whole invite text, or type the three words of a code";
+        let decode = || Invite::decode(invite, clock::now()).map_err(|e| usage(e, next));
+        let read = if code::is_meant(invite) { Ok(None) } else { decode().map(Some) };
+        match read.and_then(|read| Ok((read, self.wish(name, note)?))) {
             Err(error) => reply(answer, Err(error)),
-            Ok(wish) if code::is_meant(invite) => self.connect_by_code(invite, wish, answer),
-            Ok(wish) => match Invite::decode(invite, clock::now()) {
-                Ok(invite) => self.connect_with(invite, wish, answer),
-                Err(error) => {
-                    let next = "paste the whole invite text, or type the three words of a code";
-                    reply(answer, Err(usage(error, next)));
-                }
-            },
+            Ok((Some(invite), wish)) => self.connect_with(invite, wish, answer),
+            Ok((None, wish)) => self.connect_by_code(invite, wish, answer),
         }
     }
 

@@ -4,6 +4,7 @@
 //! the page; none of its variants counts without the approver's signature where it loosens
 //! anything. The shapes are a contract: fields are added, never renamed.
 
+mod invite;
 mod page;
 mod reply;
 mod request;
@@ -12,6 +13,7 @@ mod tokens;
 mod tell;
 mod trouble;
 
+pub use invite::*;
 pub use page::*;
 pub use reply::*;
 pub use request::*;

@@ -8,6 +8,7 @@ use super::page::{
     PageOpened, PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
+    invite::InviteMade,
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
     tell::Told,
     tokens::Tokens,
@@ -136,19 +137,6 @@ pub struct NetworkInfo {
     /// The relay that it is reached through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
-}
-
-/// An invite to hand over.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct InviteMade {
-    /// The text to give to the other person, over a channel that you trust.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub invite: String,
-    /// Instead of it: three words to say to the other person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Until when it can be used, once.
-    pub expires_at: String,
 }
 
 /// A peer, in short.

@@ -376,11 +376,12 @@ fn agent(world: &World, request: &AgentRequest) -> Result<Reply, ApiError> {
             version: "0.1.0".to_owned(),
         })),
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: Vec::new() })),
-        AgentRequest::Invite { .. } => Ok(Reply::Invite(InviteMade {
-            invite: "countersign1abc".to_owned(),
-            code: None,
+        AgentRequest::Invite { code, .. } => Ok(Reply::Invite(InviteMade {
+            invite: if *code { String::new() } else { "countersign1abc".to_owned() },
+            code: code.then(|| "copper violin harbor".to_owned()),
             expires_at: clock::now().to_string(),
         })),
+        AgentRequest::Connect { invite, .. } => Err(none(&format!("invite {invite}"))),
         _ => Err(none("answer to this")),
     }
 }
