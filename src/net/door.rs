@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use iroh::Endpoint;
-use iroh::endpoint::{Connection, RecvStream, SendStream};
+use iroh::{
+    Endpoint, Watcher as _,
+    endpoint::{Connection, RecvStream, SendStream},
+};
 use tokio::time::timeout;
 
 use super::{
@@ -59,11 +61,10 @@ impl Net {
         let rules = self.shared.rules.clone();
         let builder = endpoint::door(&self.settings, &rules, &seed)?;
         let endpoint = builder.bind().await.map_err(|e| NetError::Endpoint(e.to_string()))?;
-        if rules.has_relays() {
-            // Where there is another way too, that one may do.
-            timeout(limits::CODE_ONLINE_TIMEOUT, endpoint.online()).await.ok();
-        }
-        Ok(Door { endpoint, rules })
+        let door = Door { endpoint, rules };
+        // A door that is nowhere yet is offered all the same; whoever looks finds nothing there.
+        timeout(limits::CODE_ONLINE_TIMEOUT, door.is_somewhere()).await.ok();
+        Ok(door)
     }
 
     /// Runs something beside the node, until it is done or the net ends; then, and where it
@@ -89,6 +90,19 @@ impl Door {
     #[must_use]
     pub fn contact(&self) -> Contact {
         Contact { door: self.id(), addresses: self.rules.named(&self.endpoint.addr()) }
+    }
+
+    /// Waits until others could reach it.
+    async fn is_somewhere(&self) {
+        if self.rules.has_relays() {
+            self.endpoint.online().await;
+        }
+        let mut watcher = self.endpoint.watch_addr();
+        while self.contact().addresses.is_empty() {
+            if watcher.updated().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits for somebody; `None` when nobody comes any more.
