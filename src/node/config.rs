@@ -203,6 +203,7 @@ pub struct McpConfig {
 }
 
 impl McpConfig {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -227,6 +227,7 @@ mod tests {
         let (seed, reach) = (Secret::new([seed; 32]), Reach::Loopback);
         let config = NetConfig { seed, approver: None, reach, settings, port: 0 };
         let (events, _) = mpsc::channel(64);
+        // The net's own tracker knows its tasks; nothing here waits for their end.
         Net::start(config, &TaskTracker::new(), &CancellationToken::new(), events).await.unwrap()
     }
 
@@ -248,20 +249,20 @@ mod tests {
         for (times, reaches) in [(9, true), (10, false)] {
             let placed = place(&alice).await.unwrap();
             let (code, at) = (Arc::clone(&placed.code), placed.door.contact());
-            let listening = tokio::spawn(listen(placed));
+            let listening = alice.beside(listen(placed));
             for _ in 0..times {
                 leave(&door, &at, &code).await;
             }
             if !reaches {
-                assert!(matches!(listening.await.unwrap(), Heard::TooMany));
+                assert!(matches!(listening.await, Some(Heard::TooMany)));
                 assert!(matches!(join(&mallory, &code, &claim()).await, Err(JoinError::Nobody)));
                 continue;
             }
             let joiner = mallory.clone();
-            let asking = tokio::spawn(async move { join(&joiner, &code, &claim()).await });
-            let Heard::Right(heard, ..) = listening.await.unwrap() else { panic!("the words") };
+            let asking = mallory.beside(async move { join(&joiner, &code, &claim()).await });
+            let Some(Heard::Right(heard, ..)) = listening.await else { panic!("the words") };
             assert_eq!(heard, claim());
-            asking.abort();
+            drop(asking);
         }
     }
 }

@@ -77,7 +77,8 @@ fn wrong(words: &str, number: usize) -> String {
     let [first, second, third] = code::Code::parse(words).unwrap().words();
     let list = code::word_list();
     let other = |not: &str, at: usize| {
-        list.iter().cycle().skip(at % list.len()).find(|word| **word != not).copied().unwrap()
+        let twice = list.iter().chain(list);
+        twice.skip(at % list.len()).find(|word| **word != not).copied().unwrap()
     };
     format!("{first} {} {}", other(second, number), other(third, number * 7))
 }

@@ -112,7 +112,7 @@ fn waiting_list(cast: &Cast) -> String {
     let done = Notice::Done(format!("approved; the message to {} is on its way", cast.name));
     let frame =
         Frame { notice: Some(&done), ..frame(Section::Waiting, &me, "Waiting", Lock::Locked) };
-    waiting(&frame, &cards, &[cast.line.clone()]).into_string()
+    waiting(&frame, &cards, std::slice::from_ref(&cast.line)).into_string()
 }
 
 /// Every page of a session.
