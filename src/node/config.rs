@@ -203,7 +203,6 @@ pub struct McpConfig {
 }
 
 impl McpConfig {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -307,6 +306,7 @@ pub enum PostQuantum {
 }
 
 impl PostQuantum {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
