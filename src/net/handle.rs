@@ -9,8 +9,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LinkId, LinkPath, NetCheck, NetConfig, NetError, NetEvent, Outbound, Pinged, Reach, SendError,
-    accept,
+    LinkId, LinkPath, NetCheck, NetConfig, NetError, NetEvent, NetSettings, Outbound, Pinged,
+    Reach, SendError, accept,
     address::AddressRules,
     check, code, endpoint, frozen,
     gates::{Expected, Gate, lock},
@@ -31,6 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Net {
     pub(super) shared: Arc<Shared>,
+    pub(super) settings: Arc<NetSettings>,
     slots: Slots,
     lan: Option<Lan>,
 }
@@ -69,20 +70,25 @@ impl Net {
         let slots = Slots::new(&endpoint, &rules, &config.settings, slots)?;
         let runtime = (tasks.clone(), cancel, events);
         let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
-        let net = Self::serve(shared, slots, lan);
+        let net = Self::serve(shared, config.settings, slots, lan);
         tasks.spawn(wake_heard(Arc::clone(&net.shared), heard));
         Ok(net)
     }
 
     /// Serves with what was opened.
-    pub(super) fn serve(shared: Shared, slots: Slots, lan: Option<Lan>) -> Self {
+    pub(super) fn serve(
+        shared: Shared,
+        settings: NetSettings,
+        slots: Slots,
+        lan: Option<Lan>,
+    ) -> Self {
         let shared = Arc::new(shared);
         let tasks = &shared.tasks;
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
         tasks.spawn(relays::watch(Arc::clone(&shared)));
         tasks.spawn(frozen::watch(Arc::clone(&shared)));
-        Self { shared, slots, lan }
+        Self { shared, settings: Arc::new(settings), slots, lan }
     }
 
     /// Where strangers meet who know a word.

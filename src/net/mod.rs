@@ -20,6 +20,7 @@ mod check;
 mod clock;
 #[doc = include_str!("DISCOVERY.md")]
 pub mod discovery {}
+pub mod door;
 mod endpoint;
 mod framing;
 mod frozen;

@@ -312,6 +312,7 @@ pub enum PostQuantum {
 }
 
 impl PostQuantum {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -14,7 +14,7 @@ use crate::{
     base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Item, What},
-    net::code,
+    net::code as close,
     policy::{self, Action, Reason, Verdict},
     risk,
     store::{
@@ -23,7 +23,7 @@ use crate::{
         pending::{self, PendingRow},
     },
     trust::PeerState,
-    wire::Invite,
+    wire::{Invite, code},
 };
 
 /// Who uses an invite.
@@ -33,33 +33,56 @@ pub(super) enum Asker {
     Agent,
     /// Our human.
     Human,
+    /// Whoever it is, with what came by a code: its sender proved to know the words, and sealed it.
+    Code,
 }
 
 impl Node {
-    /// Uses an invite. The answer waits a while for the other side's node.
+    /// Uses an invite, or the words of a code. The answer waits a while for the other side's node.
     pub(super) fn connect(&mut self, asked: UseInvite, by: Asker, answer: Answer) {
-        match self.new_request(asked, by) {
+        let UseInvite { invite, name, note } = asked;
+        let next = "paste the whole invite text, or type the three words of a code";
+        let decode = || Invite::decode(&invite, clock::now()).map_err(|e| usage(e, next));
+        let read = if code::is_meant(&invite) { Ok(None) } else { decode().map(Some) };
+        match read.and_then(|read| Ok((read, self.wish(name, note, by)?))) {
+            Err(error) => reply(answer, Err(error)),
+            Ok((Some(invite), wish)) => self.connect_with(invite, wish, answer),
+            Ok((None, wish)) => self.connect_by_code(&invite, wish, answer),
+        }
+    }
+
+    /// What our side wants of the peer, as far as it can be seen without its id.
+    fn wish(
+        &self,
+        name: Option<String>,
+        note: Option<String>,
+        by: Asker,
+    ) -> Result<Wish, ApiError> {
+        self.need_approver()?;
+        let name = name.map(PeerName::try_from).transpose();
+        let name = name.map_err(|e| usage(e, "choose another name"))?;
+        let note =
+            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
+        Ok(Wish { name, note, by })
+    }
+
+    /// Uses an invite that was read.
+    pub(super) fn connect_with(&mut self, invite: Invite, wish: Wish, answer: Answer) {
+        match self.new_request(invite, wish) {
             Err(error) => reply(answer, Err(error)),
             Ok(Request::Known(peer)) => self.answer_connect(peer, answer),
             Ok(Request::New(new)) => self.begin(*new, answer),
         }
     }
 
-    fn new_request(&self, asked: UseInvite, by: Asker) -> Result<Request, ApiError> {
+    fn new_request(&self, mut invite: Invite, wish: Wish) -> Result<Request, ApiError> {
         let now = clock::now();
-        let UseInvite { invite, name, note } = asked;
-        let mut invite =
-            Invite::decode(&invite, now).map_err(|e| usage(e, "paste the whole invite text"))?;
-        self.need_approver()?;
+        let Wish { name, note, by } = wish;
         let me = self.me().ok_or_else(no_approver)?;
         if invite.inviter == self.id {
             let next = "give it to the other person; their agent uses it";
             return Err(usage("this invite is your own", next));
         }
-        let name = name.map(PeerName::try_from).transpose();
-        let name = name.map_err(|e| usage(e, "choose another name"))?;
-        let note =
-            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
         let peer = invite.inviter;
         if let Some(name) = name.as_ref().filter(|name| self.free_name(name, &peer) != **name) {
             return Err(usage(format!("another peer is called {name}"), "choose another name"));
@@ -100,6 +123,7 @@ impl Node {
         }
         let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
+        let pairing = Pairing { by_code: by == Asker::Code, ..pairing };
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
         Ok(Request::New(Box::new(New { invite, pairing, name, named, blocked })))
@@ -162,7 +186,7 @@ impl Node {
                 return reply(answer, Err(store_failed(&error)));
             }
             node.pending.retain(|_, row| row.peer != peer || row.message.is_some());
-            node.net.distrust(&peer, code::NOT_TRUSTED);
+            node.net.distrust(&peer, close::NOT_TRUSTED);
             node.peers.insert(peer, entry);
             let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
             node.pairings.insert(peer, PairingEntry { named, waiting, ..new_entry(pairing, id) });
@@ -279,6 +303,14 @@ impl Node {
             Ok(Reply::Connect(Connected { peer, state: entry.state, pending, answered, next })),
         );
     }
+}
+
+/// What our side wants of a peer that it asks for.
+pub(super) struct Wish {
+    pub(super) name: Option<PeerName>,
+    pub(super) note: Option<Note>,
+    /// Who asks.
+    pub(super) by: Asker,
 }
 
 enum Request {

@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError, NodeHandle, clock,
+    codes::Codes,
     config::{Config, Home, NetworkMode, PostQuantum},
     effective,
     grants::verified,
@@ -202,6 +203,7 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let done = node.store.write(move |db| {
         migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
+        peers::remove_unsaid_codes(db)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
@@ -249,13 +251,6 @@ fn assemble(
         let dial_at = pairing.is_joiner().then(clock::now);
         (pairing.peer, PairingEntry { dial_at, ..new_entry(pairing, id) })
     });
-    let invite = |row: InviteRow| InviteEntry {
-        id: row.id,
-        secret: Secret::new(*row.secret.expose_secret()),
-        note: row.note,
-        expires: row.expires,
-        used_by: row.used_by,
-    };
     let known = || loaded.known.detector();
     let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
@@ -273,7 +268,8 @@ fn assemble(
         peers,
         pairings: pairings.collect(),
         connecting: HashSet::new(),
-        invites: loaded.invites.into_iter().map(invite).collect(),
+        invites: loaded.invites.into_iter().filter_map(open_invite).collect(),
+        codes: Codes::default(),
         prompts: prompts::budget(pending.values(), loaded.prompted),
         liked: Liked::of(loaded.approved),
         pending,
@@ -293,6 +289,21 @@ fn assemble(
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),
     }
+}
+
+/// An invite from its row. A code ends with its process: what it carried and nobody was given is
+/// nobody's.
+fn open_invite(row: InviteRow) -> Option<InviteEntry> {
+    let given = !row.by_code || row.used_by.is_some();
+    given.then(|| InviteEntry {
+        id: row.id,
+        secret: Secret::new(*row.secret.expose_secret()),
+        note: row.note,
+        expires: row.expires,
+        used_by: row.used_by,
+        by_code: row.by_code,
+        approver: row.approver,
+    })
 }
 
 /// A peer from its row. A row that says `trusted` counts only with a consent that verifies.

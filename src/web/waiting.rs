@@ -64,7 +64,8 @@ async fn shown(page: &Page, id: &str) -> Result<PendingShown, ApiError> {
     answer!(page.human(HumanRequest::Show { id: id.to_owned() }), Show)
 }
 
-async fn all(page: &Page) -> Result<Vec<Held>, ApiError> {
+/// All that waits, and what the human should know of.
+async fn all(page: &Page) -> Result<(Vec<Held>, Vec<String>), ApiError> {
     let list = answer!(page.human(HumanRequest::Pending), Pending)?;
     let (mut held, mut bytes) = (Vec::new(), 0_u64);
     for item in list.items {
@@ -80,16 +81,15 @@ async fn all(page: &Page) -> Result<Vec<Held>, ApiError> {
             Err(error) => return Err(error),
         }
     }
-    Ok(held)
+    Ok((held, list.warnings))
 }
 
 /// `GET /waiting`.
 pub(super) async fn list(visit: Visit) -> Response {
     match all(&visit.page).await {
-        Ok(held) => {
-            let show = |frame: &view::Frame<'_>| {
-                view::waiting(frame, &held.iter().map(Held::card).collect::<Vec<_>>())
-            };
+        Ok((held, warnings)) => {
+            let cards: Vec<_> = held.iter().map(Held::card).collect();
+            let show = |frame: &view::Frame<'_>| view::waiting(frame, &cards, &warnings);
             visit.show(Section::Waiting, "Waiting", show).await
         }
         Err(error) => visit.trouble(Section::Waiting, &error).await,
@@ -176,7 +176,7 @@ async fn yes(submitted: &Submitted, id: &str, with_grant: bool) -> Result<String
     is_what_was_shown(&checked, form.text("digest"))?;
     let what = checked.item().what();
     let is_peer = matches!(what, What::PeerIn | What::PeerOut);
-    let verified = is_peer && form.ticked("verified");
+    let verified = is_peer && (form.ticked("verified") || checked.is_by_code());
     let grant = if with_grant { Some(wanted(form, &checked)?) } else { None };
     let afresh = is_peer || with_grant || Need::of(checked.shown().strength) == Need::Afresh;
     let need = if afresh { Need::Afresh } else { Need::Session };

@@ -161,7 +161,7 @@ impl Party {
         let slots = Slots::new(&endpoint, &rules, &config.settings, slots).unwrap();
         let runtime = (tasks.clone(), cancel.child_token(), sender);
         let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
-        let net = Net::serve(shared, slots, None);
+        let net = Net::serve(shared, config.settings, slots, None);
         Self { net, key: key(seed), events, tasks, cancel }
     }
 

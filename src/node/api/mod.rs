@@ -4,6 +4,7 @@
 //! the page; none of its variants counts without the approver's signature where it loosens
 //! anything. The shapes are a contract: fields are added, never renamed.
 
+mod invite;
 mod page;
 mod reach;
 mod reply;
@@ -13,6 +14,7 @@ mod tokens;
 mod tell;
 mod trouble;
 
+pub use invite::*;
 pub use page::*;
 pub use reach::*;
 pub use reply::*;

@@ -8,6 +8,7 @@ use super::page::{
     PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
+    invite::InviteMade,
     reach::{Checked, Peers, Reached},
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
     tell::Told,
@@ -139,15 +140,6 @@ pub struct NetworkInfo {
     /// The relay that it is reached through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
-}
-
-/// An invite to hand over.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct InviteMade {
-    /// The text to give to the other person, over a channel that you trust.
-    pub invite: String,
-    /// Until when it can be used, once.
-    pub expires_at: String,
 }
 
 /// A peer, in short.
@@ -404,7 +396,7 @@ pub struct PendingPeer {
     pub id: String,
     /// What it calls itself; its own claim.
     pub claim: String,
-    /// A human compared the words of its pairing.
+    /// A human compared the words of its pairing, or met it by a code.
     pub verified: bool,
 }
 
@@ -426,6 +418,9 @@ pub struct PendingItem {
     /// The four words of a pairing, for the two humans to compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Vec<String>>,
+    /// A short code has shown each side who the other is: the words need not be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_code: bool,
     /// Since when it waits.
     pub created_at: String,
     /// Until when.
@@ -481,6 +476,9 @@ pub struct Question {
 pub struct PendingList {
     /// Oldest first.
     pub items: Vec<PendingItem>,
+    /// Attempts that a human should know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One item, with its bytes.

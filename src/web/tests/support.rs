@@ -290,6 +290,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
         }
         HumanRequest::Pending => Ok(Reply::Pending(PendingList {
             items: world.items.iter().map(|shown| shown.item.clone()).collect(),
+            warnings: Vec::new(),
         })),
         HumanRequest::Show { id } => {
             let found = world.items.iter().find(|shown| shown.item.id == id);
@@ -375,10 +376,12 @@ fn agent(world: &World, request: &AgentRequest) -> Result<Reply, ApiError> {
             version: "0.1.0".to_owned(),
         })),
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: Vec::new() })),
-        AgentRequest::Invite { .. } => Ok(Reply::Invite(InviteMade {
-            invite: "countersign1abc".to_owned(),
+        AgentRequest::Invite { code, .. } => Ok(Reply::Invite(InviteMade {
+            invite: if *code { String::new() } else { "countersign1abc".to_owned() },
+            code: code.then(|| "copper violin harbor".to_owned()),
             expires_at: clock::now().to_string(),
         })),
+        AgentRequest::Connect { invite, .. } => Err(none(&format!("invite {invite}"))),
         _ => Err(none("answer to this")),
     }
 }
@@ -455,6 +458,7 @@ fn shown(item: &Item) -> PendingShown {
             created_at: clock::now().to_string(),
             expires_at: clock::now().plus(std::time::Duration::from_hours(1)).to_string(),
             note: None,
+            by_code: false,
             not_ready: None,
             repeats: 0,
             after: Vec::new(),

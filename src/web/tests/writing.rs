@@ -75,3 +75,24 @@ async fn nothing_is_drafted_of_nothing() {
     let drafted = |asked: &HumanRequest| matches!(asked, HumanRequest::Draft { .. });
     assert!(!desk.asked().iter().any(drafted));
 }
+
+#[tokio::test]
+async fn a_code_is_made_and_used_without_a_script() {
+    let desk = Desk::new();
+    let browser = desk.open().await;
+    let page = browser.get("/peers").await.text;
+    for field in ["first", "second", "third"] {
+        assert!(page.contains(&format!("name=\"{field}\"")), "{field}");
+    }
+    assert_eq!(page.matches("list=\"code-words\"").count(), 3);
+    assert_eq!(page.matches("<datalist").count(), 1);
+    assert!(page.contains("<option>abandon</option>") && page.contains("<option>zoo</option>"));
+    let made = browser.told("/peers/invite", &[("code", "on"), ("note", "")]).await;
+    for word in ["copper", "violin", "harbor"] {
+        assert!(made.contains(&format!("<li><bdi>{word}</bdi></li>")), "{made}");
+    }
+    assert!(!made.contains("countersign1"), "{made}");
+    let words = [("first", "Copp"), ("second", " violin "), ("third", "harbor")];
+    let told = browser.told("/peers/connect", &words).await;
+    assert!(told.contains("invite Copp violin harbor"), "{told}");
+}

@@ -11,7 +11,7 @@ use crate::{
     base::{ApproverId, PeerId},
     gate::{Item, What},
     node::{
-        api::{FindingInfo, PendingItem, PendingPeer},
+        api::{FindingInfo, PendingItem},
         review::Checked,
     },
     risk,
@@ -80,7 +80,7 @@ fn head(item: &PendingItem, heading: &str) -> Markup {
                 span .sr { @if toward(item.what).is_none() { ":" } " " }
                 span .petname { (text::line(&item.peer.name)) }
             }
-            (who(&item.peer))
+            (who(item))
             p .left { "Waits until " (time::left(&item.expires_at)) }
         }
     }
@@ -95,11 +95,14 @@ const fn toward(what: What) -> Option<&'static str> {
     }
 }
 
-fn who(peer: &PendingPeer) -> Markup {
+fn who(item: &PendingItem) -> Markup {
+    let peer = &item.peer;
     html! {
         p .who {
             span { "calls itself " (text::claim(&peer.claim)) }
-            (words::verified(peer.verified))
+            @if item.by_code {
+                span .good { "verified by the code: whoever answered knew the words that were said" }
+            } @else { (words::verified(peer.verified)) }
         }
     }
 }
@@ -158,20 +161,23 @@ fn severity(reason: &FindingInfo) -> Markup {
 
 fn content(checked: &Checked) -> Markup {
     match checked.item() {
-        Item::Peer(_, record) => pairing(record, checked.me()),
+        Item::Peer(_, record) => pairing(record, checked.me(), checked.is_by_code()),
         Item::Message(_, envelope) => message(envelope, &checked.shown().id),
     }
 }
 
-fn pairing(record: &ConsentRecord, me: &PeerId) -> Markup {
+fn pairing(record: &ConsentRecord, me: &PeerId, by_code: bool) -> Markup {
     html! {
         section .pairing {
             h3 { "The four words" }
             ol .words { @for word in record.words() { li { (word) } } }
-            p {
+            @if by_code { p {
+                "You met by a code, which counts as comparing these words. Did you say it to this \
+                 person?"
+            } } @else { p {
                 "Do these four words stand on the other person’s screen too? Ask over a channel that \
                  you trust (a call, in person). " strong { "If they differ, somebody is in between: deny." }
-            }
+            } }
             details {
                 summary { "Both sides, in full" }
                 (side(&record.inviter, "made the invite", me))

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, Lock, frame, item, words};
+use super::{Frame, Lock, frame, item, text, words};
 use crate::node::{
     api::{ApiError, PendingItem},
     review::Checked,
@@ -32,12 +32,13 @@ impl Card<'_> {
     }
 }
 
-/// `/waiting`: everything that waits, oldest first.
+/// `/waiting`: everything that waits, oldest first, below what the human should know of.
 #[must_use]
-pub fn waiting(frame: &Frame<'_>, cards: &[Card<'_>]) -> Markup {
+pub fn waiting(frame: &Frame<'_>, cards: &[Card<'_>], warnings: &[String]) -> Markup {
     let content = html! {
         h1 { "Waiting for you" }
         div #waiting-head data-live {
+            @for warning in warnings { p .warn role="status" { (text::line(warning)) } }
             @if !cards.is_empty() {
                 p .lead {
                     @let many = u64::try_from(cards.len()).unwrap_or(u64::MAX);

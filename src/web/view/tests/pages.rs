@@ -112,7 +112,7 @@ fn waiting_list(cast: &Cast) -> String {
     let done = Notice::Done(format!("approved; the message to {} is on its way", cast.name));
     let frame =
         Frame { notice: Some(&done), ..frame(Section::Waiting, &me, "Waiting", Lock::Locked) };
-    waiting(&frame, &cards).into_string()
+    waiting(&frame, &cards, std::slice::from_ref(&cast.line)).into_string()
 }
 
 /// Every page of a session.
@@ -218,9 +218,13 @@ fn other_pages(cast: &Cast) -> Vec<(&'static str, String)> {
     let all = Peers { peers: peer_list(cast) };
     let made = InviteMade {
         invite: format!("countersign1{}", "q5dt3x9k".repeat(30)),
+        code: None,
         expires_at: after(60 * 24),
     };
     let fresh = PeersView { peers: &all, made: Some(&made), typed: "" };
+    let code = Some("copper violin harbor".to_owned());
+    let coded = InviteMade { invite: String::new(), code, expires_at: after(10) };
+    let said = PeersView { made: Some(&coded), ..fresh };
     let wrong = PeersView { made: None, typed: &cast.typed, ..fresh };
     let in_trouble = Frame { notice: Some(&trouble), ..frame(Section::Peers, "Peers") };
     let (line, list) = (timeline(cast), peer_list(cast));
@@ -249,6 +253,7 @@ fn other_pages(cast: &Cast) -> Vec<(&'static str, String)> {
                 .into_string(),
         ),
         ("peers-made", peers(&frame(Section::Peers, "Peers"), &fresh).into_string()),
+        ("peers-code", peers(&frame(Section::Peers, "Peers"), &said).into_string()),
         ("peers-wrong", peers(&in_trouble, &wrong).into_string()),
         ("peer", of(PeerState::Trusted)),
         ("peer-requested", of(PeerState::Requested)),
