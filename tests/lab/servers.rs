@@ -1,0 +1,163 @@
+//! The servers of a lab: relays, a lookup, an HTTP proxy. Each lives in a device's namespace.
+
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+
+use iroh_dns_server::config::{Config, MetricsConfig};
+use iroh_relay::server as relay_server;
+use patchbay::Device;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+
+/// Where the lookup listens: a port that strict firewalls let through.
+pub(crate) const LOOKUP_PORT: u16 = 80;
+/// Where the proxy listens.
+pub(crate) const PROXY_PORT: u16 = 3128;
+
+/// A server's life.
+pub(crate) struct Running(mpsc::Sender<oneshot::Sender<()>>);
+
+impl Running {
+    /// Starts `serve` in the namespace of `device`. It serves for as long as what it gives lives.
+    fn start<S, F>(device: &Device, serve: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = S> + Send + 'static,
+        S: Send + 'static,
+    {
+        let (kill, mut killed) = mpsc::channel::<oneshot::Sender<()>>(1);
+        let (ready, is_ready) = oneshot::channel();
+        let life = async move |_| {
+            let server = serve().await;
+            ready.send(()).unwrap();
+            let ended = killed.recv().await;
+            drop(server);
+            // What it spawned sees its end now.
+            tokio::task::yield_now().await;
+            if let Some(ended) = ended {
+                ended.send(()).ok(); // Nobody may wait for it.
+            }
+        };
+        drop(device.spawn(life).unwrap());
+        is_ready.blocking_recv().expect("a server that starts");
+        Self(kill)
+    }
+
+    /// Ends it, and waits until it has.
+    pub(crate) fn kill(&self) {
+        let (ended, has_ended) = oneshot::channel();
+        self.0.blocking_send(ended).unwrap();
+        has_ended.blocking_recv().unwrap();
+    }
+}
+
+/// Signs the servers' certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    fn tls(&self, ip: Ipv4Addr) -> rustls::ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![ip.to_string()]).unwrap();
+        let chain: Vec<CertificateDer<'static>> =
+            vec![params.signed_by(&key, &self.issuer).unwrap().der().clone()];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap()
+    }
+}
+
+/// A relay with TLS at port 443, and address discovery over QUIC at its usual port.
+pub(crate) fn relay(device: &Device, authority: &Authority) -> Running {
+    let any = Ipv4Addr::UNSPECIFIED;
+    let server_config = authority.tls(device.ip().unwrap());
+    let cert = relay_server::CertConfig::Manual { server_config };
+    let mut config = relay_server::RelayConfig::new((any, 80));
+    config.tls = Some(relay_server::TlsConfig::new((any, 443), cert));
+    let mut server = relay_server::ServerConfig::default();
+    server.relay = Some(config);
+    let mut quic =
+        relay_server::QuicConfig::new((any, iroh_relay::defaults::DEFAULT_RELAY_QUIC_PORT));
+    quic.server_config = Some(authority.tls(device.ip().unwrap()));
+    server.quic = Some(quic);
+    Running::start(device, async move || relay_server::Server::spawn(server).await.unwrap())
+}
+
+/// A server of pkarr records and DNS.
+pub(crate) fn lookup(device: &Device, folder: PathBuf) -> Running {
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut config = Config::default();
+    config.https = None;
+    config.metrics = Some(MetricsConfig::disabled());
+    config.data_dir = Some(folder);
+    if let Some(http) = &mut config.http {
+        http.port = LOOKUP_PORT;
+        http.bind_addr = Some(Ipv4Addr::UNSPECIFIED.into());
+    }
+    config.dns.bind_addr = Some(Ipv4Addr::UNSPECIFIED.into());
+    config.dns.port = 53;
+    Running::start(device, async move || iroh_dns_server::Server::bind(config).await.unwrap())
+}
+
+/// An HTTP proxy that opens tunnels (RFC 9110 section 9.3.6) and does nothing else.
+pub(crate) fn proxy(device: &Device) -> Running {
+    Running::start(device, async || {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PROXY_PORT)).await.unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(tunnel(client));
+            }
+        });
+        AbortOnDrop(serving)
+    })
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn tunnel(client: TcpStream) -> Option<()> {
+    let mut client = BufReader::new(client);
+    let mut first = String::new();
+    client.read_line(&mut first).await.ok()?;
+    let mut header = String::new();
+    while header != "\r\n" {
+        header.clear();
+        client.read_line(&mut header).await.ok().filter(|read| *read > 0)?;
+    }
+    let target = first.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
+    let Some(target) = target else {
+        client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n").await.ok()?;
+        return None;
+    };
+    let mut server = TcpStream::connect(target).await.ok()?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.ok()?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok().map(drop)
+}
