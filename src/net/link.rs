@@ -16,6 +16,7 @@ use super::{
     LinkId, NetEvent, Outbound, code, framing,
     framing::FrameStream,
     reader::Reader,
+    route::{self, Route},
     shared::{Shared, close, remote},
     table::Slot,
 };
@@ -92,9 +93,11 @@ async fn up(
 ) {
     let peer = remote(connection);
     let (queue, queued) = mpsc::channel(limits::SEND_QUEUE_FRAMES);
+    let route = Route::of(connection);
     let slot = Slot {
         connection: connection.clone(),
         queue: queue.clone(),
+        route: route.clone(),
         dialed,
         since: Instant::now(),
         gone,
@@ -114,6 +117,8 @@ async fn up(
     }
     tracing::debug!(peer = %peer.short(), link = link.0, dialed, "link up");
     shared.emit(NetEvent::LinkUp { peer, link, hello }).await;
+    let watcher = route::watch(Arc::clone(shared), connection.clone(), (peer, link), route);
+    shared.tasks.spawn(watcher);
     let reader = Reader::new(Arc::clone(shared), connection.clone(), (peer, link), queue, recv);
     let body = talk(Arc::clone(shared), connection.clone(), reader, write(send, queued));
     supervise(shared, connection, (peer, link), body).await;

@@ -14,6 +14,7 @@
 
 mod accept;
 mod address;
+mod clock;
 mod endpoint;
 mod framing;
 mod gates;
@@ -25,6 +26,7 @@ mod pair;
 mod pq;
 mod rates;
 mod reader;
+mod route;
 mod shared;
 pub mod slots;
 mod table;
@@ -36,7 +38,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use handle::Net;
 
 use crate::{
-    base::{ApproverId, PeerId, Secret},
+    base::{ApproverId, PeerId, Secret, Timestamp},
     gate::Approved,
     wire::{Envelope, Hello, PairFrame, WireError},
 };
@@ -178,6 +180,13 @@ pub enum NetEvent {
         /// Which connection.
         link: LinkId,
     },
+    /// A link goes another way: direct, or through another relay; [`Net::path`] says which.
+    PathChanged {
+        /// With whom.
+        peer: PeerId,
+        /// Which connection.
+        link: LinkId,
+    },
     /// The other side refused us, with its close code.
     Rejected {
         /// Whom.
@@ -264,13 +273,17 @@ pub enum Outbound {
 }
 
 /// How a peer is reached now.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LinkPath {
     /// Through a relay.
     pub relayed: bool,
+    /// Its URL, when it goes through one.
+    pub relay: Option<String>,
     /// Round trip.
     pub rtt_ms: f64,
     /// The keys were exchanged by X25519MLKEM768 (FIPS 203 beside RFC 7748), so that a recording
     /// says nothing to a later quantum computer.
     pub pq: bool,
+    /// Since when it goes this way.
+    pub since: Timestamp,
 }

@@ -15,6 +15,7 @@ use super::{
     framing::FrameStream,
     keep::connect,
     rates::Bucket,
+    route::Route,
     shared::{Shared, close, remote},
     table::Slot,
 };
@@ -69,7 +70,9 @@ async fn run(
     let (peer, dialed) = (remote(connection), first.is_none());
     let (queue, queued) = mpsc::channel(limits::PAIR_QUEUE_FRAMES);
     let gone = CancellationToken::new();
-    let slot = Slot { connection: connection.clone(), queue, dialed, since: Instant::now(), gone };
+    let route = Route::of(connection);
+    let (held, since) = (connection.clone(), Instant::now());
+    let slot = Slot { connection: held, queue, route, dialed, since, gone };
     // One key takes one place each way, however often it dials.
     let link = shared.pairs.replace(peer, slot);
     shared.emit(NetEvent::PairUp { peer, link, dialed }).await;

@@ -13,7 +13,7 @@ use iroh::endpoint::Connection;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkId, LinkPath, SendError, code, gates::lock, pq::is_pq, shared::close};
+use super::{LinkId, LinkPath, SendError, code, gates::lock, route::Route, shared::close};
 use crate::base::{PeerId, limits};
 
 /// One connection that is up.
@@ -22,6 +22,8 @@ pub(super) struct Slot<T> {
     pub(super) connection: Connection,
     /// To its writer.
     pub(super) queue: mpsc::Sender<T>,
+    /// Which way it goes.
+    pub(super) route: Route,
     /// We dialed.
     pub(super) dialed: bool,
     /// Since when.
@@ -152,10 +154,6 @@ impl<T> Table<T> {
     pub(super) fn path(&self, peer: PeerId) -> Option<LinkPath> {
         let slots = lock(&self.slots);
         let (_, slot) = slots.range(all(peer)).next_back()?;
-        let paths = slot.connection.paths();
-        let path = paths.iter().find(iroh::endpoint::Path::is_selected)?;
-        let rtt_ms = path.rtt().as_secs_f64() * 1000.0;
-        let pq = is_pq(&slot.connection);
-        Some(LinkPath { relayed: path.is_relay(), rtt_ms, pq })
+        slot.route.path(&slot.connection)
     }
 }

@@ -83,6 +83,7 @@ impl Node {
         match event {
             NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, &hello),
             NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
+            NetEvent::PathChanged { .. } => self.handle.tell(Event::PeersChanged),
             NetEvent::Rejected { peer, code } => self.on_rejected(&peer, code),
             NetEvent::Frames { peer, link, frames } => self.on_frames(peer, link, frames),
             NetEvent::PairUp { peer, link, dialed } => self.on_pair_up(peer, link, dialed),

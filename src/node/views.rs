@@ -129,7 +129,8 @@ impl Node {
     /// A peer.
     pub(super) fn peer_view(&self, id: &PeerId, entry: &PeerEntry) -> Peer {
         let path = entry.link.and_then(|_| self.net.path(id));
-        let word = path.map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
+        let word =
+            path.as_ref().map_or("offline", |path| if path.relayed { "relay" } else { "direct" });
         let (requires, we_require) = self.requirements(id, entry);
         // A stranger's words reach the human who decides, and no agent before a yes.
         let asked = entry.state != PeerState::Trusted;
@@ -140,7 +141,7 @@ impl Node {
             state: entry.state,
             verified: entry.verified,
             path: word.to_owned(),
-            rtt_ms: path.map(|path| path.rtt_ms),
+            rtt_ms: path.as_ref().map(|path| path.rtt_ms),
             last_seen: entry.seen.map(Timestamp::rfc3339),
             grants: self.grants_of(id),
             requires,
