@@ -237,6 +237,21 @@ pub const PAIR_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HANDSHAKES_PER_SOURCE_S: u32 = HANDSHAKES_PER_S / 2;
 /// Networks whose handshakes are counted apart; further ones share the count of all.
 pub const HANDSHAKE_SOURCES_MAX: usize = 1024;
+/// Lookups that are asked and published to.
+pub const LOOKUPS_MAX: usize = 8;
+/// Addresses in a slot's record: with more, the longest ones would not fit into its 1,000 bytes.
+pub const SLOT_ADDRESSES_MAX: usize = 3;
+/// One question to one lookup about a slot, or one record for it.
+pub const SLOT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The empty record that ends a slot, before the process may end.
+pub const SLOT_END_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a slot's record is published anew.
+pub const SLOT_REPUBLISH: Duration = Duration::from_secs(30);
+/// How soon it is tried again after a failure.
+pub const SLOT_RETRY: Duration = Duration::from_secs(3);
+/// How old a slot's record may be, by its own time stamp: clocks may be minutes apart. What a
+/// process left behind that ended without a word is nothing after this.
+pub const SLOT_RECORD_AGE_MAX: Duration = minutes(12);
 
 // Node, store and surfaces.
 

@@ -14,6 +14,7 @@ use super::{
     link::Item,
     pair,
     shared::Shared,
+    slots::Slots,
 };
 use crate::{
     base::{ApproverId, PeerId, limits},
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Net {
     pub(super) shared: Arc<Shared>,
+    slots: Slots,
 }
 
 impl Net {
@@ -42,11 +44,19 @@ impl Net {
         let gate = Gate::new(config.settings.require_pq);
         let endpoint = endpoint::bind(&config, &rules, &gate).await?;
         let runtime = (tasks.clone(), cancel.child_token(), events);
+        let slots = (tasks.clone(), runtime.1.clone());
+        let slots = Slots::new(&endpoint, &rules, &config.settings, slots)?;
         let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
         let shared = Arc::new(shared);
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
-        Ok(Self { shared })
+        Ok(Self { shared, slots })
+    }
+
+    /// Where strangers meet who know a word.
+    #[must_use]
+    pub const fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Our id.

@@ -4,6 +4,8 @@
 
 mod death;
 mod links;
+mod lookups;
 mod pairing;
+mod slots;
 mod strangers;
 mod support;

@@ -47,13 +47,18 @@ impl Party {
 
     /// Starts one.
     pub(super) async fn start_at(seed: u8, port: u16) -> Self {
+        Self::start_with(seed, port, NetSettings::default()).await
+    }
+
+    /// Starts one that uses its network so.
+    pub(super) async fn start_with(seed: u8, port: u16, settings: NetSettings) -> Self {
         let (sender, events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let config = NetConfig {
             seed: Secret::new([seed; 32]),
             approver: Some(approver()),
             reach: Reach::Loopback,
-            settings: NetSettings::default(),
+            settings,
             port,
         };
         let net = Net::start(config, &tasks, &cancel, sender).await.unwrap();
@@ -155,6 +160,16 @@ impl Party {
 pub(super) async fn until(test: impl Fn() -> bool) {
     let poll = async {
         while !test() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, poll).await.expect("it comes to hold");
+}
+
+/// Waits until `test` holds.
+pub(super) async fn until_async(test: impl AsyncFn() -> bool) {
+    let poll = async {
+        while !test().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
