@@ -28,6 +28,7 @@ mod side;
 )]
 #[path = "../it/support/mod.rs"]
 mod support;
+mod talk;
 mod traffic;
 mod world;
 

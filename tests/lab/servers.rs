@@ -1,8 +1,8 @@
 //! The servers of a lab: relays, a lookup, an HTTP proxy. Each lives in a device's namespace.
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};
 
-use iroh_dns_server::config::{Config, MetricsConfig};
+use iroh_dns_server::config::{CertMode, Config, MetricsConfig};
 use iroh_relay::server as relay_server;
 use patchbay::Device;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -13,8 +13,6 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// Where the lookup listens: a port that strict firewalls let through.
-pub(crate) const LOOKUP_PORT: u16 = 80;
 /// Where the proxy listens.
 pub(crate) const PROXY_PORT: u16 = 3128;
 
@@ -74,6 +72,13 @@ impl Authority {
         &self.pem
     }
 
+    /// A certificate for an address, and its key.
+    fn pem_of(&self, ip: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![ip.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     fn tls(&self, ip: Ipv4Addr) -> rustls::ServerConfig {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![ip.to_string()]).unwrap();
@@ -106,16 +111,23 @@ pub(crate) fn relay(device: &Device, authority: &Authority) -> Running {
     Running::start(device, async move || relay_server::Server::spawn(server).await.unwrap())
 }
 
-/// A server of pkarr records and DNS.
-pub(crate) fn lookup(device: &Device, folder: PathBuf) -> Running {
-    std::fs::create_dir_all(&folder).unwrap();
+/// A server of pkarr records and DNS, with TLS at port 443.
+pub(crate) fn lookup(device: &Device, authority: &Authority, folder: &Path) -> Running {
+    let ip = device.ip().unwrap().to_string();
+    let (chain, key) = authority.pem_of(&ip);
+    let certificates = folder.join("cert_cache");
+    fs::create_dir_all(&certificates).unwrap();
+    fs::write(certificates.join(format!("{ip}.crt")), chain).unwrap();
+    fs::write(certificates.join(format!("{ip}.key")), key).unwrap();
     let mut config = Config::default();
-    config.https = None;
+    config.http = None;
     config.metrics = Some(MetricsConfig::disabled());
-    config.data_dir = Some(folder);
-    if let Some(http) = &mut config.http {
-        http.port = LOOKUP_PORT;
-        http.bind_addr = Some(Ipv4Addr::UNSPECIFIED.into());
+    config.data_dir = Some(folder.to_owned());
+    if let Some(https) = &mut config.https {
+        https.port = 443;
+        https.bind_addr = Some(Ipv4Addr::UNSPECIFIED.into());
+        https.domains = vec![ip];
+        https.cert_mode = CertMode::Manual;
     }
     config.dns.bind_addr = Some(Ipv4Addr::UNSPECIFIED.into());
     config.dns.port = 53;

@@ -4,11 +4,11 @@
 //! is a file, and run where there is no network at all: a node that one of them starts by mistake
 //! reaches nobody.
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use patchbay::{Device, Router};
 
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Home, SOON, pty, until};
 
@@ -70,6 +70,30 @@ impl Side {
         side
     }
 
+    /// The same owner on another machine: the home's folder is copied there. The node must not run
+    /// here, and does not run there yet.
+    pub(crate) fn moved_to(&self, device: Device, router: Router) -> Self {
+        let mut home = Home::empty(self.home.name, self.home.passphrase);
+        home.more.clone_from(&self.home.more);
+        let (from, to) = (self.home.path(), home.path());
+        let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+        assert!(copied.success());
+        Self { home: Arc::new(home), device, router, has_relay: self.has_relay }
+    }
+
+    /// Stops the node's process, or lets it go on.
+    pub(crate) fn signal(&self, pid: i32, signal: Signal) {
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Which relay the node is at home at.
+    pub(crate) fn home_relay(&self) -> Option<String> {
+        let whoami = self.home.json(&["whoami"]);
+        let addresses = whoami["network"]["addresses"].as_array().unwrap();
+        let mut addresses = addresses.iter().map(|address| address.as_str().unwrap());
+        addresses.find(|address| address.starts_with("https://")).map(str::to_owned)
+    }
+
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, network: &Network) {
         let file = self.home.path().join("config.toml");
@@ -90,13 +114,7 @@ impl Side {
     /// Waits until the node can say where it is.
     pub(crate) fn is_online(&self) {
         until(&format!("{} can be reached", self.home.name), SOON, || {
-            let whoami = self.home.json(&["whoami"]);
-            let addresses = whoami["network"]["addresses"].as_array().unwrap();
-            let is_relay = |address: &&Value| address.as_str().unwrap().starts_with("https://");
-            match self.has_relay {
-                true => addresses.iter().any(|address| is_relay(&address)),
-                false => !addresses.is_empty(),
-            }
+            !self.has_relay || self.home_relay().is_some()
         });
     }
 

@@ -111,6 +111,11 @@ impl Stream {
         }
     }
 
+    /// The receiver's home is another folder from now on.
+    pub(crate) fn now_to(&mut self, to: &Side) {
+        self.to = Arc::clone(&to.home);
+    }
+
     /// Stops, waits for what is under way, and counts.
     pub(crate) fn end(mut self) -> Tally {
         self.finish();

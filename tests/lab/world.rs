@@ -20,7 +20,6 @@ pub(crate) struct World {
     pub(crate) servers: Router,
     pub(crate) relays: Vec<Server>,
     pub(crate) lookup: Server,
-    pub(crate) authority: Arc<Authority>,
     folder: TempDir,
 }
 
@@ -59,7 +58,7 @@ impl World {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.unwrap();
         let folder = tempfile::Builder::new().prefix("cslab").tempdir().unwrap();
-        let authority = Arc::new(Authority::new());
+        let authority = Authority::new();
         fs::write(folder.path().join("roots.pem"), authority.pem()).unwrap();
         // It is root in a namespace of its own, as `main` started it.
         let lab = runtime.block_on(Lab::builder().allow_real_root().build()).unwrap();
@@ -80,9 +79,9 @@ impl World {
         });
         let relays = relays.collect();
         let device = device("lookup");
-        let running = servers::lookup(&device, folder.path().join("lookup"));
+        let running = servers::lookup(&device, &authority, &folder.path().join("lookup"));
         let lookup = Server { ip: device.ip().unwrap(), running, device };
-        Self { relays, lookup, servers, lab, runtime, authority, folder }
+        Self { relays, lookup, servers, lab, runtime, folder }
     }
 
     /// The certificates by which the relays are trusted.
@@ -95,7 +94,7 @@ impl World {
         Network {
             mode: "internet",
             relays: self.relays.iter().map(|relay| format!("https://{}", relay.ip)).collect(),
-            lookups: vec![format!("http://{}:{}/pkarr", self.lookup.ip, servers::LOOKUP_PORT)],
+            lookups: vec![format!("https://{}/pkarr", self.lookup.ip)],
             roots: Some(self.roots()),
             more: String::new(),
         }
@@ -126,8 +125,7 @@ impl World {
     /// Two owners, each at a machine behind a wall of its own, not acquainted, nodes not started.
     pub(crate) fn two_sides(&self, walls: [Wall; 2], network: &Network) -> (Side, Side) {
         let side = |name: &str, home, wall: &Wall| {
-            let router = self.router(&format!("nat-{name}"), wall);
-            let device = self.device(name, router.id());
+            let (device, router) = self.elsewhere(name, wall);
             Side::new(home, device, router, network)
         };
         (side("alice", crate::side::alice(), &walls[0]), side("bob", crate::side::bob(), &walls[1]))
@@ -141,6 +139,12 @@ impl World {
         format!("http://{}:{}", device.ip().unwrap(), servers::PROXY_PORT)
     }
 
+    /// A machine behind a NAT of its own.
+    pub(crate) fn elsewhere(&self, name: &str, wall: &Wall) -> (Device, Router) {
+        let router = self.router(&format!("nat-{name}"), wall);
+        (self.device(name, router.id()), router)
+    }
+
     /// Waits for something of the lab's own.
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(async {
@@ -149,8 +153,7 @@ impl World {
     }
 }
 
-/// Adds a rule to a router's forwarded packets, before all others of its. Gives the table's name,
-/// for [`allow`].
+/// Adds a rule to a router's forwarded packets, before all others of its.
 pub(crate) fn forbid(router: &Router, table: &'static str, rule: &str) {
     let script = format!(
         "add table inet {table}; \
@@ -158,11 +161,6 @@ pub(crate) fn forbid(router: &Router, table: &'static str, rule: &str) {
          add rule inet {table} f {rule}"
     );
     nft(router, script);
-}
-
-/// Takes away what [`forbid`] added.
-pub(crate) fn allow(router: &Router, table: &'static str) {
-    nft(router, format!("delete table inet {table}"));
 }
 
 fn nft(router: &Router, script: String) {

@@ -1,20 +1,17 @@
 //! How two homes reach each other, for each kind of network between them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use patchbay::Nat;
 
 use crate::{
     outcome::Outcome,
     servers,
-    side::{Network, Side, befriend},
-    support::SOON,
-    traffic::{Stream, now_ms},
+    side::{Network, befriend},
+    talk::{PUNCHED, begin_afresh},
+    traffic::Stream,
     world::{Wall, World},
 };
-
-/// How long hole punching may take: iroh tries again every five seconds.
-const PUNCHED: Duration = Duration::from_secs(20);
 
 /// Two people pair, both nodes start afresh, and the first message goes as it can.
 fn meet(walls: [Wall; 2], path: &str, network: impl FnOnce(&World) -> Network) -> Outcome {
@@ -36,20 +33,6 @@ fn meet(walls: [Wall; 2], path: &str, network: impl FnOnce(&World) -> Network) -
     }
     path.clone_into(&mut outcome.path);
     streams.into_iter().for_each(|stream| outcome.count(stream.end()));
-    outcome
-}
-
-/// Restarts both nodes and sends a first message. They trust each other already.
-fn begin_afresh(alice: &Side, bob: &Side) -> Outcome {
-    alice.home.stop();
-    bob.home.stop();
-    alice.start();
-    let begun_ms = now_ms();
-    bob.start();
-    let stream = Stream::begin(bob, alice);
-    let at_ms = stream.arrives_after(begun_ms, 0, SOON);
-    let mut outcome = Outcome { first_ms: Some(at_ms - begun_ms), ..Outcome::default() };
-    outcome.count(stream.end());
     outcome
 }
 
