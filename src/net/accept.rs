@@ -8,10 +8,15 @@ use iroh::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
-use super::{NetEvent, gates::Verdict, link, pair, shared::Shared};
+use super::{
+    NetEvent,
+    gates::{Verdict, lock},
+    link, pair,
+    shared::Shared,
+};
 use crate::{
     base::limits,
-    wire::{ALPN_PAIR, ALPN_PEER},
+    wire::{ALPN_PEER, pair::is_alpn},
 };
 
 /// Accepts until the end.
@@ -36,8 +41,8 @@ pub(super) async fn accept(shared: Arc<Shared>) {
 
 fn admit(shared: &Arc<Shared>, incoming: Incoming) {
     match shared.gate.before_handshake(&incoming) {
-        Verdict::Accept(permit) => {
-            shared.tasks.spawn(serve(Arc::clone(shared), incoming, permit));
+        Verdict::Accept(permit, alpns) => {
+            shared.tasks.spawn(serve(Arc::clone(shared), incoming, permit, alpns));
         }
         Verdict::Retry => {
             // Who cannot be asked again has answered already, and is too many.
@@ -49,11 +54,23 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming) {
     }
 }
 
-async fn serve(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphorePermit) {
-    // Gate B runs in here. Early data is never taken: it could be played back.
-    let Ok(Ok(connection)) = timeout(limits::HELLO_TIMEOUT, incoming.into_future()).await else {
-        return;
+async fn serve(
+    shared: Arc<Shared>,
+    incoming: Incoming,
+    permit: OwnedSemaphorePermit,
+    alpns: Option<Vec<Vec<u8>>>,
+) {
+    let handshake = async {
+        match alpns {
+            None => incoming.await.ok(),
+            Some(alpns) => {
+                let config = shared.endpoint.create_server_config_builder(alpns).build();
+                incoming.accept_with(Arc::new(config)).ok()?.await.ok()
+            }
+        }
     };
+    // Gate B runs in here. Early data is never taken: it could be played back.
+    let Ok(Some(connection)) = timeout(limits::HELLO_TIMEOUT, handshake).await else { return };
     drop(permit);
     route(shared, connection).await;
 }
@@ -61,7 +78,7 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, permit: OwnedSemaphorePe
 async fn route(shared: Arc<Shared>, connection: Connection) {
     match connection.alpn() {
         ALPN_PEER => link::run(shared, connection, false).await,
-        ALPN_PAIR => pair::serve(shared, connection).await,
+        alpn if is_alpn(alpn) => pair::serve(shared, connection).await,
         // No other is offered in the handshake.
         _ => {}
     }
@@ -80,6 +97,7 @@ pub(super) async fn watch_addresses(shared: Arc<Shared>) {
         let now = shared.addresses();
         if now != known {
             known = now;
+            lock(&shared.relays).hope();
             shared.wake_all();
             shared.emit(NetEvent::AddressesChanged).await;
         }

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use iroh::{EndpointAddr, RelayUrl, TransportAddr};
+use iroh::{EndpointAddr, RelayMode, RelayUrl, TransportAddr};
 use url::Url;
 
 use super::{NetError, NetSettings, Reach};
@@ -74,6 +74,29 @@ impl AddressRules {
             }
         };
         known.then_some(TransportAddr::Relay(url))
+    }
+
+    /// The relays among `addresses` that we would dial, and that neither we nor whoever is at
+    /// `known` uses.
+    pub(super) fn strange(&self, addresses: &[String], known: &[String]) -> Vec<String> {
+        let ours = match &self.relays {
+            Relays::Public => RelayMode::Default.relay_map().urls::<Vec<RelayUrl>>(),
+            Relays::Own(own) => own.clone(),
+        };
+        let known = self.dialable_all(known);
+        let strange = |address: &TransportAddr| match address {
+            TransportAddr::Relay(url) => !ours.contains(url) && !known.contains(address),
+            TransportAddr::Ip(_) | TransportAddr::Custom(_) | _ => false,
+        };
+        addresses
+            .iter()
+            .filter(|text| self.parse(text).is_some_and(|address| strange(&address)))
+            .cloned()
+            .collect()
+    }
+
+    fn dialable_all(&self, addresses: &[String]) -> Vec<TransportAddr> {
+        addresses.iter().filter_map(|text| self.parse(text)).collect()
     }
 
     fn may_dial(&self, address: SocketAddr) -> bool {
@@ -156,6 +179,22 @@ mod tests {
             check(rules, "http://relay.example:3340", plain);
         }
         check(&own, "http://other.example", false);
+    }
+
+    #[test]
+    fn a_relay_that_neither_we_nor_our_peers_use_is_strange() {
+        let public = rules(Reach::Internet, None).unwrap();
+        let own = rules(Reach::Internet, Some(&["https://relay.example"])).unwrap();
+        let [here, there] = ["https://relay.example", "https://other.example"].map(str::to_owned);
+        let direct = "192.0.2.7:4000".to_owned();
+        let n0 = RelayMode::Default.relay_map().urls::<Vec<RelayUrl>>();
+        let n0 = n0.first().unwrap().to_string();
+        let asked = [here.clone(), there.clone(), direct.clone(), n0.clone()];
+        assert_eq!(public.strange(&asked, &[]), [here.clone(), there.clone()]);
+        assert_eq!(own.strange(&asked, &[]), [there.clone(), n0.clone()]);
+        assert_eq!(own.strange(&asked, &[direct, there]), [n0]);
+        // What is not dialed at all is no danger.
+        assert!(rules(Reach::Lan, None).unwrap().strange(&asked, &[]).is_empty());
     }
 
     #[test]

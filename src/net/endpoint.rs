@@ -78,6 +78,11 @@ fn everywhere(builder: Builder, port: u16) -> Result<Builder, NetError> {
         .map_err(|error| NetError::Endpoint(error.to_string()))
 }
 
+/// The relays that we may be at home at.
+pub(super) fn relay_map(rules: &AddressRules) -> RelayMap {
+    relay_mode(rules.relays()).relay_map()
+}
+
 fn relay_mode(relays: &Relays) -> RelayMode {
     match relays {
         Relays::Public => RelayMode::Default,

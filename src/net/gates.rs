@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashSet,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,8 +22,8 @@ use super::{
     rates::{Rate, Rates, Source, network},
 };
 use crate::{
-    base::{PeerId, limits},
-    wire::{ALPN_PAIR, ALPN_PEER},
+    base::{PeerId, Secret, limits},
+    wire::{ALPN_PEER, pair},
 };
 
 /// A lock that a panic elsewhere does not take away: what it guards is valid at every step.
@@ -44,13 +45,51 @@ pub(super) struct Gate {
 struct Who {
     trusted: HashSet<PeerId>,
     pairing_open: bool,
+    expected: Expected,
+}
+
+/// Whom pairing is served to when it comes through a relay. The handshake tells our addresses, so
+/// a stranger has to show first, in its first packets, that it holds an invite of ours.
+#[derive(Default)]
+pub(super) struct Expected {
+    /// Ourselves, as invites name us.
+    pub(super) me: Option<PeerId>,
+    /// The secrets of the invites that are open.
+    pub(super) secrets: Vec<Secret<[u8; 16]>>,
+    /// Those whom we are pairing with.
+    pub(super) peers: HashSet<PeerId>,
+}
+
+impl Expected {
+    /// The protocols of which `joiner` has to offer one: a proof for each open invite. Nobody
+    /// else can make them, and they are good for this joiner alone.
+    fn alpns(&self, joiner: &PeerId) -> Vec<Vec<u8>> {
+        let Some(me) = &self.me else { return Vec::new() };
+        let few = self.secrets.iter().take(limits::INVITES_OPEN_MAX);
+        few.map(|secret| pair::alpn_of(&pair::proof(secret.expose_secret(), joiner, me))).collect()
+    }
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expected").field("peers", &self.peers).finish_non_exhaustive()
+    }
+}
+
+/// What a connection counts as, before its handshake.
+#[derive(Debug, PartialEq, Eq)]
+struct Caller {
+    /// Whose rate it counts in.
+    source: Source,
+    /// It must speak one of these; `None` for what we speak with everybody.
+    alpns: Option<Vec<Vec<u8>>>,
 }
 
 /// What gate A says about a connection that wants to begin.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    /// Shake hands, holding this until it is done.
-    Accept(OwnedSemaphorePermit),
+    /// Shake hands, holding this until it is done; in one of these protocols, if they are named.
+    Accept(OwnedSemaphorePermit, Option<Vec<Vec<u8>>>),
     /// Show first that packets reach you there.
     Retry,
     /// No.
@@ -80,6 +119,11 @@ impl Gate {
         lock(&self.who).pairing_open = open;
     }
 
+    /// Who is let in to pair through a relay, from now on.
+    pub(super) fn expect(&self, expected: Expected) {
+        lock(&self.who).expected = expected;
+    }
+
     /// Whether `peer` is trusted now.
     pub(super) fn trusts(&self, peer: &PeerId) -> bool {
         lock(&self.who).trusted.contains(peer)
@@ -92,24 +136,31 @@ impl Gate {
 
     /// Gate A.
     pub(super) fn before_handshake(&self, incoming: &Incoming) -> Verdict {
-        let Some(source) = self.source(incoming.remote_addr()) else { return Verdict::Refuse };
+        let Some(caller) = self.caller(incoming.remote_addr()) else { return Verdict::Refuse };
+        let Caller { source, alpns } = caller;
         let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
             return Verdict::Refuse;
         };
         // What comes through a relay cannot say that it comes from elsewhere.
         let is_proven = !matches!(source, Source::Network(_)) || incoming.remote_addr_validated();
         match lock(&self.rates).check(source, is_proven, Instant::now()) {
-            Rate::Within => Verdict::Accept(permit),
+            Rate::Within => Verdict::Accept(permit, alpns),
             Rate::Unproven => Verdict::Retry,
             Rate::Over => Verdict::Refuse,
         }
     }
 
-    /// Whose rate a connection counts in; `None` for whom there is nothing here. A relay says
-    /// whose packets it carries, and shaking hands with a stranger would tell it our addresses.
-    fn source(&self, address: IncomingAddr) -> Option<Source> {
+    /// What a connection counts as; `None` for whom there is nothing here. A relay says whose
+    /// packets it carries, and shaking hands with a stranger would tell it our addresses: TLS
+    /// itself ends the handshake of one that shows no proof, before anything is told.
+    fn caller(&self, address: IncomingAddr) -> Option<Caller> {
         let (url, endpoint_id) = match address {
-            IncomingAddr::Ip(address) => return Some(Source::Network(network(address.ip()))),
+            IncomingAddr::Ip(address) => {
+                return Some(Caller {
+                    source: Source::Network(network(address.ip())),
+                    alpns: None,
+                });
+            }
             IncomingAddr::Relay { url, endpoint_id } => (url, endpoint_id),
             // No other transport is configured.
             IncomingAddr::Custom(_) | _ => return None,
@@ -117,10 +168,17 @@ impl Gate {
         let peer = PeerId::from_bytes(*endpoint_id.as_bytes());
         let who = lock(&self.who);
         if who.trusted.contains(&peer) {
-            Some(Source::Peer(peer))
-        } else {
-            who.pairing_open.then(|| Source::Relay(url.to_string()))
+            return Some(Caller { source: Source::Peer(peer), alpns: None });
         }
+        if !who.pairing_open {
+            return None;
+        }
+        let source = Source::Relay(url.to_string());
+        if who.expected.peers.contains(&peer) {
+            return Some(Caller { source, alpns: None });
+        }
+        let alpns = who.expected.alpns(&peer);
+        (!alpns.is_empty()).then_some(Caller { source, alpns: Some(alpns) })
     }
 
     /// Gate B. A refusal is the same for everybody and every reason.
@@ -128,7 +186,7 @@ impl Gate {
         let who = lock(&self.who);
         match alpn {
             ALPN_PEER => who.trusted.contains(peer),
-            ALPN_PAIR => who.pairing_open && self.pairings.available_permits() > 0,
+            _ if pair::is_alpn(alpn) => who.pairing_open && self.pairings.available_permits() > 0,
             _ => false,
         }
     }
@@ -155,22 +213,41 @@ fn refusal(code: u32, reason: &[u8]) -> AfterHandshakeOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ALPN_PAIR;
 
     #[test]
-    fn a_relayed_stranger_is_refused_before_the_handshake_unless_pairing_is_open() {
+    fn a_relayed_stranger_is_refused_before_the_handshake_unless_it_can_show_an_invite() {
         let (gate, key) = (Gate::new(false), iroh::SecretKey::from_bytes(&[1; 32]).public());
         let address =
             IncomingAddr::Relay { url: "https://relay.example".parse().unwrap(), endpoint_id: key };
         let peer = PeerId::from_bytes(*key.as_bytes());
-        let source = || gate.source(address.clone());
-        assert_eq!(source(), None);
+        let me = PeerId::from_bytes([7; 32]);
+        let caller = || gate.caller(address.clone());
+        assert_eq!(caller(), None);
         gate.set_pairing(true);
-        assert!(matches!(source(), Some(Source::Relay(_))));
+        assert_eq!(caller(), None, "nobody is expected");
+        let secrets = || [[3; 16], [4; 16]].map(Secret::new).into();
+        let expected = |peers| Expected { me: Some(me), secrets: secrets(), peers };
+        gate.expect(expected(HashSet::new()));
+        let shown =
+            [[3; 16], [4; 16]].map(|secret| pair::alpn_of(&pair::proof(&secret, &peer, &me)));
+        let source = Source::Relay("https://relay.example/".to_owned());
+        assert_eq!(caller(), Some(Caller { source, alpns: Some(shown.to_vec()) }));
+        // We are pairing with it already.
+        gate.expect(expected(HashSet::from([peer])));
+        assert_eq!(caller().unwrap().alpns, None);
         gate.set_trusted(peer, true);
         gate.set_pairing(false);
-        assert_eq!(source(), Some(Source::Peer(peer)));
+        assert_eq!(caller(), Some(Caller { source: Source::Peer(peer), alpns: None }));
         gate.set_trusted(peer, false);
-        assert_eq!(source(), None);
+        assert_eq!(caller(), None);
+    }
+
+    #[test]
+    fn what_is_expected_is_never_written_out() {
+        let secrets = vec![Secret::new([0xab; 16])];
+        let expected = Expected { me: None, secrets, peers: HashSet::new() };
+        assert!(!format!("{expected:?}").contains("171"));
     }
 
     #[test]

@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, SendError, accept,
+    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, Reach, SendError, accept,
     address::AddressRules,
-    code, endpoint,
-    gates::{Gate, lock},
+    code, endpoint, frozen,
+    gates::{Expected, Gate, lock},
     keep::{self, Keeper},
     link::Item,
     pair,
+    relays::{self, RelayState},
     shared::Shared,
     slots::Slots,
 };
 use crate::{
-    base::{ApproverId, PeerId, limits},
+    base::{ApproverId, Digest, PeerId, Secret, limits},
     wire::PairFrame,
 };
 
@@ -50,6 +54,8 @@ impl Net {
         let shared = Arc::new(shared);
         tasks.spawn(accept::accept(Arc::clone(&shared)));
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
+        tasks.spawn(relays::watch(Arc::clone(&shared)));
+        tasks.spawn(frozen::watch(Arc::clone(&shared)));
         Ok(Self { shared, slots })
     }
 
@@ -72,10 +78,36 @@ impl Net {
         self.shared.addresses()
     }
 
+    /// Where an invite says that we are. In internet mode that is relays alone, where there are
+    /// any that may work: whoever an invite is passed on to shall not learn our addresses.
+    #[must_use]
+    pub fn invited_to(&self) -> Vec<String> {
+        let address = self.shared.endpoint.addr();
+        let relays = match self.shared.rules.reach() {
+            Reach::Internet => lock(&self.shared.relays).meeting_points(Instant::now()),
+            Reach::Lan | Reach::Loopback => Vec::new(),
+        };
+        if relays.is_empty() { self.shared.rules.named(&address) } else { relays }
+    }
+
+    /// The relays among a stranger's addresses that neither we nor `known` peers use. Asking one
+    /// looks its name up and tells its owner that we are here.
+    #[must_use]
+    pub fn strange_relays(&self, addresses: &[String], known: &[String]) -> Vec<String> {
+        self.shared.rules.strange(addresses, known)
+    }
+
     /// The relay that we are at home at.
     #[must_use]
     pub fn relay(&self) -> Option<String> {
         self.shared.endpoint.addr().relay_urls().next().map(ToString::to_string)
+    }
+
+    /// All relays of ours and their states: the configured ones, or the public set. Empty where
+    /// none is used.
+    #[must_use]
+    pub fn relays(&self) -> Vec<RelayState> {
+        lock(&self.shared.relays).states()
     }
 
     /// The UDP port of the IPv4 socket; 0 when there is none.
@@ -180,10 +212,19 @@ impl Net {
         self.shared.gate.set_pairing(open);
     }
 
+    /// Who is let in to pair through a relay while pairing is served: holders of the invites with
+    /// these secrets, and those `peers`. Everybody else there learns nothing of us. At most
+    /// [`limits::INVITES_OPEN_MAX`] secrets.
+    pub fn expect(&self, secrets: Vec<Secret<[u8; 16]>>, peers: impl IntoIterator<Item = PeerId>) {
+        let (me, peers) = (Some(self.shared.me), peers.into_iter().collect());
+        self.shared.gate.expect(Expected { me, secrets, peers });
+    }
+
     /// Dials once to pair. `PairUp` or `PairDown` without a link follows. A refusal comes after
-    /// `PairUp`, as a `PairDown`.
-    pub fn pair_dial(&self, peer: PeerId, addresses: Vec<String>) {
-        self.shared.tasks.spawn(pair::dial(Arc::clone(&self.shared), peer, addresses));
+    /// `PairUp`, as a `PairDown`. With the `proof` that we hold its invite, a peer lets us in
+    /// through a relay.
+    pub fn pair_dial(&self, peer: PeerId, addresses: Vec<String>, proof: Option<Digest>) {
+        self.shared.tasks.spawn(pair::dial(Arc::clone(&self.shared), peer, addresses, proof));
     }
 
     /// Hands a frame to a pairing connection's writer.

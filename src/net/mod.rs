@@ -17,6 +17,7 @@ mod address;
 mod clock;
 mod endpoint;
 mod framing;
+mod frozen;
 mod gates;
 mod handle;
 mod keep;
@@ -26,6 +27,7 @@ mod pair;
 mod pq;
 mod rates;
 mod reader;
+mod relays;
 mod route;
 mod shared;
 pub mod slots;
@@ -36,6 +38,7 @@ mod tests;
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub use handle::Net;
+pub use relays::RelayState;
 
 use crate::{
     base::{ApproverId, PeerId, Secret, Timestamp},

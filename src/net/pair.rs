@@ -20,17 +20,24 @@ use super::{
     table::Slot,
 };
 use crate::{
-    base::{PeerId, limits},
-    wire::{ALPN_PAIR, PairFrame},
+    base::{Digest, PeerId, limits},
+    wire::{ALPN_PAIR, PairFrame, pair::alpn_of},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Dials once.
-pub(super) async fn dial(shared: Arc<Shared>, peer: PeerId, addresses: Vec<String>) {
-    let addresses = shared.rules.dialable(&addresses);
+/// Dials once. The proof is shown in the handshake: who is reached through a relay needs it to let
+/// us in.
+pub(super) async fn dial(
+    shared: Arc<Shared>,
+    peer: PeerId,
+    addresses: Vec<String>,
+    proof: Option<Digest>,
+) {
+    let addresses = shared.places(&shared.rules.dialable(&addresses), false);
+    let shown = proof.iter().map(alpn_of).collect();
     let connection = tokio::select! {
-        connection = connect(&shared, &peer, addresses, ALPN_PAIR) => connection,
+        connection = connect(&shared, &peer, addresses, ALPN_PAIR, shown) => connection,
         () = shared.cancel.cancelled() => None,
     };
     if let Some(connection) = connection

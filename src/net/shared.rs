@@ -12,9 +12,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     NetEvent,
     address::AddressRules,
+    endpoint,
     gates::{Gate, lock},
     keep::Keeper,
     link::Item,
+    relays::Pool,
     table::Table,
 };
 use crate::{
@@ -34,6 +36,7 @@ pub(super) struct Shared {
     pub(super) keepers: Mutex<HashMap<PeerId, Arc<Keeper>>>,
     /// What peers are told in our hello, where that is anything.
     pub(super) features: Mutex<HashMap<PeerId, Vec<String>>>,
+    pub(super) relays: Mutex<Pool>,
     pub(super) dials: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) cancel: CancellationToken,
@@ -51,6 +54,7 @@ impl Shared {
         let last_link = Arc::new(AtomicU64::new(0));
         Self {
             me: PeerId::from_bytes(*endpoint.id().as_bytes()),
+            relays: Mutex::new(Pool::new(&endpoint::relay_map(&rules))),
             endpoint,
             approver: approver.map(OnceLock::from).unwrap_or_default(),
             rules,
@@ -89,6 +93,12 @@ impl Shared {
     /// The features that `peer` is told.
     pub(super) fn features(&self, peer: &PeerId) -> Vec<String> {
         lock(&self.features).get(peer).cloned().unwrap_or_default()
+    }
+
+    /// Where a peer is dialed that was at `known`; other relays too, when it may have moved there.
+    pub(super) fn places(&self, known: &[TransportAddr], failed: bool) -> Vec<TransportAddr> {
+        let spares = lock(&self.relays).spares(known, failed);
+        known.iter().cloned().chain(spares).collect()
     }
 
     /// Where to dial; `None` for what is no key.

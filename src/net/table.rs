@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use iroh::endpoint::Connection;
+use iroh::{TransportAddr, endpoint::Connection};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -135,6 +135,25 @@ impl<T> Table<T> {
     pub(super) fn close(&self, peer: PeerId, link: LinkId, code: u32) {
         if let Some(slot) = lock(&self.slots).get(&(peer, link)) {
             close(&slot.connection, code);
+        }
+    }
+
+    /// All of them, with their writers' queues.
+    pub(super) fn all(&self) -> Vec<(LinkId, Connection, mpsc::Sender<T>)> {
+        let slots = lock(&self.slots);
+        let each = slots
+            .iter()
+            .map(|((_, link), slot)| (*link, slot.connection.clone(), slot.queue.clone()));
+        each.collect()
+    }
+
+    /// Closes the connections that have no other way than `address`.
+    pub(super) fn close_over(&self, address: &TransportAddr, code: u32) {
+        for slot in lock(&self.slots).values() {
+            let paths = slot.connection.paths();
+            if !paths.is_empty() && paths.iter().all(|path| path.remote_addr() == address) {
+                close(&slot.connection, code);
+            }
         }
     }
 

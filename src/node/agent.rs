@@ -191,7 +191,7 @@ impl Node {
         let invite = Invite {
             inviter: self.id,
             approver: invite::approver_fingerprint(&approver),
-            addresses: self.net.addresses(),
+            addresses: self.net.invited_to(),
             secret: Secret::new(secret),
             expires,
         };

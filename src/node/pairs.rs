@@ -39,7 +39,8 @@ impl Node {
             && entry.link.is_none()
         {
             entry.dial_at = None;
-            self.net.pair_dial(*peer, addresses);
+            let proof = entry.pairing.proof;
+            self.net.pair_dial(*peer, addresses, Some(proof));
         }
     }
 

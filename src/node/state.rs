@@ -256,6 +256,8 @@ impl Node {
 
     /// Strangers are heard only while somebody is expected.
     pub(super) fn refresh_pairing(&self) {
+        let secrets = self.invites.iter().map(|invite| Secret::new(*invite.secret.expose_secret()));
+        self.net.expect(secrets.collect(), self.pairings.keys().copied());
         self.net.allow_pairing(!self.invites.is_empty() || !self.pairings.is_empty());
     }
 }

@@ -103,6 +103,20 @@ pub fn proof(secret: &[u8; 16], joiner: &PeerId, inviter: &PeerId) -> Digest {
     Digest::of("countersign/invite-proof/v1", &parts)
 }
 
+/// The ALPN by which a joiner shows its [`proof`] in the handshake itself, before the inviter has
+/// said a word.
+#[must_use]
+pub fn alpn_of(proof: &Digest) -> Vec<u8> {
+    [super::ALPN_PAIR, b"/", proof.to_string().as_bytes()].concat()
+}
+
+/// Whether an ALPN is one of pairing: plain, or with a proof.
+#[must_use]
+pub fn is_alpn(alpn: &[u8]) -> bool {
+    let rest = alpn.strip_prefix(super::ALPN_PAIR);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
 /// What binds a joiner to its nonce before it sees the inviter's.
 #[must_use]
 pub fn commitment(nonce: &[u8; NONCE_BYTES], joiner: &PeerId) -> Digest {

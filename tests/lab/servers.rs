@@ -1,6 +1,12 @@
 //! The servers of a lab: relays, a lookup, an HTTP proxy. Each lives in a device's namespace.
 
-use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::Path,
+    sync::{Arc, Mutex},
+    thread::JoinHandle,
+};
 
 use iroh_dns_server::config::{CertMode, Config, MetricsConfig};
 use iroh_relay::server as relay_server;
@@ -17,38 +23,41 @@ use tokio::{
 pub(crate) const PROXY_PORT: u16 = 3128;
 
 /// A server's life.
-pub(crate) struct Running(mpsc::Sender<oneshot::Sender<()>>);
+pub(crate) struct Running {
+    kill: mpsc::Sender<()>,
+    thread: Mutex<Option<JoinHandle<anyhow::Result<()>>>>,
+}
 
 impl Running {
-    /// Starts `serve` in the namespace of `device`. It serves for as long as what it gives lives.
+    /// Starts `serve` on a thread in the namespace of `device`. What it gives lives until the end.
     fn start<S, F>(device: &Device, serve: impl FnOnce() -> F + Send + 'static) -> Self
     where
         F: Future<Output = S> + Send + 'static,
-        S: Send + 'static,
     {
-        let (kill, mut killed) = mpsc::channel::<oneshot::Sender<()>>(1);
+        let (kill, mut killed) = mpsc::channel(1);
         let (ready, is_ready) = oneshot::channel();
-        let life = async move |_| {
-            let server = serve().await;
-            ready.send(()).unwrap();
-            let ended = killed.recv().await;
-            drop(server);
-            // What it spawned sees its end now.
-            tokio::task::yield_now().await;
-            if let Some(ended) = ended {
-                ended.send(()).ok(); // Nobody may wait for it.
-            }
+        let life = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let server = serve().await;
+                ready.send(()).unwrap();
+                killed.recv().await;
+                drop(server);
+            });
+            // All its tasks end here, and all its sockets with them, as with a process.
+            drop(runtime);
+            Ok(())
         };
-        drop(device.spawn(life).unwrap());
+        let thread = Mutex::new(Some(device.spawn_thread(life).unwrap()));
         is_ready.blocking_recv().expect("a server that starts");
-        Self(kill)
+        Self { kill, thread }
     }
 
     /// Ends it, and waits until it has.
     pub(crate) fn kill(&self) {
-        let (ended, has_ended) = oneshot::channel();
-        self.0.blocking_send(ended).unwrap();
-        has_ended.blocking_recv().unwrap();
+        self.kill.blocking_send(()).unwrap();
+        let thread = self.thread.lock().unwrap().take();
+        thread.expect("a server that runs").join().unwrap().unwrap();
     }
 }
 

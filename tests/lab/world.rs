@@ -1,7 +1,7 @@
 //! A small internet: a network of servers with relays and a lookup, and whatever networks a case
 //! puts beside it. It lies in a namespace that has no way out.
 
-use std::{fs, net::Ipv4Addr, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{fs, net::Ipv4Addr, path::PathBuf, process::Command, time::Duration};
 
 use patchbay::{Device, FirewallConfigBuilder, Lab, Nat, NodeId, Router, RouterPreset};
 use tempfile::TempDir;

@@ -52,7 +52,7 @@ async fn pairing_is_refused_while_closed_alike_for_everybody() {
 async fn pairing_is_served_while_open_and_the_last_frame_arrives() {
     let (mut alice, mut bob) = (Party::start(1).await, Party::start(2).await);
     alice.net.allow_pairing(true);
-    bob.net.pair_dial(alice.id(), alice.net.addresses());
+    bob.net.pair_dial(alice.id(), alice.net.addresses(), None);
     let (peer, bobs, dialed) = pair_up(&mut bob).await;
     assert_eq!((peer, dialed), (alice.id(), true));
     bob.net.pair_send(&alice.id(), bobs, knock()).unwrap();
@@ -74,7 +74,7 @@ async fn pairing_is_served_while_open_and_the_last_frame_arrives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pairing_that_cannot_be_dialed_says_so() {
     let mut bob = Party::start(2).await;
-    bob.net.pair_dial(key(1).id(), Vec::new());
+    bob.net.pair_dial(key(1).id(), Vec::new(), None);
     assert!(matches!(bob.next().await, NetEvent::PairDown { link: None, .. }));
     bob.stop().await;
 }

@@ -307,7 +307,7 @@ async fn a_full_inbox_keeps_the_rest_at_the_sender_and_all_arrive_in_order() {
 /// What a stranger hears after it said `frame`; `None` when it is not even heard.
 async fn stranger(bob: &Side, seed: u8, frame: PairFrame) -> Option<PairFrame> {
     let (net, mut events, cancel) = net_of(seed).await;
-    net.pair_dial(id_of(bob), addresses(bob).await);
+    net.pair_dial(id_of(bob), addresses(bob).await, None);
     let heard = loop {
         let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
         match event.unwrap().unwrap() {
@@ -319,6 +319,7 @@ async fn stranger(bob: &Side, seed: u8, frame: PairFrame) -> Option<PairFrame> {
             NetEvent::PairDown { .. } => break None,
             NetEvent::LinkUp { .. }
             | NetEvent::LinkDown { .. }
+            | NetEvent::PathChanged { .. }
             | NetEvent::Rejected { .. }
             | NetEvent::Frames { .. }
             | NetEvent::AddressesChanged
