@@ -159,6 +159,30 @@ pub const INVITE_LIFE_MAX: Duration = days(7);
 pub const INVITES_OPEN_MAX: usize = 20;
 /// The longest invite text that is looked at.
 pub const INVITE_BYTES_MAX: usize = 4 * KIB;
+/// How long a short code is good: as long as two people who talk need.
+pub const CODE_LIFE: Duration = minutes(10);
+/// Short codes open at once. Each lets a stranger guess once, at one in four million.
+pub const CODES_OPEN_MAX: usize = 3;
+/// Connections to a short code that end before the guess; then it closes.
+pub const CODE_STARTS_MAX: usize = 10;
+/// First words that are tried for a code whose place is taken.
+pub const CODE_WORD_TRIES: usize = 8;
+/// Endpoints at one place that a joiner dials. Each of them can check a guess of the words.
+pub const CODE_CONTACTS_MAX: usize = 4;
+/// The longest text that is looked at as a code.
+pub const CODE_BYTES_MAX: usize = 128;
+/// Of a word that is none, what an error shows.
+pub const CODE_WORD_CHARS_SHOWN: usize = 20;
+/// A frame of `countersign/code/1`: a sealed invite, and who made it.
+pub const CODE_FRAME_BYTES_MAX: usize = INVITE_BYTES_MAX + 256;
+/// How long the other side of a short code may take for one step.
+pub const CODE_STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the exchange of a short code may take, from the dial on.
+pub const CODE_EXCHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an endpoint for a short code may take until a relay knows it.
+pub const CODE_ONLINE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the human is told that a wrong code was tried.
+pub const CODE_WARNING_LIFE: Duration = hours(24);
 
 // Quotas.
 

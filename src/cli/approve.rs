@@ -27,10 +27,12 @@ pub(super) async fn pending(ctx: &Ctx) -> anyhow::Result<Exit> {
 }
 
 fn list_text(list: &PendingList, style: Style) -> String {
+    let warn = |text: &String| style.warn(&format!("warning: {}", escape::line(text)));
+    let mut texts: Vec<_> = list.warnings.iter().map(warn).collect();
     if list.items.is_empty() {
-        return "Nothing waits for you.".to_owned();
+        texts.push("Nothing waits for you.".to_owned());
     }
-    let texts: Vec<_> = list.items.iter().map(|item| item_text(item, style)).collect();
+    texts.extend(list.items.iter().map(|item| item_text(item, style)));
     texts.join("\n\n")
 }
 
@@ -42,7 +44,9 @@ fn item_text(item: &PendingItem, style: Style) -> String {
         let severity = item::severity(reason.severity, style);
         lines.push(format!("  {severity}  {}", escape::line(&reason.text)));
     }
-    if let Some(words) = &item.words {
+    if item.by_code {
+        lines.push(style.good("  verified by the code: the words need not be compared"));
+    } else if let Some(words) = &item.words {
         let words = escape::line(&words.join(" "));
         lines.push(format!("  words to compare: {}", style.bold(&words)));
     }
@@ -91,7 +95,7 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, wish: Wish) -> anyhow::Res
         approval.with_grant(like)?;
     }
     terminal.say(&approval.text(terminal.style()))?;
-    if approval.is_peer() && !wish.verified {
+    if approval.is_peer() && !approval.is_by_code() && !wish.verified {
         terminal.say("When you compared the words, leave with Enter and add --verified.\n")?;
     }
     let passphrase = terminal.passphrase(PROMPT)?;
@@ -178,13 +182,15 @@ mod tests {
             created_at: "x".into(),
             expires_at: "2020-01-08T00:00:00.000Z".into(),
             note: Some("hi\n".into()),
+            by_code: false,
             not_ready: None,
             repeats: 0,
             after: Vec::new(),
             strength: None,
         };
         let late = PendingItem { not_ready: Some("no answer".into()), ..item.clone() };
-        let list = PendingList { items: vec![item, late] };
+        let warnings = vec!["a wrong code was tried".to_owned()];
+        let list = PendingList { items: vec![item, late], warnings };
         insta::assert_snapshot!("pending", list_text(&list, Style::plain()));
     }
 }

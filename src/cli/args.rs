@@ -93,7 +93,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  countersign whoami")]
     Whoami,
     /// Make an invite to hand to one person
-    #[command(after_help = "Example:\n  countersign invite --note 'for Bob' --expires-minutes 60")]
+    #[command(
+        after_help = "Examples:\n  countersign invite --note 'for Bob' --expires-minutes 60\n  \
+        countersign invite --code"
+    )]
     Invite {
         /// Shown to you beside the request that uses it
         #[arg(long)]
@@ -102,12 +105,17 @@ pub enum Command {
         #[arg(long, value_name = "MINUTES",
             value_parser = clap::value_parser!(u64).range(1..=10_080))]
         expires_minutes: Option<u64>,
+        /// As three words to say, good for ten minutes and one try
+        #[arg(long, conflicts_with = "expires_minutes")]
+        code: bool,
     },
-    /// Use an invite; exits 3 while a human is asked
-    #[command(after_help = "Example:\n  countersign connect countersign1abc... --name bob")]
+    /// Use an invite or a code; exits 3 while a human is asked
+    #[command(after_help = "Examples:\n  countersign connect countersign1abc... --name bob\n  \
+        countersign connect copper violin harbor\n  countersign connect")]
     Connect {
-        /// The invite's text
-        invite: String,
+        /// The invite's text, or the three words of a code (default: asked for in the terminal)
+        #[arg(value_name = "INVITE|WORDS")]
+        invite: Vec<String>,
         /// What to call the peer
         #[arg(long)]
         name: Option<String>,

@@ -27,7 +27,7 @@ const RULE: usize = 72;
 pub(super) fn render(checked: &Checked, style: Style) -> String {
     let mut parts = vec![style.bold(title(checked.item().what())), who(checked, style)];
     parts.push(match checked.item() {
-        Item::Peer(_, record) => pairing(record, checked.me(), style),
+        Item::Peer(_, record) => pairing(checked, record, style),
         Item::Message(_, envelope) => message(envelope, style),
     });
     if !checked.shown().after.is_empty() {
@@ -59,7 +59,9 @@ fn read_before(checked: &Checked, style: Style) -> String {
 
 fn who(checked: &Checked, style: Style) -> String {
     let peer = &checked.shown().peer;
-    let verified = if peer.verified {
+    let verified = if checked.is_by_code() {
+        style.good("verified by the code: whoever answered knew the words that were said")
+    } else if peer.verified {
         style.good("verified: you compared the words of its pairing")
     } else {
         style.warn("not verified: nobody compared the words of its pairing")
@@ -77,11 +79,17 @@ fn quoted(claim: &str) -> String {
     format!("\"{}\"", escape::line(claim))
 }
 
-fn pairing(record: &ConsentRecord, me: &PeerId, style: Style) -> String {
-    let words = boxed(&record.words(), style);
-    let compare = "Do these four words stand on the other person's screen too? Ask over a channel \
+const COMPARE: &str = "Do these four words stand on the other person's screen too? Ask over a channel \
                    that\nyou trust (a call, in person). If they differ, somebody is in between: \
                    deny.";
+
+const NOTHING_TO_COMPARE: &str = "You met by a code, which counts as comparing these words. Did \
+                                  you say it to this person?";
+
+fn pairing(checked: &Checked, record: &ConsentRecord, style: Style) -> String {
+    let me: &PeerId = checked.me();
+    let words = boxed(&record.words(), style);
+    let compare = if checked.is_by_code() { NOTHING_TO_COMPARE } else { COMPARE };
     let side = |party: &Party, role: &str| {
         let whose = if party.identity == *me { "you" } else { "them" };
         let rows = [

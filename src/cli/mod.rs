@@ -10,6 +10,7 @@ mod approve;
 pub mod args;
 mod audit;
 mod bundle;
+mod code;
 mod ctx;
 mod demo;
 mod doctor;
@@ -137,8 +138,8 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Status => node::status(&ctx).await,
         Command::Stop => node::stop(&ctx).await,
         Command::Whoami => node::whoami(&ctx).await,
-        Command::Invite { note, expires_minutes } => {
-            peers::invite(&ctx, note, expires_minutes).await
+        Command::Invite { note, expires_minutes, code } => {
+            peers::invite(&ctx, note, expires_minutes, code).await
         }
         Command::Connect { invite, name, note } => peers::connect(&ctx, invite, name, note).await,
         Command::Peers => peers::peers(&ctx).await,

@@ -1,10 +1,11 @@
 //! `invite`, `connect`, `peers` and `revoke`.
 
 use super::{
-    Ctx, Exit, escape,
+    Ctx, Exit, code, escape,
     print::{self, Style, fields, table},
 };
 use crate::{
+    base::limits,
     node::api::{AgentRequest, Connected, InviteMade, Peer, Peers, Request, Revoked},
     trust::PeerState,
 };
@@ -14,8 +15,19 @@ pub(super) async fn invite(
     ctx: &Ctx,
     note: Option<String>,
     expires_minutes: Option<u64>,
+    code: bool,
 ) -> anyhow::Result<Exit> {
-    let made: InviteMade = ctx.agent(AgentRequest::Invite { note, expires_minutes }).await?;
+    let made: InviteMade = ctx.agent(AgentRequest::Invite { note, expires_minutes, code }).await?;
+    if let Some(code) = &made.code {
+        ctx.out.data(&made, |style| style.bold(&escape::line(code)))?;
+        print::talk(&format!(
+            "Say these three words to one person. They are good for {} minutes and for one try.\n\
+             They run: countersign connect, and type the words. Then both of you are asked, and the \
+             peer counts as verified.",
+            limits::CODE_LIFE.as_secs() / 60
+        ));
+        return Ok(Exit::Done);
+    }
     ctx.out.data(&made, |_| escape::line(&made.invite))?;
     print::talk(&format!(
         "Hand it to one person over a channel that you trust; it can be used once, until {}.\n\
@@ -25,13 +37,14 @@ pub(super) async fn invite(
     Ok(Exit::Done)
 }
 
-/// Uses an invite.
+/// Uses an invite or a code. What was not given is asked for, where there is a terminal.
 pub(super) async fn connect(
     ctx: &Ctx,
-    invite: String,
+    given: Vec<String>,
     name: Option<String>,
     note: Option<String>,
 ) -> anyhow::Result<Exit> {
+    let invite = if given.is_empty() { code::ask()? } else { given.join(" ") };
     let mut client = ctx.client().await?;
     let spinner = print::spinner("asking the other side's node");
     let request = Request::Agent(AgentRequest::Connect { invite, name, note });

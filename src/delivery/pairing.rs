@@ -71,6 +71,8 @@ pub struct Pairing {
     pub kept: bool,
     /// From the joiner's human's side, sent with its consent.
     pub note: Option<Note>,
+    /// It began with a short code, which has shown each side who the other is.
+    pub by_code: bool,
 }
 
 /// What to do after a frame. Everything is written down first, in this order.
@@ -98,8 +100,10 @@ pub struct OpenInvite<'i> {
     pub id: InviteId,
     /// Its secret.
     pub secret: &'i [u8; 16],
-    /// Who used it already.
+    /// Who used it already, or who alone may.
     pub used_by: Option<PeerId>,
+    /// Whose human alone may.
+    pub approver: Option<ApproverId>,
 }
 
 /// The invite that a knock shows knowledge of, if the knocker may use it. Looks at every invite,
@@ -115,7 +119,9 @@ pub fn invite_of_knock(
     let fits = |invite: &&OpenInvite<'_>| {
         let expected = pair::proof(invite.secret, joiner, me);
         let equal: bool = expected.as_bytes().ct_eq(knock.proof.as_bytes()).into();
-        equal && invite.used_by.is_none_or(|user| user == *joiner)
+        equal
+            && invite.used_by.is_none_or(|user| user == *joiner)
+            && invite.approver.is_none_or(|approver| approver == knock.approver)
     };
     invites.iter().filter(fits).map(|invite| invite.id).next_back()
 }
@@ -145,6 +151,7 @@ impl Pairing {
             theirs: None,
             kept: false,
             note,
+            by_code: false,
         }
     }
 
@@ -171,6 +178,7 @@ impl Pairing {
             theirs: None,
             kept: false,
             note: None,
+            by_code: false,
         }
     }
 

@@ -69,6 +69,7 @@ fn reply(request: &Request) -> Result<Reply, ApiError> {
         })),
         Request::Agent(AgentRequest::Invite { note, .. }) => Ok(Reply::Invite(InviteMade {
             invite: note.clone().unwrap_or_default().repeat(limits::LINE_BYTES_MAX / 4),
+            code: None,
             expires_at: String::new(),
         })),
         Request::Agent(_) => {
@@ -87,7 +88,8 @@ async fn a_client_asks_as_agent_and_as_human() {
     let peers = Request::Agent(AgentRequest::Peers { state: None });
     let error = client.ask::<Peers>(peers).await.unwrap_err();
     assert!(matches!(error, ClientError::Api(error) if error.kind == ErrorKind::NotFound));
-    let long = AgentRequest::Invite { note: Some("abcde".to_owned()), expires_minutes: None };
+    let long =
+        AgentRequest::Invite { note: Some("abcde".to_owned()), expires_minutes: None, code: false };
     let error = client.ask::<InviteMade>(Request::Agent(long)).await.unwrap_err().to_string();
     assert!(error.contains("the limit is 1048576"), "{error}");
 }

@@ -26,25 +26,30 @@ pub(super) struct Nothing {}
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Invite {
-    /// Your human sees it when the invite is used
+    /// Your human sees it when it is used
     #[schemars(length(max = 200))]
     note: Option<String>,
     #[schemars(range(min = 1, max = 10080), extend("default" = 1440))]
     expires_minutes: Option<u64>,
+    /// As 3 words to say
+    code: Option<bool>,
 }
 
 impl Invite {
     pub(super) fn request(self) -> Result<AgentRequest, ApiError> {
-        let Self { note, expires_minutes } = self;
+        let Self { note, expires_minutes, code } = self;
         within("expires_minutes", expires_minutes, INVITE_MINUTES)?;
-        Ok(AgentRequest::Invite { note, expires_minutes })
+        let code = code.unwrap_or_default();
+        // A client that fills in defaults does not ask for this one.
+        let expires_minutes = expires_minutes.filter(|minutes| !code || *minutes != 1440);
+        Ok(AgentRequest::Invite { note, expires_minutes, code })
     }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connect {
-    /// countersign1...
+    /// countersign1... or 3 words
     #[schemars(length(max = 4096))]
     pub(super) invite: String,
     /// What to call the peer: a-z 0-9 . _ -

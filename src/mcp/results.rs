@@ -112,8 +112,16 @@ pub(super) struct InviteResult {
 
 impl From<InviteMade> for InviteResult {
     fn from(made: InviteMade) -> Self {
-        let next = "give the invite to your human, who passes it on over a channel they trust; \
-                    when it is used, both humans are asked; then trust_list shows the peer";
+        let next = match made.code {
+            None => {
+                "give the invite to your human, who passes it on over a channel they trust; when \
+                 it is used, both humans are asked; then trust_list shows the peer"
+            }
+            Some(_) => {
+                "tell your human the three words, who says them to the other person: good for ten \
+                 minutes and one try; then both humans are asked, and trust_list shows the peer"
+            }
+        };
         Self { made, next }
     }
 }

@@ -180,8 +180,16 @@ async fn invite(call: &Call<'_>, arguments: Invite) -> Outcome {
     let Reply::Invite(made) = call.node().ask(arguments.request()?).await? else {
         return Err(unexpected());
     };
-    let summary = "give this invite to the other person over a channel you trust; your human \
-                   will be asked when somebody uses it";
+    let summary = match made.code {
+        None => {
+            "give this invite to the other person over a channel you trust; your human will be asked \
+             when somebody uses it"
+        }
+        Some(_) => {
+            "your human says these words to the other person, who uses them with peer_connect or \
+             countersign connect; your human will be asked then"
+        }
+    };
     Ok(success(summary, &InviteResult::from(made)).into())
 }
 

@@ -48,6 +48,14 @@ impl AddressRules {
         self.reach
     }
 
+    /// There is a relay that we can be at home at.
+    pub(super) fn has_relays(&self) -> bool {
+        match &self.relays {
+            Relays::Public => true,
+            Relays::Own(own) => !own.is_empty(),
+        }
+    }
+
     /// Which relays are ours.
     pub(super) const fn relays(&self) -> &Relays {
         &self.relays

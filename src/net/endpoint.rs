@@ -16,8 +16,8 @@ use super::{
     lookup, pq,
 };
 use crate::{
-    base::limits,
-    wire::{ALPN_PAIR, ALPN_PEER},
+    base::{Secret, limits},
+    wire::{ALPN_CODE, ALPN_PAIR, ALPN_PEER},
 };
 
 /// Opens the endpoint, at the port that peers may remember, or else at any.
@@ -44,28 +44,55 @@ fn builder(
     gate: &Gate,
     port: u16,
 ) -> Result<Builder, NetError> {
+    let builder = through_relays(&config.settings, rules, &config.seed)?
+        .alpns(vec![ALPN_PEER.to_vec(), ALPN_PAIR.to_vec()])
+        .hooks(gate.clone());
+    lookup::add(listening(builder, rules, port)?, rules, &config.settings)
+}
+
+/// An endpoint for one short code, under a key of its own. In internet mode with relays it has no
+/// address of ours, and so none to give away to a stranger.
+pub(super) fn door(
+    settings: &NetSettings,
+    rules: &AddressRules,
+    seed: &Secret<[u8; 32]>,
+) -> Result<Builder, NetError> {
+    let builder = through_relays(settings, rules, seed)?.alpns(vec![ALPN_CODE.to_vec()]);
+    if rules.reach() == Reach::Internet && rules.has_relays() {
+        return Ok(builder.portmapper_config(PortmapperConfig::Disabled));
+    }
+    listening(builder, rules, 0)
+}
+
+/// What every endpoint of ours has, without a socket.
+fn through_relays(
+    settings: &NetSettings,
+    rules: &AddressRules,
+    seed: &Secret<[u8; 32]>,
+) -> Result<Builder, NetError> {
     let builder = Endpoint::builder(presets::Empty)
         .crypto_provider(pq::provider())
-        .secret_key(SecretKey::from_bytes(config.seed.expose_secret()))
-        .alpns(vec![ALPN_PEER.to_vec(), ALPN_PAIR.to_vec()])
+        .secret_key(SecretKey::from_bytes(seed.expose_secret()))
         .transport_config(transport())
-        .hooks(gate.clone())
         .relay_mode(relay_mode(rules.relays()))
-        .ca_tls_config(roots(&config.settings)?)
+        .ca_tls_config(roots(settings)?)
         .clear_ip_transports();
-    let builder = match &config.settings.proxy {
+    Ok(match &settings.proxy {
         None => builder,
         Some(url) => builder.proxy_url(url.parse().map_err(|_| NetError::Proxy(url.clone()))?),
-    };
-    let builder = match rules.reach() {
+    })
+}
+
+/// With the sockets of a reach.
+fn listening(builder: Builder, rules: &AddressRules, port: u16) -> Result<Builder, NetError> {
+    Ok(match rules.reach() {
         Reach::Loopback => builder
             .bind_addr((Ipv4Addr::LOCALHOST, port))
             .map_err(|error| NetError::Endpoint(error.to_string()))?
             .portmapper_config(PortmapperConfig::Disabled),
         Reach::Lan => everywhere(builder, port)?.portmapper_config(PortmapperConfig::Disabled),
         Reach::Internet => everywhere(builder, port)?,
-    };
-    lookup::add(builder, rules, &config.settings)
+    })
 }
 
 fn everywhere(builder: Builder, port: u16) -> Result<Builder, NetError> {

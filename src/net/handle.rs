@@ -9,7 +9,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LinkId, LinkPath, NetConfig, NetError, NetEvent, Outbound, Reach, SendError, accept,
+    LinkId, LinkPath, NetConfig, NetError, NetEvent, NetSettings, Outbound, Reach, SendError,
+    accept,
     address::AddressRules,
     code, endpoint, frozen,
     gates::{Expected, Gate, lock},
@@ -29,6 +30,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Net {
     pub(super) shared: Arc<Shared>,
+    pub(super) settings: Arc<NetSettings>,
     slots: Slots,
 }
 
@@ -56,7 +58,7 @@ impl Net {
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
         tasks.spawn(relays::watch(Arc::clone(&shared)));
         tasks.spawn(frozen::watch(Arc::clone(&shared)));
-        Ok(Self { shared, slots })
+        Ok(Self { shared, settings: Arc::new(config.settings), slots })
     }
 
     /// Where strangers meet who know a word.

@@ -15,6 +15,7 @@
 mod accept;
 mod address;
 mod clock;
+pub mod door;
 mod endpoint;
 mod framing;
 mod frozen;

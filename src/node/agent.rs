@@ -8,9 +8,11 @@ use super::{
         MessagePart, NetworkInfo, News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked,
         Whoami,
     },
-    clock, grants,
+    clock,
+    codes::entry_of,
+    grants,
     outbound::{Reading, move_arrived},
-    state::{Answer, InviteEntry, Node, reply, store_failed, usage},
+    state::{Answer, Node, reply, store_failed, usage},
     views::prefix,
 };
 use crate::{
@@ -42,7 +44,10 @@ impl Node {
         }
         match request {
             AgentRequest::Whoami => self.whoami(answer),
-            AgentRequest::Invite { note, expires_minutes } => {
+            AgentRequest::Invite { note, expires_minutes, code: true } => {
+                self.invite_by_code(note, expires_minutes, answer);
+            }
+            AgentRequest::Invite { note, expires_minutes, code: false } => {
                 self.invite(note, expires_minutes, answer);
             }
             AgentRequest::Connect { invite, name, note } => {
@@ -140,13 +145,21 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let (text, expires) = (invite.encode(), invite.expires);
-        let entry = InviteEntry {
-            id: row.id,
-            secret: invite.secret,
-            note: row.note.clone(),
-            expires,
-            used_by: None,
-        };
+        self.keep_invite(invite, row, move |_, kept| {
+            let (invite, expires_at) = (text, expires.rfc3339());
+            let made = InviteMade { invite, code: None, expires_at };
+            reply(answer, kept.map_err(|e| store_failed(&e)).map(|()| Reply::Invite(made)));
+        });
+    }
+
+    /// Writes an invite down; it is open once it is.
+    pub(super) fn keep_invite(
+        &mut self,
+        invite: Invite,
+        row: peers::InviteRow,
+        then: impl FnOnce(&mut Self, Result<(), StoreError>) + Send + 'static,
+    ) {
+        let entry = entry_of(invite, &row);
         let now = clock::now();
         let op = move |db: &Connection| {
             peers::add_invite(db, &row, now)?;
@@ -154,17 +167,15 @@ impl Node {
             store::audit::append(db, now, &event).map(drop)
         };
         self.write(op, move |node, done| {
-            if let Err(error) = done {
-                return reply(answer, Err(store_failed(&error)));
+            if done.is_ok() {
+                node.invites.push(entry);
+                node.refresh_pairing();
             }
-            node.invites.push(entry);
-            node.refresh_pairing();
-            let made = InviteMade { invite: text, expires_at: expires.rfc3339() };
-            reply(answer, Ok(Reply::Invite(made)));
+            then(node, done);
         });
     }
 
-    fn new_invite(
+    pub(super) fn new_invite(
         &self,
         note: Option<String>,
         minutes: Option<u64>,
@@ -196,7 +207,15 @@ impl Node {
             expires,
         };
         let secret = Secret::new(secret);
-        let row = peers::InviteRow { id: invite.id(), secret, note, expires, used_by: None };
+        let row = peers::InviteRow {
+            id: invite.id(),
+            secret,
+            note,
+            expires,
+            used_by: None,
+            by_code: false,
+            approver: None,
+        };
         Ok((invite, row))
     }
 

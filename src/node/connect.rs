@@ -14,7 +14,7 @@ use crate::{
     base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Item, What},
-    net::code,
+    net::code as close,
     policy::{self, Action, Reason, Verdict},
     risk,
     store::{
@@ -23,11 +23,11 @@ use crate::{
         pending::{self, PendingRow},
     },
     trust::PeerState,
-    wire::Invite,
+    wire::{Invite, code},
 };
 
 impl Node {
-    /// Uses an invite. The answer waits a while for the other side's node.
+    /// Uses an invite, or the words of a code. The answer waits a while for the other side's node.
     pub(super) fn connect(
         &mut self,
         invite: &str,
@@ -35,32 +35,47 @@ impl Node {
         note: Option<String>,
         answer: Answer,
     ) {
-        match self.new_request(invite, name, note) {
+        match self.wish(name, note) {
+            Err(error) => reply(answer, Err(error)),
+            Ok(wish) if code::is_meant(invite) => self.connect_by_code(invite, wish, answer),
+            Ok(wish) => match Invite::decode(invite, clock::now()) {
+                Ok(invite) => self.connect_with(invite, wish, answer),
+                Err(error) => {
+                    let next = "paste the whole invite text, or type the three words of a code";
+                    reply(answer, Err(usage(error, next)));
+                }
+            },
+        }
+    }
+
+    /// What our side wants of the peer, as far as it can be seen without its id.
+    fn wish(&self, name: Option<String>, note: Option<String>) -> Result<Wish, ApiError> {
+        self.need_approver()?;
+        let name = name.map(PeerName::try_from).transpose();
+        let name = name.map_err(|e| usage(e, "choose another name"))?;
+        let note =
+            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
+        let by_code = false;
+        Ok(Wish { name, note, by_code })
+    }
+
+    /// Uses an invite that was read.
+    pub(super) fn connect_with(&mut self, invite: Invite, wish: Wish, answer: Answer) {
+        match self.new_request(invite, wish) {
             Err(error) => reply(answer, Err(error)),
             Ok(Request::Known(peer)) => self.answer_connect(peer, answer),
             Ok(Request::New(new)) => self.begin(*new, answer),
         }
     }
 
-    fn new_request(
-        &self,
-        invite: &str,
-        name: Option<String>,
-        note: Option<String>,
-    ) -> Result<Request, ApiError> {
+    fn new_request(&self, invite: Invite, wish: Wish) -> Result<Request, ApiError> {
         let now = clock::now();
-        let invite =
-            Invite::decode(invite, now).map_err(|e| usage(e, "paste the whole invite text"))?;
-        self.need_approver()?;
+        let Wish { name, note, by_code } = wish;
         let me = self.me().ok_or_else(no_approver)?;
         if invite.inviter == self.id {
             let next = "give it to the other person; their agent uses it";
             return Err(usage("this invite is your own", next));
         }
-        let name = name.map(PeerName::try_from).transpose();
-        let name = name.map_err(|e| usage(e, "choose another name"))?;
-        let note =
-            note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
         let peer = invite.inviter;
         if let Some(name) = name.as_ref().filter(|name| self.free_name(name, &peer) != **name) {
             return Err(usage(format!("another peer is called {name}"), "choose another name"));
@@ -98,6 +113,7 @@ impl Node {
         }
         let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
+        let pairing = Pairing { by_code, ..pairing };
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
         Ok(Request::New(Box::new(New { invite, pairing, name, named, blocked })))
@@ -141,7 +157,7 @@ impl Node {
                 return reply(answer, Err(store_failed(&error)));
             }
             node.pending.retain(|_, row| row.peer != peer || row.message.is_some());
-            node.net.distrust(&peer, code::NOT_TRUSTED);
+            node.net.distrust(&peer, close::NOT_TRUSTED);
             node.peers.insert(peer, entry);
             let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
             node.pairings.insert(peer, PairingEntry { named, waiting, ..new_entry(pairing, id) });
@@ -256,6 +272,14 @@ impl Node {
             Ok(Reply::Connect(Connected { peer, state: entry.state, pending, answered, next })),
         );
     }
+}
+
+/// What our side wants of a peer that it asks for.
+pub(super) struct Wish {
+    pub(super) name: Option<PeerName>,
+    pub(super) note: Option<Note>,
+    /// The invite came by a code.
+    pub(super) by_code: bool,
 }
 
 enum Request {

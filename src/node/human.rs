@@ -8,6 +8,7 @@ use super::{
         ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
         PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
     },
+    clock,
     decide::read_decision,
     state::{Answer, Node, reply, store_failed, usage},
 };
@@ -90,7 +91,8 @@ impl Node {
         let mut rows: Vec<&PendingRow> = self.pending.values().collect();
         rows.sort_by_key(|row| (row.created, row.id));
         let items = rows.into_iter().map(|row| self.pending_view(row)).collect();
-        Reply::Pending(PendingList { items })
+        let warnings = self.codes.warning(clock::now()).into_iter().collect();
+        Reply::Pending(PendingList { items, warnings })
     }
 
     pub(super) fn find_pending(&self, id: &str) -> Result<&PendingRow, ApiError> {
@@ -138,7 +140,8 @@ impl Node {
             .then(|| "approvals are not set up; run: countersign init".to_owned());
         let policy = self.policy.warning.clone();
         let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
-        let own = own.chain(self.handle.notices());
+        let codes = self.codes.warning(clock::now());
+        let own = own.chain(self.handle.notices()).chain(codes);
         own.chain(self.peers.values().filter_map(of_peer)).collect()
     }
 

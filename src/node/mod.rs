@@ -6,6 +6,7 @@
 mod agent;
 pub mod api;
 pub mod clock;
+mod codes;
 pub mod config;
 mod connect;
 mod decide;

@@ -7,7 +7,7 @@ use super::{
     clock,
     judge::PeerFacts,
     pair_write::PairWrite,
-    state::{Node, PairingEntry, reply},
+    state::{InviteEntry, Node, PairingEntry, reply},
 };
 use crate::{
     audit,
@@ -145,12 +145,14 @@ impl Node {
     /// The open invite that a knock shows knowledge of.
     fn invite_of(&self, knock: &Knock, peer: &PeerId) -> Option<InviteId> {
         let now = clock::now();
-        let open = self.invites.iter().filter(|invite| invite.expires > now);
+        let given = |invite: &&InviteEntry| !invite.by_code || invite.used_by.is_some();
+        let open = self.invites.iter().filter(|invite| invite.expires > now).filter(given);
         let open: Vec<OpenInvite<'_>> = open
             .map(|invite| OpenInvite {
                 id: invite.id,
                 secret: invite.secret.expose_secret(),
                 used_by: invite.used_by,
+                approver: invite.approver,
             })
             .collect();
         pairing::invite_of_knock(knock, &open, peer, &self.id)
@@ -163,11 +165,12 @@ impl Node {
         let invite = self.invite_of(knock, &peer);
         let invite = invite.filter(|_| welcome && !self.denies_knock(&peer));
         let Some(invite) = invite else { return self.refuse_knock(&peer, link) };
-        let pairing = Pairing::inviter(peer, invite, knock, clock::random());
-        let steps = pairing.knocked_again(knock, me);
+        let mut pairing = Pairing::inviter(peer, invite, knock, clock::random());
         if let Some(entry) = self.invites.iter_mut().find(|entry| entry.id == invite) {
             entry.used_by = Some(peer);
+            pairing.by_code = entry.by_code;
         }
+        let steps = pairing.knocked_again(knock, me);
         let id = PendingId::from_bytes(clock::random());
         self.pairings.insert(peer, PairingEntry { link: Some(link), ..new_entry(pairing, id) });
         self.apply(peer, steps);

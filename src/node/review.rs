@@ -80,6 +80,13 @@ impl Checked {
         &self.peer
     }
 
+    /// A new peer that was met by a short code. A yes says that it is verified, as it does where the
+    /// words were compared: whoever stood between would have had to guess the code.
+    #[must_use]
+    pub const fn is_by_code(&self) -> bool {
+        matches!(self.item, Item::Peer(..)) && self.shown.item.by_code
+    }
+
     /// All that a yes rests on besides the key, as one value: the bytes, the least countersignature
     /// that they need, and whose texts were read before, in their order.
     #[must_use]
@@ -89,6 +96,9 @@ impl Checked {
         // No strength's name holds a zero byte, and ids are all of one length.
         let mut parts = vec![digest.as_bytes().as_slice(), strength.as_bytes(), &[0]];
         parts.extend(self.after.iter().map(|peer| peer.as_bytes().as_slice()));
+        if self.is_by_code() {
+            parts.push(b"by code");
+        }
         Digest::of("countersign/seen/v1", &parts)
     }
 

@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeError, NodeHandle, clock,
+    codes::Codes,
     config::{Config, Home, NetworkMode, PostQuantum},
     effective,
     grants::verified,
@@ -195,6 +196,7 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let done = node.store.write(move |db| {
         migrate::set_meta(db, "udp_port", &port.to_string())?;
         peers::remove_invites(db, now, None)?;
+        peers::remove_unsaid_codes(db)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
@@ -239,7 +241,11 @@ fn assemble(
         note: row.note,
         expires: row.expires,
         used_by: row.used_by,
+        by_code: row.by_code,
+        approver: row.approver,
     };
+    // A code ends with its process: what it carried and nobody was given is nobody's.
+    let said = |row: &InviteRow| !row.by_code || row.used_by.is_some();
     let known = || loaded.known.detector();
     let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
@@ -255,7 +261,8 @@ fn assemble(
         peers,
         pairings: pairings.collect(),
         connecting: HashSet::new(),
-        invites: loaded.invites.into_iter().map(invite).collect(),
+        invites: loaded.invites.into_iter().filter(said).map(invite).collect(),
+        codes: Codes::default(),
         prompts: prompts::budget(pending.values(), loaded.prompted),
         liked: Liked::of(loaded.approved),
         pending,

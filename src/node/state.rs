@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{ApiError, ErrorKind, Reply},
+    codes::Codes,
     config::{Home, NetworkMode},
     effective::Effective,
     grants::GrantEntry,
@@ -113,7 +114,12 @@ pub(super) struct InviteEntry {
     pub(super) secret: Secret<[u8; 16]>,
     pub(super) note: Option<Note>,
     pub(super) expires: Timestamp,
+    /// Who used it, or who alone may.
     pub(super) used_by: Option<PeerId>,
+    /// A short code carries it: until that was said to the end, it is nobody's.
+    pub(super) by_code: bool,
+    /// Whose human alone may use it.
+    pub(super) approver: Option<ApproverId>,
 }
 
 /// The node. One task owns it.
@@ -132,6 +138,7 @@ pub(super) struct Node {
     /// Peers whose request is being written down.
     pub(super) connecting: HashSet<PeerId>,
     pub(super) invites: Vec<InviteEntry>,
+    pub(super) codes: Codes,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,
     pub(super) grants: Vec<GrantEntry>,
     pub(super) prompts: Budget,

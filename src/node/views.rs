@@ -179,6 +179,9 @@ impl Node {
                 .and_then(|item| u64::try_from(item.encode().len()).ok())
                 .unwrap_or_default(),
             words,
+            by_code: self.pairings.get(&row.peer).is_some_and(|entry| {
+                entry.pairing.by_code && row.message.is_none() && row.item.is_some()
+            }),
             created_at: row.created.rfc3339(),
             expires_at: row.expires.rfc3339(),
             note: row.note.as_ref().map(ToString::to_string),

@@ -56,6 +56,7 @@ fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
         theirs: signature("theirs")?,
         kept: row.get("kept")?,
         note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+        by_code: row.get("by_code")?,
     })
 }
 
@@ -65,8 +66,9 @@ fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
 /// When the database fails.
 pub fn put(db: &Connection, pairing: &Pairing) -> Result<(), StoreError> {
     let sql = "INSERT OR REPLACE INTO pairings (peer, joiner, invite, proof, fingerprint, nonce,
-               commitment, knocked_ms, their_name, their_approver, record, ours, theirs, kept, note)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+               commitment, knocked_ms, their_name, their_approver, record, ours, theirs, kept, note,
+               by_code)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let fingerprint = match pairing.role {
         Role::Joiner { fingerprint } => Some(fingerprint),
         Role::Inviter => None,
@@ -86,7 +88,8 @@ pub fn put(db: &Connection, pairing: &Pairing) -> Result<(), StoreError> {
         pairing.ours,
         pairing.theirs,
         pairing.kept,
-        pairing.note.as_ref().map(Note::as_str)
+        pairing.note.as_ref().map(Note::as_str),
+        pairing.by_code
     ])?;
     Ok(())
 }

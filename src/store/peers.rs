@@ -220,8 +220,12 @@ pub struct InviteRow {
     pub note: Option<Note>,
     /// Until when.
     pub expires: Timestamp,
-    /// Who used it.
+    /// Who used it, or who alone may.
     pub used_by: Option<PeerId>,
+    /// A short code carries it.
+    pub by_code: bool,
+    /// Whose human alone may use it.
+    pub approver: Option<ApproverId>,
 }
 
 /// Invites that are not expired.
@@ -237,6 +241,8 @@ pub fn open_invites(db: &Connection, now: Timestamp) -> Result<Vec<InviteRow>, S
             note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
             expires: row.time("expires_ms")?,
             used_by: row.id_opt("used_by", PeerId::from_slice)?,
+            by_code: row.get("by_code")?,
+            approver: row.id_opt("approver", ApproverId::from_slice)?,
         })
     })
 }
@@ -246,14 +252,15 @@ pub fn open_invites(db: &Connection, now: Timestamp) -> Result<Vec<InviteRow>, S
 /// # Errors
 /// When the database fails.
 pub fn add_invite(db: &Connection, invite: &InviteRow, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "INSERT INTO invites (id, secret, note, created_ms, expires_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT INTO invites (id, secret, note, created_ms, expires_ms, by_code)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         invite.id.as_bytes(),
         invite.secret.expose_secret(),
         invite.note.as_ref().map(Note::as_str),
         ms(now),
-        ms(invite.expires)
+        ms(invite.expires),
+        invite.by_code
     ])?;
     Ok(())
 }
@@ -265,6 +272,34 @@ pub fn add_invite(db: &Connection, invite: &InviteRow, now: Timestamp) -> Result
 pub fn use_invite(db: &Connection, id: &InviteId, peer: &PeerId) -> Result<(), StoreError> {
     let sql = "UPDATE invites SET used_by = ?2 WHERE id = ?1";
     db.prepare_cached(sql)?.execute(params![id.as_bytes(), peer.as_bytes()])?;
+    Ok(())
+}
+
+/// Binds an invite that a short code carried to the node and the human that said the words.
+///
+/// # Errors
+/// When the database fails.
+pub fn bind_invite(
+    db: &Connection,
+    id: &InviteId,
+    peer: &PeerId,
+    approver: &ApproverId,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE invites SET used_by = ?2, approver = ?3 WHERE id = ?1 AND by_code = 1";
+    db.prepare_cached(sql)?.execute(params![
+        id.as_bytes(),
+        peer.as_bytes(),
+        approver.as_bytes()
+    ])?;
+    Ok(())
+}
+
+/// Removes the invites of short codes that nobody said: such a code ends with its process.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove_unsaid_codes(db: &Connection) -> Result<(), StoreError> {
+    db.execute("DELETE FROM invites WHERE by_code = 1 AND used_by IS NULL", [])?;
     Ok(())
 }
 

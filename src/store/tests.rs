@@ -1,5 +1,6 @@
 //! The store's own rules.
 
+mod codes;
 mod grants;
 mod search;
 mod sessions;

@@ -50,11 +50,12 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Response {
 
 /// `POST /peers/invite`.
 pub(super) async fn invite(Submitted { visit, form }: Submitted) -> Response {
+    let code = form.ticked("code");
     let asked = async {
         let longest = INVITE_LIFE_MAX.as_secs() / 60;
         let minutes = form.line("expires_minutes").map(|_| form.number("expires_minutes", longest));
         let expires_minutes = minutes.transpose()?;
-        let request = AgentRequest::Invite { note: form.line("note"), expires_minutes };
+        let request = AgentRequest::Invite { note: form.line("note"), expires_minutes, code };
         answer!(visit.page.agent(request), Invite)
     };
     let made: Result<InviteMade, ApiError> = asked.await;
@@ -66,7 +67,10 @@ pub(super) async fn invite(Submitted { visit, form }: Submitted) -> Response {
 
 /// `POST /peers/connect`.
 pub(super) async fn connect(Submitted { visit, form }: Submitted) -> Response {
-    let invite = form.line("invite").unwrap_or_default();
+    // The words of a code come in fields of their own.
+    let words = ["first", "second", "third"].into_iter().filter_map(|name| form.line(name));
+    let words: Vec<_> = words.collect();
+    let invite = form.line("invite").unwrap_or_else(|| words.join(" "));
     let (name, note) = (form.line("name"), form.line("note"));
     let request = AgentRequest::Connect { invite: invite.clone(), name, note };
     let asked = async { answer!(visit.page.agent(request), Connect) };
@@ -93,7 +97,7 @@ fn sentence(connected: &Connected) -> String {
     let name = &connected.peer.name;
     match (connected.state, connected.answered) {
         (PeerState::Trusted, _) => format!("{name} is trusted already."),
-        (_, true) => format!("{name} has answered. Compare the words, then decide."),
+        (_, true) => format!("{name} has answered. Look at the request, then decide."),
         (_, false) => format!(
             "Their node has not answered yet. {name} is asked again and again; you are asked here \
              as soon as it answers."

@@ -1,6 +1,7 @@
 #![doc = include_str!("SPEC.md")]
 
 pub mod cbor;
+pub mod code;
 pub mod consent;
 pub mod countersignature;
 pub mod envelope;
@@ -11,6 +12,7 @@ pub mod message;
 pub mod order;
 pub mod pair;
 
+pub use code::Code;
 pub use consent::{ConsentRecord, Party};
 pub use countersignature::{Countersignature, Method};
 pub use envelope::{Draft, Envelope, Header};
@@ -29,6 +31,8 @@ pub const VERSION: u64 = 1;
 pub const ALPN_PEER: &[u8] = b"countersign/1";
 /// ALPN between strangers, while an invite is open or a request is out.
 pub const ALPN_PAIR: &[u8] = b"countersign/pair/1";
+/// ALPN between two endpoints that know nothing of each other but the first word of a code.
+pub const ALPN_CODE: &[u8] = b"countersign/code/1";
 
 /// Why bytes were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,6 +13,7 @@
 mod architecture;
 mod channel;
 mod cli;
+mod codes;
 mod elicit;
 mod gate;
 mod grants;

@@ -7,6 +7,7 @@
 )]
 
 mod cast;
+mod codes;
 mod consents;
 mod countersignatures;
 mod damage;

@@ -47,6 +47,7 @@ fn shown(item: &Item, peer: &PeerId) -> PendingShown {
             created_at: NOW.to_string(),
             expires_at: "2027-01-16T08:00:00.000Z".into(),
             note: Some("a \u{202e}note".into()),
+            by_code: false,
             not_ready: None,
             repeats: 0,
             after: Vec::new(),

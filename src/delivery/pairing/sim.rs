@@ -88,7 +88,7 @@ impl Node {
         let me = self.side.me.clone();
         if let (PairFrame::Knock(knock), None) = (frame, &self.side.pairing) {
             let secret = invite.secret.expose_secret();
-            let open = OpenInvite { id: invite.id(), secret, used_by: None };
+            let open = OpenInvite { id: invite.id(), secret, used_by: None, approver: None };
             let open = if self.invite_open { vec![open] } else { vec![] };
             let Some(id) = invite_of_knock(knock, &open, &from.identity, &me.identity) else {
                 return vec![PairFrame::End(EndReason::NoInvite)];

@@ -66,6 +66,7 @@ impl Side {
                 id: invite.id(),
                 secret: invite.secret.expose_secret(),
                 used_by: None,
+                approver: None,
             };
             let id = invite_of_knock(knock, &[open], &from.identity, &self.me.identity);
             let Some(id) = id else { return vec![PairFrame::End(EndReason::NoInvite)] };
@@ -227,4 +228,20 @@ fn a_consent_by_another_human_does_not_count() {
     alice.receive(&forged, &bob.me, &invite);
     assert!(!alice.trusts);
     assert_eq!(alice.ended, Some(EndReason::Protocol));
+}
+
+#[test]
+fn an_invite_that_a_code_carried_is_for_one_node_of_one_human() {
+    let (alice, bob, invite) = alice_invites();
+    let frames = knock(&bob);
+    let [PairFrame::Knock(knock)] = frames.as_slice() else { panic!("a knock") };
+    let found = |used_by: PeerId, approver: ApproverId| {
+        let secret = invite.secret.expose_secret();
+        let (used_by, approver) = (Some(used_by), Some(approver));
+        let open = OpenInvite { id: invite.id(), secret, used_by, approver };
+        invite_of_knock(knock, &[open], &bob.me.identity, &alice.me.identity).is_some()
+    };
+    assert!(found(bob.me.identity, bob.me.approver));
+    assert!(!found(bob.me.identity, alice.me.approver), "another human's");
+    assert!(!found(alice.me.identity, bob.me.approver), "another node's");
 }

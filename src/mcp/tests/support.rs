@@ -199,6 +199,7 @@ fn answer_to(world: &mut World, request: AgentRequest) -> Result<Reply, ApiError
         AgentRequest::Whoami => Ok(Reply::Whoami(whoami(world))),
         AgentRequest::Invite { .. } => Ok(Reply::Invite(InviteMade {
             invite: "countersign1abc".to_owned(),
+            code: None,
             expires_at: "2026-11-21T10:00:00.000Z".to_owned(),
         })),
         AgentRequest::Connect { invite, .. } if invite == "bad" => Err(nobody("such invite")),

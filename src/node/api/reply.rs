@@ -142,7 +142,11 @@ pub struct NetworkInfo {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct InviteMade {
     /// The text to give to the other person, over a channel that you trust.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub invite: String,
+    /// Instead of it: three words to say to the other person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Until when it can be used, once.
     pub expires_at: String,
 }
@@ -465,6 +469,9 @@ pub struct PendingItem {
     /// The four words of a pairing, for the two humans to compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Vec<String>>,
+    /// A short code has shown each side who the other is: the words need not be compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_code: bool,
     /// Since when it waits.
     pub created_at: String,
     /// Until when.
@@ -520,6 +527,9 @@ pub struct Question {
 pub struct PendingList {
     /// Oldest first.
     pub items: Vec<PendingItem>,
+    /// Attempts that a human should know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One item, with its bytes.

@@ -15,12 +15,15 @@ pub enum AgentRequest {
     Invite {
         /// Shown to our human beside the request that uses it.
         note: Option<String>,
-        /// Minutes, 1 to 10,080.
+        /// Minutes, 1 to 10,080. Not with a code, which has its own time.
         expires_minutes: Option<u64>,
+        /// As three words to say, instead of a text to hand over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        code: bool,
     },
     /// Use an invite.
     Connect {
-        /// The invite's text.
+        /// The invite's text, or the three words of a code.
         invite: String,
         /// What to call the peer.
         name: Option<String>,

@@ -114,7 +114,8 @@ async fn a_no_that_could_not_be_stored_whole_changes_nothing_on_disk() {
 async fn a_question_that_could_not_be_stored_is_asked_when_the_peer_comes_again() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
     break_disk(&alice, "INSERT ON pending WHEN NEW.what = 'peer_in'");
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        alice.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
     tokio::time::sleep(Duration::from_millis(300)).await;

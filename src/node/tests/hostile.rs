@@ -344,7 +344,8 @@ async fn a_stranger_hears_nothing_without_an_invite_and_no_more_than_no_with_a_w
     };
     let wrong = knock(Digest::from_bytes([2; 32]));
     assert_eq!(stranger(&bob, 70, wrong.clone()).await, None);
-    let invite = bob.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        bob.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let no = Some(PairFrame::End(EndReason::NoInvite));
     assert_eq!(stranger(&bob, 71, wrong).await, no);
     let invite = Invite::decode(invite["invite"].as_str().unwrap(), clock::now()).unwrap();
@@ -381,7 +382,8 @@ fn right_knock(invite: &Invite, inviter: &PeerId, seed: u8) -> PairFrame {
 async fn a_knock_that_the_policy_denies_is_answered_as_one_without_an_invite() {
     let deny = "version = 1\n[[deny]]\nname = \"no-new\"\ndirection = \"in\"\nkinds = [\"peer\"]\n";
     let bob = side("Bob").await.restart_with(deny).await;
-    let invite = bob.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        bob.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = Invite::decode(invite["invite"].as_str().unwrap(), clock::now()).unwrap();
     let inviter = id_of(&bob);
     let knock = |seed| right_knock(&invite, &inviter, seed);

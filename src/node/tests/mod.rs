@@ -2,6 +2,7 @@
 
 mod again;
 mod budget;
+pub(super) mod codes;
 mod crash;
 mod grants;
 mod held;
@@ -213,7 +214,8 @@ pub(super) async fn paired() -> (Side, Side) {
 
 /// Both have asked their humans; gives what waits at each.
 pub(super) async fn asked(alice: &Side, bob: &Side) -> (String, String) {
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        alice.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     let connected = bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
     assert_eq!(connected["state"], "requested");

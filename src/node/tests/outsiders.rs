@@ -70,7 +70,8 @@ async fn another_approver_does_not_let_in_what_was_held_for_the_first() {
 #[tokio::test]
 async fn what_ends_trust_counts_even_while_trust_is_written() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        alice.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
     alice.approve(&alice.first_pending().await).await;
@@ -121,7 +122,8 @@ async fn what_was_signed_of_something_else_makes_nobody_verified() {
 async fn an_agent_does_not_lift_a_block() {
     let (alice, bob) = paired().await;
     alice.agent(AgentRequest::Revoke { peer: "bob".into(), block: true }).await;
-    let invite = bob.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        bob.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     let asked = AgentRequest::Connect { invite, name: None, note: None };
     assert_eq!(alice.agent(asked).await["state"], "requested");
@@ -133,7 +135,8 @@ async fn an_agent_does_not_lift_a_block() {
 #[tokio::test]
 async fn a_secret_in_a_note_is_told_and_a_start_names_the_approver() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        alice.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     let note = Some(["AKIA", "ABCDEFGHIJKLMNOP"].concat());
     bob.agent(AgentRequest::Connect { invite, name: None, note }).await;

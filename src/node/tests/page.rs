@@ -58,7 +58,8 @@ async fn an_approver_that_comes_while_the_node_runs_can_pair_at_once() {
     let ann = Side { folder: Some(folder), ..run(home, human).await };
     let none = refused(&ann, HumanRequest::ApproverSet).await;
     assert_eq!(none.kind, ErrorKind::WaitsForHuman, "{none}");
-    let invite = Request::Agent(AgentRequest::Invite { note: None, expires_minutes: None });
+    let invite =
+        Request::Agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false });
     assert_eq!(ann.ask(invite).await.unwrap_err().kind, ErrorKind::WaitsForHuman);
     std::fs::write(ann.home.approver_file(), b"{}").unwrap();
     assert_eq!(refused(&ann, HumanRequest::ApproverSet).await.kind, ErrorKind::Failed);

@@ -128,7 +128,9 @@ async fn a_second_invite_takes_the_place_of_the_first() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
     let mut connected = Value::Null;
     for _ in 0..2 {
-        let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+        let invite = alice
+            .agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false })
+            .await;
         let invite = invite["invite"].as_str().unwrap().to_owned();
         connected = bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
         assert_eq!(
@@ -152,7 +154,8 @@ async fn a_second_invite_takes_the_place_of_the_first() {
 #[tokio::test]
 async fn who_asked_hears_of_a_no() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let invite = alice.agent(AgentRequest::Invite { note: None, expires_minutes: None }).await;
+    let invite =
+        alice.agent(AgentRequest::Invite { note: None, expires_minutes: None, code: false }).await;
     let invite = invite["invite"].as_str().unwrap().to_owned();
     bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
     let id = alice.first_pending().await;

@@ -290,6 +290,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
         }
         HumanRequest::Pending => Ok(Reply::Pending(PendingList {
             items: world.items.iter().map(|shown| shown.item.clone()).collect(),
+            warnings: Vec::new(),
         })),
         HumanRequest::Show { id } => {
             let found = world.items.iter().find(|shown| shown.item.id == id);
@@ -377,6 +378,7 @@ fn agent(world: &World, request: &AgentRequest) -> Result<Reply, ApiError> {
         AgentRequest::Peers { .. } => Ok(Reply::Peers(Peers { peers: Vec::new() })),
         AgentRequest::Invite { .. } => Ok(Reply::Invite(InviteMade {
             invite: "countersign1abc".to_owned(),
+            code: None,
             expires_at: clock::now().to_string(),
         })),
         _ => Err(none("answer to this")),
@@ -455,6 +457,7 @@ fn shown(item: &Item) -> PendingShown {
             created_at: clock::now().to_string(),
             expires_at: clock::now().plus(std::time::Duration::from_hours(1)).to_string(),
             note: None,
+            by_code: false,
             not_ready: None,
             repeats: 0,
             after: Vec::new(),

@@ -79,7 +79,12 @@ fn approve(frame: &Frame<'_>, checked: &Checked) -> Markup {
     html! {
         form .approve method="post" action=(action(item, "approve")) {
             (forms::csrf(frame)) (digest(checked))
-            @if pairing {
+            @if checked.is_by_code() {
+                p .hint {
+                    "Verified by the code: whoever answered knew the words that were said. Your yes \
+                     says so too; the four words need not be compared."
+                }
+            } @else if pairing {
                 div .check {
                     input id=(verified) name="verified" type="checkbox" value="on"
                         aria-describedby=(format!("{verified}-hint"));

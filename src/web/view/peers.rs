@@ -7,6 +7,7 @@ use crate::{
     base::limits,
     node::api::{InviteMade, Peer, Peers},
     trust::PeerState,
+    wire::code,
 };
 
 /// With more peers than these, the forms are out of sight.
@@ -38,7 +39,8 @@ pub fn peers(frame: &Frame<'_>, view: &PeersView<'_>) -> Markup {
                     p .big { "No peers yet." }
                     p {
                         "Two people pair once: one makes an invite and hands it over, the other uses \
-                         it, both see the same four words, and both say yes."
+                         it, both see the same four words, and both say yes. Or one says the three \
+                         words of a code, which stand for both."
                     }
                 }
             } @else {
@@ -48,6 +50,8 @@ pub fn peers(frame: &Frame<'_>, view: &PeersView<'_>) -> Markup {
         div #pair .pair {
             (use_invite(frame, view.typed))
             (make_invite(frame))
+            (use_code(frame))
+            (make_code(frame))
         }
     };
     frame::page(frame, &content)
@@ -81,6 +85,9 @@ pub(super) fn state(state: PeerState) -> Markup {
 }
 
 fn invite_made(made: &InviteMade) -> Markup {
+    if let Some(code) = &made.code {
+        return code_made(code, &made.expires_at);
+    }
     html! {
         section .card.made aria-labelledby="made-title" {
             h2 #made-title { "Your invite" }
@@ -96,6 +103,66 @@ fn invite_made(made: &InviteMade) -> Markup {
             p .hint {
                 "When they use it, a decision with four words comes under Waiting. Compare the \
                  words before you approve."
+            }
+        }
+    }
+}
+
+fn code_made(code: &str, expires_at: &str) -> Markup {
+    html! {
+        section .card.made aria-labelledby="made-title" {
+            h2 #made-title { "Your code" }
+            p { "Say these three words to one person. They are not shown again." }
+            p #code-words-made .words { strong { (text::line(code)) } }
+            p {
+                "They are good for one try, until " (time::left(expires_at)) ". The other person \
+                 types them on their page, or after " code { "countersign connect" } "."
+            }
+            p .hint {
+                "When they do, a decision comes under Waiting; it says that the code verified them."
+            }
+        }
+    }
+}
+
+fn use_code(frame: &Frame<'_>) -> Markup {
+    let fields = [("first", "First word"), ("second", "Second word"), ("third", "Third word")];
+    html! {
+        section .card aria-labelledby="code-title" {
+            h2 #code-title { "Use a code" }
+            form method="post" action="/peers/connect" {
+                (forms::csrf(frame))
+                p { "The three words that somebody said to you. There is one try." }
+                div .row {
+                    @for (name, label) in fields {
+                        div .field {
+                            label for=(format!("code-{name}")) { (label) }
+                            input id=(format!("code-{name}")) name=(name) type="text" required
+                                list="code-words" autocomplete="off" autocapitalize="none"
+                                spellcheck="false" maxlength=(limits::CODE_WORD_CHARS_SHOWN);
+                        }
+                    }
+                }
+                datalist #code-words { @for word in code::word_list() { option { (word) } } }
+                button .primary type="submit" { "Ask to be connected" }
+            }
+        }
+    }
+}
+
+fn make_code(frame: &Frame<'_>) -> Markup {
+    html! {
+        section .card aria-labelledby="make-code-title" {
+            h2 #make-code-title { "Make a code" }
+            form method="post" action="/peers/invite" {
+                (forms::csrf(frame))
+                input type="hidden" name="code" value="on";
+                p {
+                    "Three words to say to somebody, on the telephone or in person: good for "
+                    (limits::CODE_LIFE.as_secs() / 60) " minutes and one try."
+                }
+                (note("code-note", "A note for yourself (optional)", "You see it beside the request that uses this code."))
+                button type="submit" { "Make a code" }
             }
         }
     }

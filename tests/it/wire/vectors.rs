@@ -52,7 +52,7 @@ struct Source {
     decoder: Decoder,
 }
 
-const SOURCES: [Source; 12] = [
+const SOURCES: [Source; 13] = [
     Source {
         file: "cbor",
         about: "SPEC.md section 1: deterministic CBOR, at most 4096 bytes",
@@ -124,6 +124,13 @@ const SOURCES: [Source; 12] = [
         about: "SPEC.md section 16: orders, signed by given.approver with given.signature",
         make: super::orders::make,
         decoder: super::orders::decode,
+    },
+    Source {
+        file: "code",
+        about: "SPEC.md section 17: short codes, their frames without the length before them, and an \
+                exchange",
+        make: super::codes::make,
+        decoder: super::codes::decode,
     },
 ];
 

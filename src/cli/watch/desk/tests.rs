@@ -23,6 +23,7 @@ fn item(id: &str, what: What) -> PendingItem {
         created_at: "x".into(),
         expires_at: "x".into(),
         note: None,
+        by_code: false,
         not_ready: None,
         repeats: 0,
         after: Vec::new(),
@@ -31,7 +32,7 @@ fn item(id: &str, what: What) -> PendingItem {
 }
 
 fn list(items: &[PendingItem]) -> PendingList {
-    PendingList { items: items.to_vec() }
+    PendingList { items: items.to_vec(), warnings: Vec::new() }
 }
 
 fn take(desk: &mut Desk, items: &[PendingItem]) -> Lines {

@@ -218,6 +218,7 @@ fn other_pages(cast: &Cast) -> Vec<(&'static str, String)> {
     let all = Peers { peers: peer_list(cast) };
     let made = InviteMade {
         invite: format!("countersign1{}", "q5dt3x9k".repeat(30)),
+        code: None,
         expires_at: after(60 * 24),
     };
     let fresh = PeersView { peers: &all, made: Some(&made), typed: "" };

@@ -92,6 +92,7 @@ pub(super) fn pending(cast: &Cast, item: &Item, id: &str) -> PendingItem {
         created_at: at(3),
         expires_at: after(60 * 23),
         note: (!message).then(|| cast.note.clone()),
+        by_code: false,
         not_ready: None,
         repeats: 0,
         after: if item.what() == What::MessageOut { vec![read_before(cast)] } else { Vec::new() },
