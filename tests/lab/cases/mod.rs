@@ -1,9 +1,11 @@
 //! The cases.
 
+mod capture;
 mod healing;
 mod moving;
 mod paths;
 mod weather;
+mod words;
 
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ pub(crate) const CASES: &[Case] = &[
     short("udp-blocked", "firewalls that let out TCP 443 alone", paths::udp_blocked),
     long("http-proxy", "firewalls that let out nothing but an HTTP proxy", paths::http_proxy),
     short("relay-dies", "the relay of both ends; there is a second one", healing::relay_dies),
-    short("relay-lost", "the relay falls silent; there is a second one", healing::relay_lost),
+    long("relay-lost", "the relay falls silent; there is a second one", healing::relay_lost),
     short("udp-lost", "UDP is dropped in mid-connection", healing::udp_lost),
     short("peer-killed", "kill -9, and a start three seconds later", healing::peer_killed),
     short("nat-rebound", "the NAT forgets all it knew", healing::nat_rebound),
@@ -57,4 +59,11 @@ pub(crate) const CASES: &[Case] = &[
     long("loss-2", "2 % of packets are lost", weather::loss_2),
     short("loss-10", "10 % of packets are lost", weather::loss_10),
     long("delay-200", "200 ms each way, up to 60 ms more, out of order", weather::delay),
+    short("capture-direct", "a capture of pairing and talking", capture::capture_direct),
+    long("capture-relay", "the same through a relay", capture::capture_relay),
+    short("three-words", "three words, by a lookup and a relay of one's own", words::by_rendezvous),
+    Case {
+        limit: Duration::from_secs(600),
+        ..long("wrong-guesses", "1,000 wrong guesses at a code", words::wrong_guesses)
+    },
 ];

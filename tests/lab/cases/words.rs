@@ -1,0 +1,94 @@
+//! Pairing by three words that one person says to another.
+
+use std::time::{Duration, Instant};
+
+use patchbay::Nat;
+
+use crate::{
+    outcome::Outcome,
+    side::Side,
+    support::{
+        Home, SOON,
+        pairing::{id, ready_item, trusted},
+        pty::Terminal,
+        until,
+    },
+    talk::Talk,
+    world::{Wall, World},
+};
+
+const EASY: Wall = Wall::Nat(Nat::Moderate);
+/// How often Mallory guesses.
+const GUESSES: usize = 1000;
+/// How long she may take.
+const GUESSING: Duration = Duration::from_mins(8);
+
+/// Strangers behind two NATs, with a lookup and a relay of their own and nobody else's.
+pub(super) fn by_rendezvous() -> Outcome {
+    let world = World::new();
+    let (alice, bob) = world.two_sides([EASY, EASY], &world.network());
+    alice.start();
+    bob.start();
+    alice.is_online();
+    bob.is_online();
+    let begun = Instant::now();
+    pair_by_words(&alice, &bob);
+    let took = begun.elapsed();
+    let mut outcome = Talk::between(world, alice, bob, "direct").end();
+    outcome.note = format!("paired by three words after {:.1} s", took.as_secs_f64());
+    outcome
+}
+
+/// A code of the host's.
+fn code(host: &Side) -> String {
+    let made = host.home.json(&["invite", "--code"]);
+    made["code"].as_str().unwrap().to_owned()
+}
+
+fn connect(guest: &Side, words: &str, name: &str) -> crate::support::Output {
+    let words: Vec<&str> = words.split(' ').collect();
+    guest.home.run(&[&["connect"], words.as_slice(), &["--name", name, "--json"]].concat())
+}
+
+fn pair_by_words(host: &Side, guest: &Side) {
+    let connected = connect(guest, &code(host), host.home.name).expect(3).json();
+    assert_eq!(connected["state"], "requested", "{connected:#}");
+    let items = (ready_item(&host.home, "peer_in"), ready_item(&guest.home, "peer_out"));
+    for (home, item) in [(&host.home, &items.0), (&guest.home, &items.1)] {
+        let mut terminal = Terminal::open(home, &["approve", id(item)]);
+        terminal.shows("verified by the code");
+        terminal.answer(home.passphrase);
+        terminal.finish().expect(0);
+    }
+    trusted(&host.home, &guest.home);
+}
+
+/// Mallory knows the first word, which is where to find Alice, and guesses the others. Each guess
+/// uses a code up; Alice makes new ones now and then, as a person would who is told so.
+pub(super) fn wrong_guesses() -> Outcome {
+    let world = World::new();
+    let (alice, _) = world.two_sides([EASY, EASY], &world.network());
+    let (device, router) = world.elsewhere("mallory", &EASY);
+    let home = Home::empty("mallory", "quartz heron forgot the seventh staircase");
+    let mallory = Side::new(home, device, router, &world.network());
+    alice.start();
+    mallory.start();
+    alice.is_online();
+    mallory.is_online();
+    let words = code(&alice);
+    let first = words.split(' ').next().unwrap();
+    let begun = Instant::now();
+    let mut used_up = 0;
+    for guess in 0..GUESSES {
+        assert!(begun.elapsed() < GUESSING, "{guess} guesses take too long");
+        let said = connect(&mallory, &format!("{first} zoo zoo"), "alice");
+        assert!(!matches!(said.code, Some(0 | 3)), "guess {guess}: {said}");
+        used_up += usize::from(said.stderr.contains("used up"));
+    }
+    assert_eq!(used_up, 1, "a code is good for one guess");
+    until("Alice is told", SOON, || alice.home.warnings().contains("a wrong code was tried"));
+    assert!(alice.home.pending().is_empty() && mallory.home.pending().is_empty());
+    assert_eq!(alice.home.peer_state("mallory"), "");
+    let note = format!("{GUESSES} guesses in {} s, one was answered", begun.elapsed().as_secs());
+    Outcome { note, ..Outcome::default() }
+}
