@@ -1,13 +1,7 @@
 //! A small internet: a network of servers with relays and a lookup, and whatever networks a case
 //! puts beside it. It lies in a namespace that has no way out.
 
-use std::{
-    fs,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, net::Ipv4Addr, path::PathBuf, process::Command, time::Duration};
 
 use patchbay::{Device, FirewallConfigBuilder, Lab, Nat, NodeId, Router, RouterPreset};
 use tempfile::TempDir;
@@ -93,11 +87,6 @@ impl World {
     /// The certificates by which the relays are trusted.
     pub(crate) fn roots(&self) -> PathBuf {
         self.folder.path().join("roots.pem")
-    }
-
-    /// A folder of this lab's own.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// What a home's configuration says about the network, when it uses all servers.
