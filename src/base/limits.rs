@@ -311,6 +311,30 @@ pub const SLOT_RETRY: Duration = Duration::from_secs(3);
 /// How old a slot's record may be, by its own time stamp: clocks may be minutes apart. What a
 /// process left behind that ended without a word is nothing after this.
 pub const SLOT_RECORD_AGE_MAX: Duration = minutes(12);
+/// One mDNS message: what a link carries in one packet (RFC 6762 section 17).
+pub const LAN_MESSAGE_BYTES_MAX: usize = 1500;
+/// Questions of one mDNS message that are looked at, and records of one answer.
+pub const LAN_RECORDS_MAX: usize = 32;
+/// mDNS messages a second that are looked at, and how many at once: a LAN's own chatter is less.
+pub const LAN_HEARD_PER_S: u32 = 200;
+/// mDNS messages a second that we send, and how many at once.
+pub const LAN_SAID_PER_S: u32 = 20;
+/// A name is answered once in this time (RFC 6762 section 6).
+pub const LAN_ANSWER_EVERY: Duration = Duration::from_secs(1);
+/// When a question is repeated, after it was first asked.
+pub const LAN_REPEATS: [Duration; 2] = [Duration::from_millis(1200), Duration::from_secs(3)];
+/// How long a peer on the LAN may take to answer; less than a dial.
+pub const LAN_PEER_WAIT: Duration = Duration::from_millis(4500);
+/// How long strangers in a slot may take to answer, and when they are asked again.
+pub const LAN_SLOT_WAIT: Duration = Duration::from_millis(2200);
+/// Questions that wait for the socket.
+pub const LAN_QUEUE: usize = 64;
+/// Networks that this machine is in, as far as they are asked.
+pub const LAN_LINKS_MAX: usize = 16;
+/// How often these are looked up.
+pub const LAN_LINKS_EVERY: Duration = Duration::from_secs(5);
+/// Answers to one question that are taken.
+pub const LAN_ANSWERS_MAX: usize = 4;
 
 // Node, store and surfaces.
 

@@ -15,6 +15,7 @@ use super::{
     code, endpoint, frozen,
     gates::{Expected, Gate, lock},
     keep::{self, Keeper},
+    lan::{self, Lan},
     link::Item,
     pair,
     relays::{self, RelayState},
@@ -32,6 +33,19 @@ pub struct Net {
     pub(super) shared: Arc<Shared>,
     pub(super) settings: Arc<NetSettings>,
     slots: Slots,
+    lan: Option<Lan>,
+}
+
+/// Dials whoever was heard on the LAN.
+async fn wake_heard(shared: Arc<Shared>, mut heard: mpsc::Receiver<PeerId>) {
+    let wake = async {
+        while let Some(peer) = heard.recv().await {
+            if let Some(keeper) = shared.keeper(&peer) {
+                keeper.wake.notify_one();
+            }
+        }
+    };
+    shared.cancel.run_until_cancelled(wake).await;
 }
 
 impl Net {
@@ -50,7 +64,9 @@ impl Net {
         let gate = Gate::new(config.settings.require_pq);
         let endpoint = endpoint::bind(&config, &rules, &gate).await?;
         let runtime = (tasks.clone(), cancel.child_token(), events);
-        let slots = (tasks.clone(), runtime.1.clone());
+        let (here, heard) = mpsc::channel(limits::LAN_QUEUE);
+        let lan = lan::open(&config, &endpoint, &rules, (tasks, runtime.1.clone(), here));
+        let slots = (lan.clone(), tasks.clone(), runtime.1.clone());
         let slots = Slots::new(&endpoint, &rules, &config.settings, slots)?;
         let shared = Shared::new(endpoint, rules, gate, config.approver, runtime);
         let shared = Arc::new(shared);
@@ -58,7 +74,8 @@ impl Net {
         tasks.spawn(accept::watch_addresses(Arc::clone(&shared)));
         tasks.spawn(relays::watch(Arc::clone(&shared)));
         tasks.spawn(frozen::watch(Arc::clone(&shared)));
-        Ok(Self { shared, settings: Arc::new(config.settings), slots })
+        tasks.spawn(wake_heard(Arc::clone(&shared), heard));
+        Ok(Self { shared, settings: Arc::new(config.settings), slots, lan })
     }
 
     /// Where strangers meet who know a word.
@@ -140,6 +157,14 @@ impl Net {
         shared.tasks.spawn(keep::keep(Arc::clone(shared), keeper));
     }
 
+    /// Finds `peer` on the LAN, and answers to it there, by a secret that the two of them alone
+    /// have: the same 32 bytes on both sides. Until the trust ends.
+    pub fn set_lan_secret(&self, peer: PeerId, secret: Secret<[u8; 32]>) {
+        if let Some(lan) = &self.lan {
+            lan.know(peer, secret);
+        }
+    }
+
     /// What `peer` is told in our hello from now on: at most [`limits::FEATURES_MAX`] features. A
     /// link over which something else was said is closed, and dialed again at once.
     pub fn set_features(&self, peer: PeerId, features: Vec<String>) {
@@ -157,6 +182,9 @@ impl Net {
     /// Ends the trust: all its connections are closed with `code` at once, and later handshakes
     /// are refused.
     pub fn distrust(&self, peer: &PeerId, code: u32) {
+        if let Some(lan) = &self.lan {
+            lan.forget(peer);
+        }
         let keeper = {
             let mut keepers = lock(&self.shared.keepers);
             self.shared.gate.set_trusted(*peer, false);

@@ -1,5 +1,5 @@
-//! Where peers are looked up by their id, and where we can be. What each way reveals is in
-//! `DISCOVERY.md`.
+//! Where peers are looked up by their id, and where we can be. What each way shows to whom is in
+//! [`discovery`](super::discovery).
 //!
 //! Whatever a lookup says of a peer's addresses is dialed only within the [`AddressRules`]: a peer
 //! writes its own record, so it is a way to make us send packets somewhere.
@@ -27,7 +27,8 @@ use super::{
 };
 use crate::base::limits;
 
-type Found = BoxStream<'static, Result<Item, Error>>;
+/// What a lookup finds, as it comes.
+pub(super) type Found = BoxStream<'static, Result<Item, Error>>;
 
 /// One place where records are kept.
 #[derive(Clone, Debug)]

@@ -10,11 +10,15 @@
 //! | C | per connection | hello in time; one link a peer; a task of its own, so that a panic ends nothing else |
 //! | D | per frame | its size before it is read, a deadline for the whole of it |
 //!
+//! How peers are found, and what that shows to whom, is in [`discovery`].
+//!
 //! Being linked means that the other side's node said hello, not that QUIC connected.
 
 mod accept;
 mod address;
 mod clock;
+#[doc = include_str!("DISCOVERY.md")]
+pub mod discovery {}
 pub mod door;
 mod endpoint;
 mod framing;
@@ -22,6 +26,7 @@ mod frozen;
 mod gates;
 mod handle;
 mod keep;
+mod lan;
 mod link;
 mod lookup;
 mod pair;

@@ -4,7 +4,7 @@
 //! On a lookup (a pkarr server or the DHT) the slot's bytes are an Ed25519 secret key, and what is
 //! put there is the record of that key: the door's relay and the door's id. Whoever knows the word
 //! can read it, put another in its place or take it away; that delays a pairing and decides
-//! nothing in it.
+//! nothing in it. On a LAN the slot is a name that is asked for by mDNS, and the door answers.
 
 mod record;
 mod server;
@@ -26,6 +26,7 @@ use tokio_util::{
 use super::{
     NetError, NetSettings,
     address::AddressRules,
+    lan::Lan,
     lookup::{Lookup, lookups},
 };
 use crate::base::{PeerId, limits};
@@ -74,6 +75,7 @@ pub struct Slots(Arc<Inner>);
 
 struct Inner {
     ways: Vec<Way>,
+    lan: Option<Lan>,
     rules: AddressRules,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -112,12 +114,24 @@ impl Way {
 #[derive(Debug)]
 pub struct Offer {
     contact: watch::Sender<Contact>,
+    lan: Option<(Lan, Slot)>,
     _end: DropGuard,
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        if let Some((lan, slot)) = &self.lan {
+            lan.put(slot, None);
+        }
+    }
 }
 
 impl Offer {
     /// The door can be reached elsewhere from now on.
     pub fn moved(&self, contact: Contact) {
+        if let Some((lan, slot)) = &self.lan {
+            lan.put(slot, Some(&contact));
+        }
         self.contact.send_if_modified(|known| {
             let is_news = *known != contact;
             *known = contact;
@@ -132,7 +146,7 @@ impl Slots {
         endpoint: &Endpoint,
         rules: &AddressRules,
         settings: &NetSettings,
-        (tasks, cancel): (TaskTracker, CancellationToken),
+        (lan, tasks, cancel): (Option<Lan>, TaskTracker, CancellationToken),
     ) -> Result<Self, NetError> {
         let http = server::client(endpoint.tls_config().clone(), settings.proxy.as_deref())?;
         let way = |lookup| match lookup {
@@ -140,45 +154,46 @@ impl Slots {
             Lookup::Dht(dht) => Way::Dht(Arc::new(Nodes::new(dht))),
         };
         let ways = lookups(rules.reach(), settings)?.into_iter().map(way).collect();
-        Ok(Self(Arc::new(Inner { ways, rules: rules.clone(), tasks, cancel })))
+        Ok(Self(Arc::new(Inner { ways, lan, rules: rules.clone(), tasks, cancel })))
     }
 
     /// Puts `contact` into `slot`, until the offer is dropped or the net ends. What others could
-    /// not dial is left out: on a lookup, everything but relays.
+    /// not dial is left out: on a lookup, everything but relays; on a LAN, everything but the port.
     ///
     /// # Errors
     /// Another's contact is there; or there is no way, or none took it.
     pub async fn offer(&self, slot: Slot, contact: Contact) -> Result<Offer, SlotError> {
         let Self(inner) = self;
-        if inner.ways.is_empty() {
+        if inner.is_nowhere() {
             return Err(SlotError::Nowhere);
         }
-        if record::publishable(&contact, &inner.rules).is_empty() {
+        let is_public = !record::publishable(&contact, &inner.rules).is_empty();
+        if !is_public && inner.lan.is_none() {
             return Err(SlotError::NoRelay);
         }
-        let found = self.find(slot).await?;
-        if found.iter().any(|other| other.door != contact.door) {
+        let found = inner.find(slot).await;
+        if found.contacts.iter().any(|other| other.door != contact.door) {
             return Err(SlotError::Taken);
+        }
+        let lan = inner.lan.clone().map(|lan| (lan, slot));
+        if let Some((lan, slot)) = &lan {
+            lan.put(slot, Some(&contact));
         }
         let (contact, changed) = watch::channel(contact);
         let cancel = inner.cancel.child_token();
-        let (done, mut first) = mpsc::channel(inner.ways.len());
-        for way in inner.ways.iter().cloned() {
-            let record =
-                Record { slot: SecretKey::from_bytes(&slot.0), way, rules: inner.rules.clone() };
-            let kept = keep(record, changed.clone(), done.clone(), cancel.clone());
-            inner.tasks.spawn(kept);
-        }
-        drop(done);
-        let offer = Offer { contact, _end: cancel.drop_guard() };
-        let mut problem = "no answer".to_owned();
+        let offer = Offer { contact, lan, _end: cancel.clone().drop_guard() };
+        let mut first = inner.publish(slot, &changed, &cancel);
+        let mut problem = found.problem;
         while let Some(done) = first.recv().await {
             match done {
                 Ok(()) => return Ok(offer),
-                Err(other) => problem = other,
+                Err(other) => problem = Some(other),
             }
         }
-        Err(SlotError::Unreachable(problem))
+        match (&offer.lan, problem) {
+            (None, Some(problem)) => Err(SlotError::Unreachable(problem)),
+            (None, None) | (Some(_), _) => Ok(offer),
+        }
     }
 
     /// Who is in `slot` now, by all ways at once. Empty when nobody is.
@@ -187,22 +202,64 @@ impl Slots {
     /// There is no way, or none answered.
     pub async fn find(&self, slot: Slot) -> Result<Vec<Contact>, SlotError> {
         let Self(inner) = self;
-        if inner.ways.is_empty() {
+        if inner.is_nowhere() {
             return Err(SlotError::Nowhere);
         }
-        let slot = SecretKey::from_bytes(&slot.0);
-        let answers = join_all(inner.ways.iter().map(|way| way.get(&slot))).await;
-        if let Some(problem) = all_failed(&answers) {
-            return Err(SlotError::Unreachable(problem));
+        match inner.find(slot).await {
+            Found { problem: Some(problem), contacts } if contacts.is_empty() => {
+                Err(SlotError::Unreachable(problem))
+            }
+            found => Ok(found.contacts),
         }
-        let records = answers.into_iter().filter_map(|answer| answer.ok().flatten());
-        let mut found: Vec<Contact> = Vec::new();
-        for contact in records.filter_map(|packet| record::read(&packet, &inner.rules)) {
-            if !found.contains(&contact) {
-                found.push(contact);
+    }
+}
+
+/// What was found, and what went wrong last where no lookup answered.
+struct Found {
+    contacts: Vec<Contact>,
+    problem: Option<String>,
+}
+
+impl Inner {
+    fn is_nowhere(&self) -> bool {
+        self.ways.is_empty() && self.lan.is_none()
+    }
+
+    async fn find(&self, slot: Slot) -> Found {
+        let key = SecretKey::from_bytes(&slot.0);
+        let near = async {
+            match &self.lan {
+                Some(lan) => lan.find(&slot).await,
+                None => Vec::new(),
+            }
+        };
+        let records = join_all(self.ways.iter().map(|way| way.get(&key)));
+        let (mut contacts, records) = futures_util::future::join(near, records).await;
+        let problem = all_failed(&records);
+        let records = records.into_iter().filter_map(|answer| answer.ok().flatten());
+        for contact in records.filter_map(|packet| record::read(&packet, &self.rules)) {
+            if !contacts.contains(&contact) {
+                contacts.push(contact);
             }
         }
-        Ok(found)
+        Found { contacts, problem }
+    }
+
+    /// Publishes until `cancel` is cancelled; gives how the first try at each place went.
+    fn publish(
+        &self,
+        slot: Slot,
+        contact: &watch::Receiver<Contact>,
+        cancel: &CancellationToken,
+    ) -> mpsc::Receiver<Result<(), String>> {
+        let (done, first) = mpsc::channel(self.ways.len().max(1));
+        for way in self.ways.iter().cloned() {
+            let slot = SecretKey::from_bytes(&slot.0);
+            let record = Record { slot, way, rules: self.rules.clone() };
+            let kept = keep(record, contact.clone(), done.clone(), cancel.clone());
+            self.tasks.spawn(kept);
+        }
+        first
     }
 }
 
@@ -222,6 +279,9 @@ struct Record {
 
 impl Record {
     async fn put(&self, contact: Option<&Contact>) -> Result<(), String> {
+        if contact.is_some_and(|contact| record::publishable(contact, &self.rules).is_empty()) {
+            return Err("this node is at home at no relay".to_owned());
+        }
         let packet = record::sign(&self.slot, contact, &self.rules)?;
         self.way.put(&packet).await
     }

@@ -7,6 +7,7 @@ use super::{
     clock,
     judge::PeerFacts,
     pair_write::PairWrite,
+    start::lan_secret,
     state::{InviteEntry, Node, PairingEntry, reply},
 };
 use crate::{
@@ -352,6 +353,7 @@ impl Node {
     fn now_trusted(&mut self, peer: PeerId, consent: Consent) {
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.state = PeerState::Trusted;
+            self.net.set_lan_secret(peer, lan_secret(&consent));
             entry.consent = Some(consent);
             entry.warning = None;
             let addresses = entry.addresses.clone();

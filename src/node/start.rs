@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, PeerId, PendingId, Secret, Timestamp, limits},
+    base::{ApproverId, Digest, PeerId, PendingId, Secret, Timestamp, limits},
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
@@ -203,12 +203,21 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     // Before anybody hears a hello of ours.
     node.announce();
     for (id, entry) in &node.peers {
-        if entry.state == PeerState::Trusted && entry.consent.is_some() {
+        if entry.state == PeerState::Trusted
+            && let Some(consent) = &entry.consent
+        {
+            node.net.set_lan_secret(*id, lan_secret(consent));
             node.net.trust(*id, entry.addresses.clone());
         }
     }
     node.refresh_pairing();
     Ok(node)
+}
+
+/// What the two of a consent have, and nobody else: the record, whose nonces only they know.
+pub(super) fn lan_secret(consent: &Consent) -> Secret<[u8; 32]> {
+    let digest = Digest::of("countersign/lan-pair/v1", &[&consent.record().encode()]);
+    Secret::new(*digest.as_bytes())
 }
 
 fn assemble(

@@ -34,6 +34,11 @@ impl Outcome {
         self.late += tally.late;
     }
 
+    /// All is well but the time that healing took.
+    pub(crate) fn is_only_late(&self) -> bool {
+        self.lost + self.doubled + self.late == 0 && self.heal_ms.is_some()
+    }
+
     /// Fails where messages are missing, or healing took too long.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.lost + self.doubled + self.late > 0 {

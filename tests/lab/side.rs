@@ -114,7 +114,11 @@ impl Side {
     /// Waits until the node can say where it is.
     pub(crate) fn is_online(&self) {
         until(&format!("{} can be reached", self.home.name), SOON, || {
-            !self.has_relay || self.home_relay().is_some()
+            if self.has_relay {
+                return self.home_relay().is_some();
+            }
+            let whoami = self.home.json(&["whoami"]);
+            !whoami["network"]["addresses"].as_array().unwrap().is_empty()
         });
     }
 

@@ -126,3 +126,32 @@ impl Nodes {
         put.map(drop).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use iroh::{SecretKey, endpoint_info::EndpointInfo};
+    use n0_mainline::Testnet;
+
+    use super::*;
+
+    fn record(key: &SecretKey, relay: &str) -> SignedPacket {
+        let info = EndpointInfo::new(key.public()).with_relay_url(relay.parse().unwrap());
+        info.to_pkarr_signed_packet(key, 30).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_record_in_the_dht_is_found_and_a_later_one_takes_its_place() {
+        let net = Testnet::new(5).await.unwrap();
+        let mut builder = DhtBuilder::default();
+        builder.bootstrap(&net.bootstrap);
+        let (ours, theirs) = (Nodes::new(builder.clone()), Nodes::new(builder));
+        let key = SecretKey::from_bytes(&[5; 32]);
+        assert_eq!(theirs.get(key.public()).await.unwrap(), None);
+        for relay in ["https://one.example./", "https://two.example./"] {
+            let packet = record(&key, relay);
+            ours.put(&packet).await.unwrap();
+            let found = theirs.get(key.public()).await.unwrap().unwrap();
+            assert_eq!(found.as_bytes(), packet.as_bytes());
+        }
+    }
+}

@@ -21,7 +21,7 @@ use crate::{
     net::{
         NetError, NetSettings, Reach,
         address::AddressRules,
-        lookup::{Lookups, lookups},
+        lookup::{Lookup, Lookups, lookups},
         pq,
     },
 };
@@ -179,4 +179,33 @@ async fn a_record_cannot_make_us_dial_what_is_no_peer() {
     assert_eq!(found, [there("192.0.2.7:4000")]);
     mallory.close().await;
     alice.close().await;
+}
+
+#[tokio::test]
+async fn in_the_dht_a_record_holds_the_relay_and_no_address() {
+    const RELAY: &str = "https://relay.example./";
+    let net = n0_mainline::Testnet::new(5).await.unwrap();
+    let dht = || {
+        let mut dht = n0_mainline::DhtBuilder::default();
+        dht.bootstrap(&net.bootstrap);
+        vec![Lookup::Dht(dht)]
+    };
+    let settings = NetSettings { relays: Some(vec![RELAY.to_owned()]), ..NetSettings::default() };
+    let rules = || AddressRules::of(Reach::Internet, &settings).unwrap();
+    let (alice, bob) = (raw(1).await, raw(2).await);
+    let service = |endpoint| {
+        Lookups { lookups: dht(), rules: rules() }.into_address_lookup(endpoint).unwrap()
+    };
+    let (alices, bobs) = (service(&alice), service(&bob));
+    let address = TransportAddr::Ip("192.0.2.7:4000".parse().unwrap());
+    let relay = TransportAddr::Relay(RELAY.parse().unwrap());
+    alices.publish(&EndpointData::new(vec![address, relay.clone()]));
+    let found = async || {
+        let items: Vec<_> = bobs.resolve(alice.id()).unwrap().collect().await;
+        items.iter().flatten().flat_map(|item| item.addrs().cloned()).collect::<Vec<_>>()
+    };
+    until_async(async || !found().await.is_empty()).await;
+    assert_eq!(found().await, [relay]);
+    alice.close().await;
+    bob.close().await;
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod healing;
+mod lan;
 mod moving;
 mod paths;
 mod weather;
@@ -61,6 +62,8 @@ pub(crate) const CASES: &[Case] = &[
     long("delay-200", "200 ms each way, up to 60 ms more, out of order", weather::delay),
     short("capture-direct", "a capture of pairing and talking", capture::capture_direct),
     long("capture-relay", "the same through a relay", capture::capture_relay),
+    short("lan-moved", "one network, mDNS alone; both go on at other machines", lan::found),
+    short("lan-words", "one network, mDNS alone; three words", lan::words),
     short("three-words", "three words, by a lookup and a relay of one's own", words::by_rendezvous),
     Case {
         limit: Duration::from_secs(600),

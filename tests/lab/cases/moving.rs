@@ -47,11 +47,10 @@ pub(super) fn both_hosts() -> Outcome {
     alice.start();
     bob.start();
     let streams = (Stream::begin(&alice, &bob), Stream::begin(&bob, &alice));
-    for (old, to) in [
+    for (mut old, to) in [
         (std::mem::replace(&mut talk.from_alice, streams.0), &bob),
         (std::mem::replace(&mut talk.from_bob, streams.1), &alice),
     ] {
-        let mut old = old;
         old.now_to(to);
         talk.outcome.count(old.end());
     }

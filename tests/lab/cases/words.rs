@@ -50,7 +50,8 @@ fn connect(guest: &Side, words: &str, name: &str) -> crate::support::Output {
     guest.home.run(&[&["connect"], words.as_slice(), &["--name", name, "--json"]].concat())
 }
 
-fn pair_by_words(host: &Side, guest: &Side) {
+/// Both say yes to what the words verified.
+pub(super) fn pair_by_words(host: &Side, guest: &Side) {
     let connected = connect(guest, &code(host), host.home.name).expect(3).json();
     assert_eq!(connected["state"], "requested", "{connected:#}");
     let items = (ready_item(&host.home, "peer_in"), ready_item(&guest.home, "peer_out"));
