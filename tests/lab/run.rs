@@ -5,6 +5,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,6 +19,8 @@ use crate::{
 /// The first argument of a case's own process.
 pub(crate) const INSIDE: &str = "--inside";
 
+/// Cases that run side by side.
+const AT_ONCE: usize = 2;
 /// A case that may take longer spends its time in waiting.
 const MOSTLY_WAITS: Duration = Duration::from_mins(5);
 
@@ -63,16 +66,22 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// One after the other, but those that mostly wait beside them.
+/// A few at once, because most of a case is waiting; and beside them those that only wait.
 fn all_of(cases: &[&'static Case]) -> Vec<Ran> {
+    let (beside, queue): (Vec<&Case>, Vec<&Case>) =
+        cases.iter().partition(|case| case.limit > MOSTLY_WAITS);
+    let next = AtomicUsize::new(0);
     let mut ran: Vec<Ran> = thread::scope(|scope| {
-        let waits = |case: &&&Case| case.limit > MOSTLY_WAITS;
-        let beside: Vec<_> =
-            cases.iter().filter(waits).map(|case| scope.spawn(|| one(case))).collect();
-        let mut ran: Vec<Ran> =
-            cases.iter().filter(|case| !waits(case)).map(|case| one(case)).collect();
-        ran.extend(beside.into_iter().map(|case| case.join().unwrap()));
-        ran
+        let queued = || {
+            let mut ran = Vec::new();
+            while let Some(case) = queue.get(next.fetch_add(1, Ordering::SeqCst)) {
+                ran.push(one(case));
+            }
+            ran
+        };
+        let mut threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(queued)).collect();
+        threads.extend(beside.into_iter().map(|case| scope.spawn(|| vec![one(case)])));
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     ran.sort_by_key(|ran| cases.iter().position(|case| case.name == ran.name));
     ran

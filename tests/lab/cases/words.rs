@@ -26,9 +26,9 @@ const EASY: Wall = Wall::Nat(Nat::Moderate);
 /// How often Mallory guesses.
 const GUESSES: usize = 1000;
 /// How many guesses are under way at once.
-const GUESSERS: usize = 8;
+const GUESSERS: usize = 24;
 /// How long she may take.
-const GUESSING: Duration = Duration::from_mins(8);
+const GUESSING: Duration = Duration::from_mins(9);
 
 /// Strangers behind two NATs, with a lookup and a relay of their own and nobody else's.
 pub(super) fn by_rendezvous() -> Outcome {
