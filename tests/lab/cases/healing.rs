@@ -23,18 +23,18 @@ const NAT: Option<Duration> = Some(Duration::from_secs(2));
 const LINK: Option<Duration> = Some(Duration::from_secs(2));
 const WAKE: Option<Duration> = Some(Duration::from_secs(3));
 
-/// Two homes that can do without no relay, at home at the first of two.
+/// Two homes that need a relay, both at home at the first of two: the other one can be reached only
+/// now.
 fn with_two_relays() -> Talk {
     let world = World::with_relays(2);
     let second = world.relays[1].device.iface("eth0").unwrap();
     world.wait(second.link_down()).unwrap();
     let talk = Talk::begin(world, SYMMETRIC, "relay");
-    let second = talk.world.relays[1].device.iface("eth0").unwrap();
-    talk.world.wait(second.link_up()).unwrap();
     let first = format!("https://{}/", talk.world.relays[0].ip);
     for side in [&talk.alice, &talk.bob] {
         until("the home relay is the first", SOON, || side.home_relay().as_ref() == Some(&first));
     }
+    talk.world.wait(second.link_up()).unwrap();
     talk
 }
 
