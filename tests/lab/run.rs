@@ -1,6 +1,7 @@
 //! Runs cases one after the other, each in namespaces of its own and within its time.
 
 use std::{
+    fmt::Write as _,
     fs,
     os::unix::process::CommandExt as _,
     path::Path,
@@ -41,7 +42,9 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
     let all = words.contains(&"--all");
     let names: Vec<&str> = words.iter().filter(|word| !word.starts_with('-')).copied().collect();
     if words.contains(&"--list") {
-        CASES.iter().for_each(|case| println!("{}: test", case.name));
+        for case in CASES {
+            println!("{}: test", case.name);
+        }
         return ExitCode::SUCCESS;
     }
     if let Some(missing) = missing() {
@@ -129,7 +132,7 @@ fn one(case: &'static Case) -> Ran {
     }
     let mut second = once(case);
     if let Ok(outcome) = &mut second.result {
-        outcome.note += &format!("second try; the first {problem}");
+        write!(outcome.note, "second try; the first {problem}").unwrap();
     }
     second
 }

@@ -25,7 +25,8 @@ pub(crate) struct Network {
 
 impl Network {
     fn toml(&self) -> String {
-        let roots = self.roots.as_ref().map(|path| format!("roots = {path:?}\n"));
+        let roots =
+            self.roots.as_ref().map(|path| format!("roots = {:?}\n", path.display().to_string()));
         format!(
             "[network]\nmode = {:?}\nrelays = {:?}\nlookups = {:?}\n{}{}",
             self.mode,
@@ -81,11 +82,6 @@ impl Side {
         Self { home: Arc::new(home), device, router, has_relay: self.has_relay }
     }
 
-    /// Stops the node's process, or lets it go on.
-    pub(crate) fn signal(&self, pid: i32, signal: Signal) {
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-    }
-
     /// Which relay the node is at home at.
     pub(crate) fn home_relay(&self) -> Option<String> {
         let whoami = self.home.json(&["whoami"]);
@@ -133,6 +129,11 @@ impl Side {
         let what = format!("{} reaches {} ({path})", self.home.name, other.home.name);
         until(&what, within, || self.path_to(other) == path);
     }
+}
+
+/// Stops a node's process, or lets it go on.
+pub(crate) fn signal(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 /// Starts both nodes, and pairs their owners as two people do.

@@ -81,7 +81,7 @@ impl World {
         let device = device("lookup");
         let running = servers::lookup(&device, &authority, &folder.path().join("lookup"));
         let lookup = Server { ip: device.ip().unwrap(), running, device };
-        Self { relays, lookup, servers, lab, runtime, folder }
+        Self { runtime, lab, servers, relays, lookup, folder }
     }
 
     /// The certificates by which the relays are trusted.

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use crate::{
     outcome::Outcome,
+    side::signal,
     support::{SOON, until},
     talk::Talk,
     traffic::now_ms,
@@ -119,11 +120,11 @@ pub(super) fn frozen() -> Outcome {
     let mut talk = Talk::begin(World::new(), EASY, "direct");
     talk.from_bob.pause();
     let pid = talk.bob.home.pid().unwrap();
-    talk.bob.signal(pid, Signal::STOP);
+    signal(pid, Signal::STOP);
     let asleep_ms = now_ms();
     thread::sleep(Duration::from_secs(40));
     let awake_ms = now_ms();
-    talk.bob.signal(pid, Signal::CONT);
+    signal(pid, Signal::CONT);
     talk.from_bob.resume();
     talk.heals(asleep_ms, awake_ms, WAKE);
     talk.end()

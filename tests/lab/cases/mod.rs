@@ -31,7 +31,7 @@ const fn short(name: &'static str, what: &'static str, run: fn() -> Outcome) -> 
 
 /// As [`short`], for `cargo test --test lab -- --all` alone.
 const fn long(name: &'static str, what: &'static str, run: fn() -> Outcome) -> Case {
-    Case { name, what, short: false, limit: Duration::from_secs(240), run }
+    Case { name, what, short: false, limit: Duration::from_mins(4), run }
 }
 
 /// All of them, in the order of the table.
@@ -66,7 +66,7 @@ pub(crate) const CASES: &[Case] = &[
     short("lan-words", "one network, mDNS alone; three words", lan::words),
     short("three-words", "three words, by a lookup and a relay of one's own", words::by_rendezvous),
     Case {
-        limit: Duration::from_secs(600),
+        limit: Duration::from_mins(10),
         ..long("wrong-guesses", "1,000 wrong guesses at a code", words::wrong_guesses)
     },
 ];

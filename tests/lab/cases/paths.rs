@@ -1,6 +1,6 @@
 //! How two homes reach each other, for each kind of network between them.
 
-use std::time::Instant;
+use std::{fmt::Write as _, time::Instant};
 
 use patchbay::Nat;
 
@@ -29,10 +29,13 @@ fn meet(walls: [Wall; 2], path: &str, network: impl FnOnce(&World) -> Network) -
         side.reaches(other, path, PUNCHED);
     }
     if path == "direct" {
-        outcome.note += &format!(", direct {:.1} s after the first", begun.elapsed().as_secs_f64());
+        let seconds = begun.elapsed().as_secs_f64();
+        write!(outcome.note, ", direct {seconds:.1} s after the first").unwrap();
     }
     path.clone_into(&mut outcome.path);
-    streams.into_iter().for_each(|stream| outcome.count(stream.end()));
+    for stream in streams {
+        outcome.count(stream.end());
+    }
     outcome
 }
 
