@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     agent::Lines,
     figures::{Goal, Samples, Table},
+    raw,
     support::Home,
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct Measured {
     pub(crate) accepted_ns: Vec<u64>,
     /// In flight, messages a second, microseconds of processor time of both ends a message.
     pub(crate) flights: Vec<(usize, f64, f64)>,
+    /// In flight, and how many frames a second went through bare iroh and back.
+    pub(crate) raw_flights: Vec<(usize, f64)>,
 }
 
 /// Runs one end on a runtime like the node's.
@@ -63,10 +66,19 @@ pub(crate) fn say(value: &Value) {
 
 /// Starts both ends, and tells what the sender measured.
 pub(crate) fn measure(sender: &Home, receiver: &Home, table: &mut Table) {
+    measure_by(None, sender, receiver, table);
+}
+
+/// The same, by a relay for bare iroh; the homes' configuration says what they use.
+pub(crate) fn measure_by(relay: Option<&str>, sender: &Home, receiver: &Home, table: &mut Table) {
     let this = std::env::current_exe().unwrap();
     let end = |home: &Home, words: &[&str]| {
         let mut command = std::process::Command::new(&this);
-        command.args(words).env_clear().envs(home.environment()).stderr(Stdio::inherit());
+        command.args(words).env_clear().envs(home.environment());
+        if let Some(relay) = relay {
+            command.env(raw::RELAY, relay);
+        }
+        command.stderr(Stdio::inherit());
         Lines::of_program(command)
     };
     let path = |home: &Home| home.path().display().to_string();
@@ -95,6 +107,14 @@ fn show(measured: &Measured, table: &mut Table) {
     table.times("peer_send asked to signed receipt durable here", &accepted, Some(goal));
     let times = accepted.p50().as_secs_f64() / bare.as_secs_f64();
     table.number("the same against one round trip and two fdatasync", times, "times", None);
+    for (in_flight, rate) in &measured.raw_flights {
+        table.number(
+            &format!("bare iroh: 1,400 bytes and back, {in_flight} in flight"),
+            *rate,
+            "a second",
+            None,
+        );
+    }
     for (in_flight, rate, cpu_us) in &measured.flights {
         let goal = (*in_flight == 64).then(|| Goal::number_at_least(*rate, 5000.0, "a second"));
         table.number(&format!("messages of 1 KiB, {in_flight} in flight"), *rate, "a second", goal);

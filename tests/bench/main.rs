@@ -20,6 +20,7 @@ mod ends;
 mod figures;
 mod raw;
 mod receiver;
+mod relayed;
 mod routes;
 mod sender;
 #[allow(
@@ -43,6 +44,9 @@ fn main() {
             let process = process.parse().unwrap();
             ends::run(sender::run((*home).to_owned(), (*to).to_owned(), process));
         }
+        [relayed::INSIDE] => relayed::inside(),
+        [relayed::RELAY] => relayed::relay(),
+        words if words.contains(&"relayed") => relayed::measure(),
         _ => bench(),
     }
 }
@@ -60,4 +64,5 @@ fn bench() {
     eprintln!("messages: two processes, each with a node and a bare iroh endpoint");
     ends::measure(&alice, &bob, &mut table);
     println!("{table}");
+    relayed::measure();
 }

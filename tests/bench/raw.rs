@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use countersign::base::limits;
 use iroh::{
-    Endpoint, EndpointAddr, RelayMode, TransportAddr,
+    Endpoint, EndpointAddr, RelayConfig, RelayMap, RelayMode, RelayUrl, TransportAddr,
     endpoint::{
         Connection, PortmapperConfig, QuicTransportConfig, RecvStream, SendStream, presets,
     },
 };
+use tokio::sync::Semaphore;
 
 pub(crate) const ALPN: &[u8] = b"countersign-bench/1";
 /// As large as an envelope with a text of 1 KiB.
@@ -18,6 +19,13 @@ const ECHO_BYTES: usize = 1400;
 const READ_ALL: &[u8] = b"read all";
 /// A frame that makes the other end read all the time from then on.
 const KEEP_READING: &[u8] = b"keep reading";
+
+/// Names the relay by which both ends reach each other, where that is to be measured.
+pub(crate) const RELAY: &str = "COUNTERSIGN_BENCH_RELAY";
+
+fn relay() -> Option<RelayUrl> {
+    std::env::var(RELAY).ok().map(|url| url.parse().unwrap())
+}
 
 /// As `net::endpoint` makes its own.
 pub(crate) async fn endpoint() -> Endpoint {
@@ -34,16 +42,25 @@ pub(crate) async fn endpoint() -> Endpoint {
     let builder = Endpoint::builder(presets::Minimal)
         .alpns(vec![ALPN.to_vec()])
         .transport_config(transport)
+        .portmapper_config(PortmapperConfig::Disabled)
         .clear_ip_transports()
         .bind_addr("127.0.0.1:0")
         .unwrap();
-    let builder = builder.portmapper_config(PortmapperConfig::Disabled);
-    builder.relay_mode(RelayMode::Disabled).bind().await.unwrap()
+    let Some(relay) = relay() else {
+        return builder.relay_mode(RelayMode::Disabled).bind().await.unwrap();
+    };
+    let map: RelayMap = [RelayConfig::new(relay, None)].into_iter().collect();
+    let endpoint = builder.relay_mode(RelayMode::Custom(map)).bind().await.unwrap();
+    endpoint.online().await;
+    endpoint
 }
 
 /// `id@address`, for another process.
 pub(crate) fn address(endpoint: &Endpoint) -> String {
-    format!("{}@{}", endpoint.id(), endpoint.bound_sockets()[0])
+    match relay() {
+        None => format!("{}@{}", endpoint.id(), endpoint.bound_sockets()[0]),
+        Some(relay) => format!("{}@{relay}", endpoint.id()),
+    }
 }
 
 /// One stream to the other end.
@@ -64,8 +81,11 @@ pub(crate) enum Wish {
 impl Stream {
     /// Dials an [`address`].
     pub(crate) async fn dial(endpoint: &Endpoint, to: &str) -> Self {
-        let (id, socket) = to.split_once('@').unwrap();
-        let address = TransportAddr::Ip(socket.parse().unwrap());
+        let (id, place) = to.split_once('@').unwrap();
+        let address = match place.parse() {
+            Ok(socket) => TransportAddr::Ip(socket),
+            Err(_) => TransportAddr::Relay(place.parse().unwrap()),
+        };
         let address = EndpointAddr::from_parts(id.parse().unwrap(), [address]);
         let connection = endpoint.connect(address, ALPN).await.unwrap();
         let (send, recv) = connection.open_bi().await.unwrap();
@@ -98,6 +118,27 @@ impl Stream {
         self.send.write_all(&frame).await.unwrap();
         read(&mut self.recv, &mut self.echoed).await.unwrap();
         begun.elapsed()
+    }
+
+    /// How many frames a second go to the other end and back, with so many on their way at once.
+    pub(crate) async fn rate(&mut self, in_flight: usize, frames: usize) -> f64 {
+        let frame = framed(&[7; ECHO_BYTES]);
+        let places = Semaphore::new(in_flight);
+        let begun = Instant::now();
+        let sending = async {
+            for _ in 0..frames {
+                places.acquire().await.unwrap().forget();
+                self.send.write_all(&frame).await.unwrap();
+            }
+        };
+        let receiving = async {
+            for _ in 0..frames {
+                read(&mut self.recv, &mut self.echoed).await.unwrap();
+                places.add_permits(1);
+            }
+        };
+        tokio::join!(sending, receiving);
+        f64::from(u32::try_from(frames).unwrap()) / begun.elapsed().as_secs_f64()
     }
 
     /// Asks the other end for something, and waits until it is done.

@@ -39,6 +39,8 @@ pub(crate) struct Home {
     pub(crate) name: &'static str,
     /// Its owner's approval passphrase.
     pub(crate) passphrase: &'static str,
+    /// What else its processes have in their environment; it comes last, and so first.
+    pub(crate) more: Vec<(&'static str, String)>,
     folder: TempDir,
     node: Mutex<Option<Child>>,
 }
@@ -62,7 +64,7 @@ impl Home {
     /// An empty home. The path is short, because a Unix socket lies in it.
     pub(crate) fn empty(name: &'static str, passphrase: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
-        Self { name, passphrase, folder, node: Mutex::new(None) }
+        Self { name, passphrase, more: Vec::new(), folder, node: Mutex::new(None) }
     }
 
     fn running(name: &'static str, passphrase: &'static str) -> Self {
@@ -91,13 +93,14 @@ impl Home {
     /// The environment of every process of this home, and nothing of ours but the path.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.display().to_string();
-        vec![
+        let always = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("HOME", path(self.folder.path())),
             ("COUNTERSIGN_HOME", path(&self.path())),
             ("COUNTERSIGN_NETWORK", "loopback".to_owned()),
             ("RUST_BACKTRACE", "1".to_owned()),
-        ]
+        ];
+        always.into_iter().chain(self.more.iter().cloned()).collect()
     }
 
     /// A command of countersign in this home, without a standard input.
