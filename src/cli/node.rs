@@ -98,8 +98,9 @@ pub(super) async fn end(ctx: &Ctx) -> anyhow::Result<Option<Stopping>> {
     Ok(Some(stopping))
 }
 
+/// One that is about to end answers with an error, and is there all the same.
 async fn gone(ctx: &Ctx) {
-    while let Ok(Some(_)) = ctx.if_running::<Status>(HumanRequest::Status).await {
+    while !matches!(ctx.if_running::<Status>(HumanRequest::Status).await, Ok(None)) {
         tokio::time::sleep(STOP_POLL).await;
     }
 }
