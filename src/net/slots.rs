@@ -12,7 +12,7 @@ mod server;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use iroh::{Endpoint, SecretKey};
+use iroh::{Endpoint, EndpointId, SecretKey};
 use iroh_dns::pkarr::SignedPacket;
 use tokio::{
     sync::{mpsc, watch},
@@ -24,8 +24,8 @@ use tokio_util::{
 };
 
 use super::{
-    NetError, NetSettings,
-    address::AddressRules,
+    LOOKUP_DHT, NetError, NetSettings,
+    address::{AddressRules, redacted},
     lan::Lan,
     lookup::{Lookup, lookups},
 };
@@ -89,11 +89,19 @@ enum Way {
 }
 
 impl Way {
-    async fn get(&self, slot: &SecretKey) -> Result<Option<SignedPacket>, String> {
+    /// As the configuration names it, without a password.
+    fn name(&self) -> String {
+        match self {
+            Self::Server(server) => redacted(server.url()),
+            Self::Dht(_) => LOOKUP_DHT.to_owned(),
+        }
+    }
+
+    async fn get(&self, key: EndpointId) -> Result<Option<SignedPacket>, String> {
         let asked = async {
             match self {
-                Self::Server(server) => server.get(slot.public()).await,
-                Self::Dht(nodes) => nodes.get(slot.public()).await,
+                Self::Server(server) => server.get(key).await,
+                Self::Dht(nodes) => nodes.get(key).await,
             }
         };
         timeout(limits::SLOT_TIMEOUT, asked).await.map_err(|_| "no answer in time".to_owned())?
@@ -212,6 +220,19 @@ impl Slots {
             found => Ok(found.contacts),
         }
     }
+
+    /// Each lookup by its name, and whether it has a record of `key`, or why it cannot be asked.
+    pub(super) async fn knows(&self, key: EndpointId) -> Vec<(String, Result<bool, String>)> {
+        let ask = |way: &Way| {
+            let way = way.clone();
+            async move {
+                let asked = timeout(limits::CHECK_TIMEOUT, way.get(key)).await;
+                let answer = asked.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                (way.name(), answer.map(|packet| packet.is_some()))
+            }
+        };
+        join_all(self.0.ways.iter().map(ask)).await
+    }
 }
 
 /// What was found, and what went wrong last where no lookup answered.
@@ -226,14 +247,14 @@ impl Inner {
     }
 
     async fn find(&self, slot: Slot) -> Found {
-        let key = SecretKey::from_bytes(&slot.0);
+        let key = SecretKey::from_bytes(&slot.0).public();
         let near = async {
             match &self.lan {
                 Some(lan) => lan.find(&slot).await,
                 None => Vec::new(),
             }
         };
-        let records = join_all(self.ways.iter().map(|way| way.get(&key)));
+        let records = join_all(self.ways.iter().map(|way| way.get(key)));
         let (mut contacts, records) = futures_util::future::join(near, records).await;
         let problem = all_failed(&records);
         let records = records.into_iter().filter_map(|answer| answer.ok().flatten());
