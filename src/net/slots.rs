@@ -195,7 +195,10 @@ impl Slots {
         while let Some(done) = first.recv().await {
             match done {
                 Ok(()) => return Ok(offer),
-                Err(other) => problem = Some(other),
+                Err(SlotError::Unreachable(other)) => problem = Some(other),
+                Err(error @ (SlotError::Taken | SlotError::Nowhere | SlotError::NoRelay)) => {
+                    return Err(error);
+                }
             }
         }
         match (&offer.lan, problem) {
@@ -272,7 +275,7 @@ impl Inner {
         slot: Slot,
         contact: &watch::Receiver<Contact>,
         cancel: &CancellationToken,
-    ) -> mpsc::Receiver<Result<(), String>> {
+    ) -> mpsc::Receiver<Result<(), SlotError>> {
         let (done, first) = mpsc::channel(self.ways.len().max(1));
         for way in self.ways.iter().cloned() {
             let slot = SecretKey::from_bytes(&slot.0);
@@ -299,12 +302,24 @@ struct Record {
 }
 
 impl Record {
-    async fn put(&self, contact: Option<&Contact>) -> Result<(), String> {
+    async fn put(&self, contact: Option<&Contact>) -> Result<SignedPacket, String> {
         if contact.is_some_and(|contact| record::publishable(contact, &self.rules).is_empty()) {
             return Err("this node is at home at no relay".to_owned());
         }
         let packet = record::sign(&self.slot, contact, &self.rules)?;
-        self.way.put(&packet).await
+        self.way.put(&packet).await?;
+        Ok(packet)
+    }
+
+    /// What became of the first try. A server takes a record and drops it where a later one is, so
+    /// it is asked once what it has.
+    async fn first(&self, put: &Result<SignedPacket, String>) -> Result<(), SlotError> {
+        let ours = put.as_ref().map_err(|problem| SlotError::Unreachable(problem.clone()))?;
+        match self.way.get(self.slot.public()).await {
+            Ok(Some(there)) if record::is_anothers(&there, ours) => Err(SlotError::Taken),
+            // It took ours; it may be slow to show it.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -312,7 +327,7 @@ impl Record {
 async fn keep(
     record: Record,
     mut contact: watch::Receiver<Contact>,
-    done: mpsc::Sender<Result<(), String>>,
+    done: mpsc::Sender<Result<(), SlotError>>,
     cancel: CancellationToken,
 ) {
     let mut done = Some(done);
@@ -325,7 +340,7 @@ async fn keep(
             }
             let next = wait(&put);
             if let Some(done) = done.take() {
-                done.try_send(put).ok(); // Nobody waits for the later ones.
+                done.try_send(record.first(&put).await).ok(); // Nobody waits for the later ones.
             }
             tokio::select! {
                 () = sleep(next) => {}
@@ -338,6 +353,6 @@ async fn keep(
     timeout(limits::SLOT_END_TIMEOUT, record.put(None)).await.ok();
 }
 
-fn wait(put: &Result<(), String>) -> Duration {
+fn wait(put: &Result<SignedPacket, String>) -> Duration {
     if put.is_ok() { limits::SLOT_REPUBLISH } else { limits::SLOT_RETRY }
 }

@@ -84,8 +84,8 @@ impl Node {
     pub(super) fn twice(&self) -> Vec<String> {
         let say = |(peer, at): (&PeerId, &Timestamp)| {
             format!(
-                "this identity also runs somewhere else: {} saw both at {}; stop one of them, or \
-                 use `countersign move`",
+                "{0} says that this identity also runs somewhere else ({0} saw both at {1}); where \
+                 that is so, stop one of them, or use `countersign move`",
                 self.name_of(peer),
                 at.rfc3339()
             )

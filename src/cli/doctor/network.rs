@@ -30,7 +30,7 @@ pub(super) fn checks(found: &Checked) -> Vec<Check> {
         }
     });
     checks.extend(found.twice.iter().map(|text| {
-        let remedy = "stop the node of the home that is not to be used any more";
+        let remedy = "where that is so, stop the node of the home that is not to be used any more";
         Check::problem("identity", text, remedy)
     }));
     checks.extend(post_quantum(found));
