@@ -38,6 +38,8 @@ use crate::{
 
 /// What is logged when `COUNTERSIGN_LOG` does not say: iroh warns of what it then handles itself.
 const LOG_DEFAULT: &str = "warn,iroh::socket=off,iroh_relay=error,noq=error,rmcp=error";
+/// What is never logged, whatever `COUNTERSIGN_LOG` says: these name a proxy with its password.
+const LOG_NEVER: [&str; 2] = ["iroh_relay::client::tls=off", "reqwest::connect=off"];
 /// How often something is looked at that tells nobody when it changes.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How much of the log an error shows.
@@ -78,10 +80,16 @@ pub fn need_set_up(home: &Home) -> anyhow::Result<()> {
 pub fn log_to_stderr() {
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    let filter = without_proxies(filter);
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
     // Fails only where one is set already, and then that one logs.
     log.with_writer(std::io::stderr).try_init().ok();
+}
+
+fn without_proxies(filter: EnvFilter) -> EnvFilter {
+    let never = LOG_NEVER.iter().filter_map(|directive| directive.parse().ok());
+    never.fold(filter, EnvFilter::add_directive)
 }
 
 async fn run_node<S>(home: &Home, start: S) -> anyhow::Result<()>
@@ -310,6 +318,17 @@ mod tests {
 
     use super::*;
     use crate::ipc::{self, Role, line::Line};
+
+    #[test]
+    fn no_log_setting_lets_a_proxys_password_out() {
+        for setting in [LOG_DEFAULT, "trace", "info,iroh_relay::client::tls=trace"] {
+            let shown = without_proxies(EnvFilter::new(setting)).to_string();
+            for never in LOG_NEVER {
+                assert!(shown.split(',').any(|directive| directive == never), "{shown}");
+            }
+            assert!(!shown.contains("tls=trace"), "{shown}");
+        }
+    }
 
     fn home() -> (tempfile::TempDir, Home) {
         let folder = tempfile::tempdir().unwrap();

@@ -240,6 +240,8 @@ pub const TWICE_PONG_MAX: Duration = Duration::from_secs(2);
 /// How long it is said that a key is in two places, after the last news of it: both places dial
 /// within [`BACKOFF_MAX`] while both are there.
 pub const TWICE_TOLD: Duration = minutes(10);
+/// How often at most a peer's word of two places is news: it may say so in every frame.
+pub const TWICE_NEWS_EVERY: Duration = minutes(1);
 /// Runs of one peer's node that are remembered.
 pub const RUNS_KEPT: usize = 4;
 /// Pings of `countersign ping` at most.
@@ -328,6 +330,9 @@ pub const SLOT_RETRY: Duration = Duration::from_secs(3);
 /// How old a slot's record may be, by its own time stamp: clocks may be minutes apart. What a
 /// process left behind that ended without a word is nothing after this.
 pub const SLOT_RECORD_AGE_MAX: Duration = minutes(12);
+/// How far ahead of our clock a slot's record may be dated. A server keeps the newest, so one that
+/// is dated later still would block a slot for good.
+pub const SLOT_RECORD_AHEAD_MAX: Duration = minutes(2);
 /// One mDNS message: what a link carries in one packet (RFC 6762 section 17).
 pub const LAN_MESSAGE_BYTES_MAX: usize = 1500;
 /// Questions of one mDNS message that are looked at, and records of one answer.
@@ -340,6 +345,10 @@ pub const LAN_SAID_PER_S: u32 = 20;
 pub const LAN_ANSWER_EVERY: Duration = Duration::from_secs(1);
 /// When a question is repeated, after it was first asked.
 pub const LAN_REPEATS: [Duration; 2] = [Duration::from_millis(1200), Duration::from_secs(3)];
+/// A neighbouring day's name is answered so long before and after midnight (UTC): clocks differ.
+pub const LAN_MIDNIGHT: Duration = hours(1);
+/// How often a question of one peer's makes us dial it: somebody may repeat what it asked.
+pub const LAN_HERE_EVERY: Duration = Duration::from_secs(10);
 /// How long a peer on the LAN may take to answer; less than a dial.
 pub const LAN_PEER_WAIT: Duration = Duration::from_millis(4500);
 /// How long strangers in a slot may take to answer, and when they are asked again.

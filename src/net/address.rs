@@ -140,8 +140,18 @@ impl AddressRules {
 }
 
 fn relay(text: &str, reach: Reach) -> Result<RelayUrl, NetError> {
-    let url: RelayUrl = text.parse().map_err(|_| NetError::Relay(text.to_owned()))?;
-    is_within(&url, reach).then_some(url).ok_or_else(|| NetError::NotLoopback(text.to_owned()))
+    let url: RelayUrl = text.parse().map_err(|_| NetError::Relay(redacted(text)))?;
+    is_within(&url, reach).then_some(url).ok_or_else(|| NetError::NotLoopback(redacted(text)))
+}
+
+/// A URL of the configuration as it may be shown: without user and password, whether it is a URL
+/// or not.
+pub(super) fn redacted(text: &str) -> String {
+    let Some((secret, host)) = text.rsplit_once('@') else { return text.to_owned() };
+    match secret.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…@{host}"),
+        None => format!("…@{host}"),
+    }
 }
 
 /// Whether a server of the configuration may be asked: in loopback mode, one on this machine.
@@ -161,6 +171,21 @@ mod tests {
 
     fn check(rules: &AddressRules, text: &str, dialed: bool) {
         assert_eq!(rules.dialable(&[text.to_owned()]).len() == 1, dialed, "{rules:?} {text}");
+    }
+
+    #[test]
+    fn no_error_shows_a_password() {
+        for (text, shown) in [
+            ("http://user:secret@proxy.example:3128", "http://…@proxy.example:3128"),
+            ("http://user:sec@ret/x@proxy.example", "http://…@proxy.example"),
+            ("user:secret@proxy.example", "…@proxy.example"),
+            ("http://proxy.example:3128/", "http://proxy.example:3128/"),
+        ] {
+            assert_eq!(redacted(text), shown);
+        }
+        let error = rules(Reach::Loopback, Some(&["http://user:secret@relay.example"]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("relay.example") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -1,15 +1,11 @@
 //! What the network gives us, for `doctor`: looked at on demand, and within a bound.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
-use futures_util::StreamExt as _;
 use iroh::{EndpointId, RelayUrl, Watcher as _};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{net::TcpStream, time::timeout};
 
-use super::{Reach, gates::lock, relays::RelayState, shared::Shared};
+use super::{Reach, gates::lock, relays::RelayState, shared::Shared, slots::Slots};
 use crate::base::limits;
 
 /// What was found.
@@ -25,8 +21,8 @@ pub struct NetCheck {
     pub mapped: bool,
     /// The relays of the configuration, or the one that we are at home at.
     pub relays: Vec<RelayCheck>,
-    /// What the lookups know of our own id.
-    pub lookups: LookupCheck,
+    /// The lookups of the configuration, in its order.
+    pub lookups: Vec<LookupCheck>,
 }
 
 /// One relay.
@@ -42,22 +38,20 @@ pub struct RelayCheck {
     pub denied: Option<String>,
 }
 
-/// What the lookups answered when they were asked for our own id.
-#[derive(Clone, Debug, Default)]
+/// One lookup, asked for our own id.
+#[derive(Clone, Debug)]
 pub struct LookupCheck {
-    /// There is none.
-    pub none: bool,
-    /// Those that know us.
-    pub found: Vec<String>,
-    /// Those that do not, or that cannot be asked, with their reason.
-    pub failed: Vec<String>,
-    /// One took too long.
-    pub late: bool,
+    /// Its URL without a password, or [`super::LOOKUP_DHT`].
+    pub name: String,
+    /// It knows us.
+    pub known: bool,
+    /// Why it could not be asked.
+    pub problem: Option<String>,
 }
 
 /// Looks.
-pub(super) async fn check(shared: &Arc<Shared>) -> NetCheck {
-    let (relays, lookups) = tokio::join!(relays(shared), lookups(shared));
+pub(super) async fn check(shared: &Shared, slots: &Slots) -> NetCheck {
+    let (relays, lookups) = tokio::join!(relays(shared), lookups(shared, slots));
     let sockets = shared.endpoint.bound_sockets();
     let metrics = shared.endpoint.metrics();
     NetCheck {
@@ -114,32 +108,15 @@ async fn silent(url: &str) -> Option<String> {
     }
 }
 
-async fn lookups(shared: &Shared) -> LookupCheck {
-    let mut check = LookupCheck::default();
-    let services = shared.endpoint.address_lookup().ok().filter(|services| !services.is_empty());
-    let (Some(services), Ok(me)) = (services, EndpointId::from_bytes(shared.me.as_bytes())) else {
-        return LookupCheck { none: true, ..check };
+/// Each lookup by itself: what one of them answers says nothing of the others.
+async fn lookups(shared: &Shared, slots: &Slots) -> Vec<LookupCheck> {
+    let Ok(me) = EndpointId::from_bytes(shared.me.as_bytes()) else { return Vec::new() };
+    let check = |(name, answer): (String, Result<bool, String>)| LookupCheck {
+        name,
+        known: answer == Ok(true),
+        problem: answer.err(),
     };
-    let mut answers = services.resolve(me);
-    let until = Instant::now() + limits::CHECK_TIMEOUT;
-    loop {
-        match timeout_at(until, answers.next()).await {
-            Ok(Some(Ok(Ok(item)))) => check.found.push(item.provenance().to_owned()),
-            Ok(Some(Ok(Err(error)))) => check.failed.push(format!("{error:#}")),
-            // The same errors again, together.
-            Ok(Some(Err(_)) | None) => break,
-            Err(_) => {
-                check.late = true;
-                break;
-            }
-        }
-    }
-    for names in [&mut check.found, &mut check.failed] {
-        names.sort();
-        names.dedup();
-        names.truncate(limits::ADDRESSES_MAX);
-    }
-    check
+    slots.knows(me).await.into_iter().map(check).collect()
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use iroh::{
     tls::CaTlsConfig,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use url::Url;
 
 use super::{
     NetConfig, NetError, NetSettings, Reach,
-    address::{AddressRules, Relays},
+    address::{AddressRules, Relays, redacted},
     gates::Gate,
     lookup, pq,
 };
@@ -80,8 +81,14 @@ fn through_relays(
         .clear_ip_transports();
     Ok(match &settings.proxy {
         None => builder,
-        Some(url) => builder.proxy_url(url.parse().map_err(|_| NetError::Proxy(url.clone()))?),
+        Some(text) => builder.proxy_url(proxy(text)?),
     })
+}
+
+/// The proxy of the configuration. What is refused here is not shown by an error of a library.
+fn proxy(text: &str) -> Result<Url, NetError> {
+    let url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| NetError::Proxy(redacted(text)))
 }
 
 /// With the sockets of a reach.
@@ -157,6 +164,17 @@ fn transport() -> QuicTransportConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_proxy_is_named_without_its_password() {
+        assert!(proxy("http://user:secret@proxy.example:3128").is_ok());
+        for text in ["http://user:secret@:3128", "socks5://user:secret@proxy.example", "a:secret@b"]
+        {
+            let error = proxy(text).unwrap_err();
+            assert!(matches!(error, NetError::Proxy(_)));
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        }
+    }
     use crate::base::Secret;
 
     fn built(reach: Reach, settings: NetSettings) -> Result<Builder, NetError> {

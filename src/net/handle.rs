@@ -260,7 +260,7 @@ impl Net {
 
     /// Looks at what the network gives us, within some seconds.
     pub async fn check(&self) -> NetCheck {
-        check::check(&self.shared).await
+        check::check(&self.shared, &self.slots).await
     }
 
     /// Serves strangers that pair, or no longer does. Connections that are open stay open.

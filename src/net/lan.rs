@@ -46,7 +46,7 @@ use super::{
 use crate::base::{PeerId, Secret, limits};
 use book::{Book, Door, Effect, GROUP, Link, PORT};
 use message::Answer;
-use names::Label;
+use names::{Days, Label};
 
 /// Asks and answers on the networks that this machine is in. Cloning it gives another handle to
 /// the same.
@@ -71,10 +71,9 @@ impl std::fmt::Debug for Lan {
     }
 }
 
-/// A day since 1970.
-fn today() -> u32 {
-    const DAY_US: u64 = 24 * 60 * 60 * 1_000_000;
-    u32::try_from(Timestamp::now().as_micros() / DAY_US).unwrap_or(u32::MAX)
+/// The days whose names count now.
+fn days() -> Days {
+    Days::at(Timestamp::now().as_micros() / 1_000_000)
 }
 
 /// mDNS as the configuration has it; `None` where it is off or the socket cannot be had. Dials of
@@ -116,7 +115,7 @@ impl Lan {
         let socket = socket()?;
         let (ask, asks) = mpsc::channel(limits::LAN_QUEUE);
         let mut book = Book::new(me, port, Instant::now());
-        book.begin_day(today());
+        book.begin(days());
         let lan = Self(Arc::new(Inner { book: Mutex::new(book), ask, rules: rules.clone() }));
         let running = run(lan.clone(), socket, asks, here);
         tasks.spawn(async move { cancel.run_until_cancelled(running).await });
@@ -142,7 +141,7 @@ impl Lan {
                 Contact { door, addresses: vec![there.to_string()] }
             });
             found.extend(contact.filter(|new| !found.contains(new)));
-            false
+            Next::Ask
         };
         self.ask(names::slot(slot), limits::LAN_SLOT_WAIT, take).await;
         found
@@ -158,58 +157,83 @@ impl Lan {
         lock(&self.0.book).put(slot, door);
     }
 
-    /// Asks a few times, until one who answers is `enough` or it takes too long. First for an
+    /// Asks a few times, as each answer's taker has it, until it takes too long. First for an
     /// answer to us alone; then for one to all, because where several programs listen at mDNS's
     /// port, one of the others may get the first.
-    async fn ask(&self, label: Label, wait: Duration, mut enough: impl FnMut(Answer) -> bool) {
+    async fn ask(&self, label: Label, wait: Duration, mut take: impl FnMut(Answer) -> Next) {
         let began = Instant::now();
         let mut answers = lock(&self.0.book).expect(label);
         let repeats = limits::LAN_REPEATS.into_iter().filter(|after| *after < wait);
-        let mut unicast = true;
+        let (mut unicast, mut next) = (true, Next::Ask);
         for until in repeats.chain([wait]) {
-            // A question that finds no room is lost, as a packet may be.
-            self.0.ask.try_send(Ask { label, unicast }).ok();
+            if next == Next::Ask {
+                // A question that finds no room is lost, as a packet may be.
+                self.0.ask.try_send(Ask { label, unicast }).ok();
+            }
             unicast = false;
             while let Ok(Some(answer)) = timeout_at(began + until, answers.recv()).await {
-                if enough(answer) {
+                next = take(answer);
+                if next == Next::End {
                     return;
                 }
             }
         }
     }
 
-    /// Where `peer` is on this network.
-    async fn peer(self, peer: PeerId) -> Option<TransportAddr> {
+    /// Tells `found` where `peer` is on this network. Who answers first may be somebody else, so
+    /// some more answers are heard; the right one is who passes the handshake.
+    async fn peer(self, peer: PeerId, found: mpsc::Sender<TransportAddr>) {
         let label = {
             let mut book = lock(&self.0.book);
-            book.begin_day(today());
-            book.name_of(&peer)?
+            book.begin(days());
+            book.name_of(&peer)
         };
-        let mut found = None;
+        let Some(label) = label else { return };
+        let mut known = Vec::new();
         let take = |answer: Answer| {
             let text = SocketAddrV4::new(answer.address, answer.port).to_string();
-            found = self.0.rules.dialable(&[text]).pop();
-            found.is_some()
+            if let Some(address) = self.0.rules.dialable(&[text]).pop()
+                && !known.contains(&address)
+            {
+                found.try_send(address.clone()).ok(); // The dial has ended.
+                known.push(address);
+            }
+            match known.len() {
+                0 => Next::Ask,
+                few if few < limits::LAN_ANSWERS_MAX => Next::Listen,
+                _ => Next::End,
+            }
         };
         self.ask(label, limits::LAN_PEER_WAIT, take).await;
-        found
     }
+}
+
+/// What follows on an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Ask again in a while, and hear further ones.
+    Ask,
+    /// Hear further ones.
+    Listen,
+    /// That was enough.
+    End,
 }
 
 impl AddressLookup for Lan {
     fn resolve(&self, id: EndpointId) -> Option<super::lookup::Found> {
         let peer = PeerId::from_bytes(*id.as_bytes());
         lock(&self.0.book).name_of(&peer)?;
-        let found = self.clone().peer(peer);
+        let (found, places) = mpsc::channel(limits::LAN_ANSWERS_MAX);
+        let asking = stream::once(self.clone().peer(peer, found));
+        let asking = asking.filter_map(|()| std::future::ready(None));
+        let places = stream::unfold(places, |mut places| async move {
+            places.recv().await.map(|address| (address, places))
+        });
         let item = move |address| {
             let info = EndpointInfo::from_parts(id, EndpointData::new(vec![address]));
             Ok::<_, Error>(Item::new(info, "lan", None))
         };
-        Some(
-            stream::once(found)
-                .filter_map(move |found| std::future::ready(found.map(item)))
-                .boxed(),
-        )
+        Some(stream::select(asking, places).map(item).boxed())
     }
 }
 
@@ -283,7 +307,7 @@ async fn run(
         tokio::select! {
             () = sleep_until(ears.due) => {
                 ears.refresh().await;
-                lock(&lan.0.book).begin_day(today());
+                lock(&lan.0.book).begin(days());
             }
             ask = asks.recv() => {
                 let Some(ask) = ask else { return };

@@ -20,7 +20,7 @@ use super::{
     shared::{Shared, close, remote},
     table::Slot,
     tried::Tried,
-    twice::{refuse_second, told_twice},
+    twice::{refuse_second, tell_twice, told_twice},
 };
 use crate::{
     base::{PeerId, limits},
@@ -170,7 +170,7 @@ async fn up(
     shared.tasks.spawn(watcher);
     if came_back {
         shared.links.offer(peer, link, Item::Twice);
-        shared.emit(NetEvent::Twice { peer, ours: false }).await;
+        tell_twice(shared, peer, false).await;
     }
     let reader = Reader::new(Arc::clone(shared), connection.clone(), (peer, link), queue, recv);
     let body = talk(Arc::clone(shared), connection.clone(), reader, write(send, queued));

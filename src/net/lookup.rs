@@ -23,7 +23,7 @@ use url::Url;
 
 use super::{
     LOOKUP_DHT, NetError, NetSettings, Reach,
-    address::{AddressRules, is_within},
+    address::{AddressRules, is_within, redacted},
 };
 use crate::base::limits;
 
@@ -51,16 +51,16 @@ pub(super) fn lookups(reach: Reach, settings: &NetSettings) -> Result<Vec<Lookup
 }
 
 fn lookup(text: &str, reach: Reach) -> Result<Lookup, NetError> {
-    let elsewhere = || NetError::NotLoopback(text.to_owned());
+    let elsewhere = || NetError::NotLoopback(redacted(text));
     if text == LOOKUP_DHT {
         return match reach {
             Reach::Internet | Reach::Lan => Ok(Lookup::Dht(DhtBuilder::default())),
             Reach::Loopback => Err(elsewhere()),
         };
     }
-    let url: Url = text.parse().map_err(|_| NetError::Lookup(text.to_owned()))?;
+    let url: Url = text.parse().map_err(|_| NetError::Lookup(redacted(text)))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() {
-        return Err(NetError::Lookup(text.to_owned()));
+        return Err(NetError::Lookup(redacted(text)));
     }
     is_within(&url, reach).then_some(Lookup::Server(url)).ok_or_else(elsewhere)
 }

@@ -143,7 +143,7 @@ pub enum NetError {
     /// A lookup of the configuration.
     #[error("{0:?} is no lookup; use https://host/pkarr or \"dht\" in config.toml")]
     Lookup(String),
-    /// The proxy of the configuration.
+    /// The proxy of the configuration, without a password, as all of these texts are.
     #[error("{0:?} is not a proxy URL; use http://host:port in config.toml")]
     Proxy(String),
     /// The file of certificates.

@@ -12,7 +12,7 @@ mod server;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use iroh::{Endpoint, SecretKey};
+use iroh::{Endpoint, EndpointId, SecretKey};
 use iroh_dns::pkarr::SignedPacket;
 use tokio::{
     sync::{mpsc, watch},
@@ -24,8 +24,8 @@ use tokio_util::{
 };
 
 use super::{
-    NetError, NetSettings,
-    address::AddressRules,
+    LOOKUP_DHT, NetError, NetSettings,
+    address::{AddressRules, redacted},
     lan::Lan,
     lookup::{Lookup, lookups},
 };
@@ -89,11 +89,19 @@ enum Way {
 }
 
 impl Way {
-    async fn get(&self, slot: &SecretKey) -> Result<Option<SignedPacket>, String> {
+    /// As the configuration names it, without a password.
+    fn name(&self) -> String {
+        match self {
+            Self::Server(server) => redacted(server.url()),
+            Self::Dht(_) => LOOKUP_DHT.to_owned(),
+        }
+    }
+
+    async fn get(&self, key: EndpointId) -> Result<Option<SignedPacket>, String> {
         let asked = async {
             match self {
-                Self::Server(server) => server.get(slot.public()).await,
-                Self::Dht(nodes) => nodes.get(slot.public()).await,
+                Self::Server(server) => server.get(key).await,
+                Self::Dht(nodes) => nodes.get(key).await,
             }
         };
         timeout(limits::SLOT_TIMEOUT, asked).await.map_err(|_| "no answer in time".to_owned())?
@@ -187,7 +195,10 @@ impl Slots {
         while let Some(done) = first.recv().await {
             match done {
                 Ok(()) => return Ok(offer),
-                Err(other) => problem = Some(other),
+                Err(SlotError::Unreachable(other)) => problem = Some(other),
+                Err(error @ (SlotError::Taken | SlotError::Nowhere | SlotError::NoRelay)) => {
+                    return Err(error);
+                }
             }
         }
         match (&offer.lan, problem) {
@@ -212,6 +223,19 @@ impl Slots {
             found => Ok(found.contacts),
         }
     }
+
+    /// Each lookup by its name, and whether it has a record of `key`, or why it cannot be asked.
+    pub(super) async fn knows(&self, key: EndpointId) -> Vec<(String, Result<bool, String>)> {
+        let ask = |way: &Way| {
+            let way = way.clone();
+            async move {
+                let asked = timeout(limits::CHECK_TIMEOUT, way.get(key)).await;
+                let answer = asked.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                (way.name(), answer.map(|packet| packet.is_some()))
+            }
+        };
+        join_all(self.0.ways.iter().map(ask)).await
+    }
 }
 
 /// What was found, and what went wrong last where no lookup answered.
@@ -226,14 +250,14 @@ impl Inner {
     }
 
     async fn find(&self, slot: Slot) -> Found {
-        let key = SecretKey::from_bytes(&slot.0);
+        let key = SecretKey::from_bytes(&slot.0).public();
         let near = async {
             match &self.lan {
                 Some(lan) => lan.find(&slot).await,
                 None => Vec::new(),
             }
         };
-        let records = join_all(self.ways.iter().map(|way| way.get(&key)));
+        let records = join_all(self.ways.iter().map(|way| way.get(key)));
         let (mut contacts, records) = futures_util::future::join(near, records).await;
         let problem = all_failed(&records);
         let records = records.into_iter().filter_map(|answer| answer.ok().flatten());
@@ -251,7 +275,7 @@ impl Inner {
         slot: Slot,
         contact: &watch::Receiver<Contact>,
         cancel: &CancellationToken,
-    ) -> mpsc::Receiver<Result<(), String>> {
+    ) -> mpsc::Receiver<Result<(), SlotError>> {
         let (done, first) = mpsc::channel(self.ways.len().max(1));
         for way in self.ways.iter().cloned() {
             let slot = SecretKey::from_bytes(&slot.0);
@@ -278,12 +302,24 @@ struct Record {
 }
 
 impl Record {
-    async fn put(&self, contact: Option<&Contact>) -> Result<(), String> {
+    async fn put(&self, contact: Option<&Contact>) -> Result<SignedPacket, String> {
         if contact.is_some_and(|contact| record::publishable(contact, &self.rules).is_empty()) {
             return Err("this node is at home at no relay".to_owned());
         }
         let packet = record::sign(&self.slot, contact, &self.rules)?;
-        self.way.put(&packet).await
+        self.way.put(&packet).await?;
+        Ok(packet)
+    }
+
+    /// What became of the first try. A server takes a record and drops it where a later one is, so
+    /// it is asked once what it has.
+    async fn first(&self, put: &Result<SignedPacket, String>) -> Result<(), SlotError> {
+        let ours = put.as_ref().map_err(|problem| SlotError::Unreachable(problem.clone()))?;
+        match self.way.get(self.slot.public()).await {
+            Ok(Some(there)) if record::is_anothers(&there, ours) => Err(SlotError::Taken),
+            // It took ours; it may be slow to show it.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -291,7 +327,7 @@ impl Record {
 async fn keep(
     record: Record,
     mut contact: watch::Receiver<Contact>,
-    done: mpsc::Sender<Result<(), String>>,
+    done: mpsc::Sender<Result<(), SlotError>>,
     cancel: CancellationToken,
 ) {
     let mut done = Some(done);
@@ -304,7 +340,7 @@ async fn keep(
             }
             let next = wait(&put);
             if let Some(done) = done.take() {
-                done.try_send(put).ok(); // Nobody waits for the later ones.
+                done.try_send(record.first(&put).await).ok(); // Nobody waits for the later ones.
             }
             tokio::select! {
                 () = sleep(next) => {}
@@ -317,6 +353,6 @@ async fn keep(
     timeout(limits::SLOT_END_TIMEOUT, record.put(None)).await.ok();
 }
 
-fn wait(put: &Result<(), String>) -> Duration {
+fn wait(put: &Result<SignedPacket, String>) -> Duration {
     if put.is_ok() { limits::SLOT_REPUBLISH } else { limits::SLOT_RETRY }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use iroh::endpoint::Connection;
+use tokio::time::Instant;
 
 use super::{
     NetEvent, code,
@@ -24,15 +25,20 @@ use crate::{
     wire::{Hello, Run},
 };
 
-/// The runs that linked lately, of each trusted peer; the last one is the newest.
+/// The runs of the trusted peers.
 #[derive(Default)]
-pub(super) struct Runs(Mutex<HashMap<PeerId, VecDeque<Run>>>);
+pub(super) struct Runs {
+    /// Those that linked lately; the last one is the newest.
+    linked: Mutex<HashMap<PeerId, VecDeque<Run>>>,
+    /// When it was said last that a peer is in two places, or that it sees us there.
+    said: Mutex<HashMap<(PeerId, bool), Instant>>,
+}
 
 impl Runs {
     /// A link of this run is up. True when another had taken its place before: a run that ended
     /// does not come back, so both are alive.
     pub(super) fn note(&self, peer: PeerId, run: Run) -> bool {
-        let mut all = lock(&self.0);
+        let mut all = lock(&self.linked);
         let runs = all.entry(peer).or_default();
         let is_newest = runs.back() == Some(&run);
         let came_back = !is_newest && runs.contains(&run);
@@ -46,7 +52,20 @@ impl Runs {
 
     /// The peer is no longer trusted.
     pub(super) fn forget(&self, peer: &PeerId) {
-        lock(&self.0).remove(peer);
+        lock(&self.linked).remove(peer);
+        lock(&self.said).retain(|(other, _), _| other != peer);
+    }
+
+    /// Whether it is worth a word that a key is in two places, ours or the peer's: a peer may say
+    /// so as often as it likes.
+    fn is_news(&self, peer: PeerId, ours: bool, now: Instant) -> bool {
+        let mut said = lock(&self.said);
+        let last = said.get(&(peer, ours));
+        let is_news = last.is_none_or(|last| *last + limits::TWICE_NEWS_EVERY <= now);
+        if is_news {
+            said.insert((peer, ours), now);
+        }
+        is_news
     }
 }
 
@@ -70,10 +89,17 @@ pub(super) async fn refuse_second(
     if pong.is_none() {
         return Ok(());
     }
-    tracing::warn!(peer = %peer.short(), "its key is at work in two places");
     shared.links.offer(peer, link, Item::Twice);
-    shared.emit(NetEvent::Twice { peer, ours: false }).await;
+    tell_twice(shared, peer, false).await;
     Err(code::TWICE)
+}
+
+/// Tells the node of a key in two places, if it was not told within a minute.
+pub(super) async fn tell_twice(shared: &Shared, peer: PeerId, ours: bool) {
+    if shared.runs.is_news(peer, ours, Instant::now()) {
+        tracing::debug!(peer = %peer.short(), ours, "a key is said to be in two places");
+        shared.emit(NetEvent::Twice { peer, ours }).await;
+    }
 }
 
 /// How long the older node may take: what is usual on its path, and some more.
@@ -83,14 +109,13 @@ fn patience(shared: &Shared, peer: PeerId) -> Duration {
     (rtt * 4 + limits::TWICE_PONG_MIN / 2).clamp(limits::TWICE_PONG_MIN, limits::TWICE_PONG_MAX)
 }
 
-/// A peer says that our own key is at work elsewhere too. It is dialed seldom from now on, so that
+/// A peer claims that our own key is at work elsewhere too. It is dialed seldom from now on, so that
 /// two copies do not take the link from each other all the time.
 pub(super) async fn told_twice(shared: &Shared, peer: &PeerId) {
-    tracing::warn!(peer = %peer.short(), "the peer sees our own key in two places");
     if let Some(keeper) = shared.keeper(peer) {
         keeper.rejected.store(true, Ordering::Relaxed);
     }
-    shared.emit(NetEvent::Twice { peer: *peer, ours: true }).await;
+    tell_twice(shared, *peer, true).await;
 }
 
 #[cfg(test)]
@@ -112,12 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_peer_says_again_and_again_is_news_once_a_minute() {
+        let (runs, bob, start) = (Runs::default(), PeerId::from_bytes([2; 32]), Instant::now());
+        let minute = limits::TWICE_NEWS_EVERY;
+        assert!(runs.is_news(bob, true, start));
+        assert!(!runs.is_news(bob, true, start + minute / 2));
+        assert!(runs.is_news(bob, false, start + minute / 2), "of its own key");
+        assert!(runs.is_news(PeerId::from_bytes([3; 32]), true, start), "another's");
+        assert!(runs.is_news(bob, true, start + minute));
+        assert!(!runs.is_news(bob, true, start + minute));
+        runs.forget(&bob);
+        assert!(runs.is_news(bob, true, start + minute));
+    }
+
+    #[test]
     fn so_many_runs_are_remembered_and_no_more() {
         let (runs, bob) = (Runs::default(), PeerId::from_bytes([2; 32]));
         for run in 0..100 {
             assert!(!runs.note(bob, Run(run)));
         }
-        assert_eq!(lock(&runs.0)[&bob].len(), limits::RUNS_KEPT);
+        assert_eq!(lock(&runs.linked)[&bob].len(), limits::RUNS_KEPT);
         assert!(runs.note(bob, Run(98)) && !runs.note(bob, Run(3)));
     }
 }

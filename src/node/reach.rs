@@ -4,14 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    api::{Checked, Event, PeerRef, Reached, RelayChecked, Reply},
+    api::{Checked, Event, LookupChecked, PeerRef, Reached, RelayChecked, Reply},
     clock,
     config::{NetworkMode, PostQuantum},
     state::{Answer, Node, PeerEntry, Then, reply},
 };
 use crate::{
     base::{PeerId, Timestamp, limits},
-    net::{LinkPath, NetCheck, Pinged, RelayCheck, Tried, code},
+    net::{LinkPath, LookupCheck, NetCheck, Pinged, RelayCheck, Tried, code},
     trust::PeerState,
 };
 
@@ -84,8 +84,8 @@ impl Node {
     pub(super) fn twice(&self) -> Vec<String> {
         let say = |(peer, at): (&PeerId, &Timestamp)| {
             format!(
-                "this identity also runs somewhere else: {} saw both at {}; stop one of them, or \
-                 use `countersign move`",
+                "{0} says that this identity also runs somewhere else ({0} saw both at {1}); where \
+                 that is so, stop one of them, or use `countersign move`",
                 self.name_of(peer),
                 at.rfc3339()
             )
@@ -265,6 +265,10 @@ impl Node {
             let RelayCheck { url, connected, problem, denied } = relay;
             RelayChecked { url, connected, problem, denied }
         };
+        let lookup = |lookup: LookupCheck| {
+            let LookupCheck { name, known, problem } = lookup;
+            LookupChecked { name, known, problem }
+        };
         let linked = self.peers.iter().filter_map(|(id, entry)| {
             let path = entry.link.and_then(|_| self.net.path(id))?;
             Some((entry.name.to_string(), path.pq))
@@ -283,10 +287,7 @@ impl Node {
             seen_at: found.seen_at,
             mapped: found.mapped,
             relays: found.relays.into_iter().map(relay).collect(),
-            lookups: !found.lookups.none,
-            found: found.lookups.found,
-            failed: found.lookups.failed,
-            late: found.lookups.late,
+            lookups: found.lookups.into_iter().map(lookup).collect(),
             mdns: self.uses_mdns(),
             clock,
             page: self.handle.page(),

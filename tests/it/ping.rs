@@ -99,13 +99,19 @@ fn doctor_tells_of_a_relay_that_is_not_there_and_of_the_rest() {
     let (before, page) = config.split_once("[page]").unwrap();
     let relay = format!("http://127.0.0.1:{port}/");
     let before = before.replace("[network]", "");
-    fs::write(&file, format!("{before}\n[network]\nrelays = [\"{relay}\"]\n[page]{page}")).unwrap();
+    let lookup = format!("{relay}pkarr");
+    let network = format!("[network]\nrelays = [\"{relay}\"]\nlookups = [\"{lookup}\"]");
+    fs::write(&file, format!("{before}\n{network}\n[page]{page}")).unwrap();
     alice.start();
     let ill = alice.json_code(&["doctor"], 1);
     let check = &found(&ill, "relay")[0];
     assert_eq!(check["health"], "problem", "{ill:#}");
     assert!(check["text"].as_str().unwrap().starts_with(&relay), "{check:#}");
     assert!(check["remedy"].as_str().unwrap().contains("config.toml"), "{check:#}");
+    let check = &found(&ill, "lookup")[0];
+    assert_eq!(check["health"], "problem", "{ill:#}");
+    assert!(check["text"].as_str().unwrap().starts_with(&lookup), "{check:#}");
+    assert!(check["remedy"].as_str().unwrap().contains("lookups under"), "{check:#}");
     let text = alice.run(&["doctor"]).expect(1).stdout;
     assert!(text.contains("cannot be used") && text.contains("→ see that it runs"), "{text}");
 }

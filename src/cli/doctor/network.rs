@@ -3,7 +3,7 @@
 use super::{Check, Ctx};
 use crate::{
     base::limits,
-    node::api::{Checked, HumanRequest, RelayChecked},
+    node::api::{Checked, HumanRequest, LookupChecked, RelayChecked},
 };
 
 /// From here on another clock is worth a word, seconds.
@@ -19,7 +19,8 @@ pub(super) async fn look(ctx: &Ctx) -> Option<Checked> {
 pub(super) fn checks(found: &Checked) -> Vec<Check> {
     let mut checks = vec![udp(found)];
     checks.extend(relays(found));
-    checks.extend([lookups(found), mdns(found)]);
+    checks.extend(lookups(found));
+    checks.push(mdns(found));
     checks.extend(proxies(found));
     checks.extend(clock(found));
     checks.push(match &found.page {
@@ -29,7 +30,7 @@ pub(super) fn checks(found: &Checked) -> Vec<Check> {
         }
     });
     checks.extend(found.twice.iter().map(|text| {
-        let remedy = "stop the node of the home that is not to be used any more";
+        let remedy = "where that is so, stop the node of the home that is not to be used any more";
         Check::problem("identity", text, remedy)
     }));
     checks.extend(post_quantum(found));
@@ -87,32 +88,36 @@ fn relay(relay: &RelayChecked) -> Check {
     }
 }
 
-fn lookups(found: &Checked) -> Check {
-    let remedy = "change lookups under [network] in config.toml, or see that they can be reached";
-    if !found.lookups {
-        let none = format!("none, in {} mode and with these settings", found.mode);
-        return match found.mode.as_str() {
-            "internet" => {
-                Check::note("lookup", format!("{none}: a peer that moves is not found"), remedy)
-            }
-            _ => Check::ok("lookup", none),
-        };
+fn lookups(found: &Checked) -> Vec<Check> {
+    if !found.lookups.is_empty() {
+        return found.lookups.iter().map(lookup).collect();
     }
-    let (known, failed) = (found.found.join(", "), found.failed.join("; "));
-    match (found.found.is_empty(), found.failed.is_empty()) {
-        (false, true) => Check::ok("lookup", format!("this node is found by {known}")),
-        (false, false) => Check::note(
+    let none = format!("none, in {} mode and with these settings", found.mode);
+    vec![match found.mode.as_str() {
+        "internet" => Check::note(
             "lookup",
-            format!("this node is found by {known}, not by: {failed}"),
-            remedy,
+            format!("{none}: a peer that moves is not found"),
+            "set lookups under [network] in config.toml",
         ),
-        (true, false) => {
-            Check::problem("lookup", format!("this node is not found: {failed}"), remedy)
-        }
-        (true, true) if found.late => Check::problem("lookup", "no lookup answers in time", remedy),
-        (true, true) => {
-            Check::note("lookup", "none knows this node yet", "wait a minute and look again")
-        }
+        _ => Check::ok("lookup", none),
+    }]
+}
+
+fn lookup(lookup: &LookupChecked) -> Check {
+    let LookupChecked { name, known, problem } = lookup;
+    match (known, problem) {
+        (_, Some(problem)) => Check::problem(
+            "lookup",
+            format!("{name} cannot be asked: {problem}"),
+            "see that it runs and its URL is right, or change lookups under [network] in \
+             config.toml",
+        ),
+        (true, None) => Check::ok("lookup", format!("{name} knows this node")),
+        (false, None) => Check::note(
+            "lookup",
+            format!("{name} answers, and does not know this node yet"),
+            "wait a minute and look again",
+        ),
     }
 }
 
@@ -168,7 +173,7 @@ mod tests {
     use super::{super::Health, *};
 
     fn found() -> Checked {
-        Checked { mode: "internet".into(), port: 4000, lookups: true, ..Checked::default() }
+        Checked { mode: "internet".into(), port: 4000, ..Checked::default() }
     }
 
     fn relay_with(connected: bool, problem: Option<&str>, denied: Option<&str>) -> RelayChecked {
@@ -216,19 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn lookups_are_told_by_what_they_know() {
-        let with = |found: &[&str], failed: &[&str], late| Checked {
-            found: found.iter().map(ToString::to_string).collect(),
-            failed: failed.iter().map(ToString::to_string).collect(),
-            late,
-            ..self::found()
+    fn each_lookup_has_its_line() {
+        let one = |name: &str, known, problem: Option<&str>| LookupChecked {
+            name: name.into(),
+            known,
+            problem: problem.map(str::to_owned),
         };
-        check(&with(&["dns"], &[], false), "lookup", Health::Ok, "found by dns");
-        check(&with(&["dns"], &["pkarr: x"], false), "lookup", Health::Note, "not by: pkarr: x");
-        check(&with(&[], &["pkarr: x"], false), "lookup", Health::Problem, "pkarr: x");
-        check(&with(&[], &[], true), "lookup", Health::Problem, "in time");
-        check(&with(&[], &[], false), "lookup", Health::Note, "yet");
-        check(&Checked { lookups: false, ..found() }, "lookup", Health::Note, "moves");
+        let with = |lookups| Checked { lookups, ..found() };
+        check(&with(vec![one("dht", true, None)]), "lookup", Health::Ok, "dht knows this node");
+        check(&with(vec![one("dht", false, None)]), "lookup", Health::Note, "yet");
+        let dead = with(vec![one("https://x/pkarr", false, Some("refused"))]);
+        check(&dead, "lookup", Health::Problem, "https://x/pkarr cannot be asked: refused");
+        check(&found(), "lookup", Health::Note, "moves");
+        let both = with(vec![one("dht", true, None), one("https://x/pkarr", false, Some("x"))]);
+        assert_eq!(checks(&both).iter().filter(|check| check.name == "lookup").count(), 2);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     message::{self, Answer, Heard, Question},
-    names::{self, Label},
+    names::{self, Days, Label},
 };
 use crate::{
     base::{PeerId, Secret, limits},
@@ -70,11 +70,13 @@ pub(super) struct Book {
     slots: BTreeMap<Label, Door>,
     /// What we answer to; made anew each day.
     ours: HashMap<Label, Ours>,
-    day: u32,
+    days: Days,
     asking: HashMap<Label, Vec<mpsc::Sender<Answer>>>,
     heard: Bucket,
     said: Bucket,
     answered: HashMap<Label, Instant>,
+    /// When a peer's question was last a sign that it is here.
+    here: HashMap<PeerId, Instant>,
 }
 
 impl Book {
@@ -87,11 +89,12 @@ impl Book {
             peers: BTreeMap::new(),
             slots: BTreeMap::new(),
             ours: HashMap::new(),
-            day: 0,
+            days: Days::default(),
             asking: HashMap::new(),
             heard: Bucket::new(limits::LAN_HEARD_PER_S, second, now),
             said: Bucket::new(limits::LAN_SAID_PER_S, second, now),
             answered: HashMap::new(),
+            here: HashMap::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Book {
     /// Answers to it no longer.
     pub(super) fn forget(&mut self, peer: &PeerId) {
         self.peers.remove(peer);
+        self.here.remove(peer);
         self.renew();
     }
 
@@ -116,10 +120,10 @@ impl Book {
         self.renew();
     }
 
-    /// It is this day.
-    pub(super) fn begin_day(&mut self, day: u32) {
-        if self.day != day {
-            self.day = day;
+    /// It is this time.
+    pub(super) fn begin(&mut self, days: Days) {
+        if self.days != days {
+            self.days = days;
             self.renew();
         }
     }
@@ -127,7 +131,7 @@ impl Book {
     fn renew(&mut self) {
         let mut ours = HashMap::new();
         for (peer, secret) in &self.peers {
-            for day in names::around(self.day) {
+            for day in self.days.all() {
                 let label = names::peer(secret.expose_secret(), &self.me, peer, day);
                 ours.insert(label, Ours::Peer(*peer));
             }
@@ -138,10 +142,10 @@ impl Book {
     }
 
     /// What we ask for to find `peer`: the name of today alone, so that the questions of two days
-    /// have nothing in common. Who answers knows the neighbouring days' names as well.
+    /// have nothing in common. Near midnight who answers knows the neighbouring day's as well.
     pub(super) fn name_of(&self, peer: &PeerId) -> Option<Label> {
         let secret = self.peers.get(peer)?.expose_secret();
-        Some(names::peer(secret, peer, &self.me, self.day))
+        Some(names::peer(secret, peer, &self.me, self.days.today))
     }
 
     /// Answers to this name are taken from now on.
@@ -179,8 +183,8 @@ impl Book {
                 answered.collect::<Vec<_>>().into_iter().flatten().collect()
             }
             Some(Heard::Answers(answers)) => {
-                // An answer is about this network alone.
-                for answer in answers.into_iter().filter(|a| link.contains(a.address)) {
+                // An answer is about who sent it, and nobody else.
+                for answer in answers.into_iter().filter(|a| a.address == *from.ip()) {
                     for waiting in self.asking.get(&answer.label).into_iter().flatten() {
                         waiting.try_send(answer.clone()).ok(); // It has enough of them.
                     }
@@ -189,6 +193,16 @@ impl Book {
             }
             None => Vec::new(),
         }
+    }
+
+    /// A peer asked. Somebody else may repeat its question, so that is a sign now and then alone.
+    fn is_here(&mut self, peer: PeerId, now: Instant) -> Option<Effect> {
+        let last = self.here.get(&peer);
+        if last.is_some_and(|last| *last + limits::LAN_HERE_EVERY > now) {
+            return None;
+        }
+        self.here.insert(peer, now);
+        Some(Effect::Here(peer))
     }
 
     fn answer(
@@ -206,7 +220,7 @@ impl Book {
         }
         self.answered.insert(asked.label, now);
         let (port, door, here) = match ours {
-            Ours::Peer(peer) => (self.port, None, Some(Effect::Here(peer))),
+            Ours::Peer(peer) => (self.port, None, self.is_here(peer, now)),
             Ours::Slot(door) => (door.port, Some(door.id), None),
         };
         let answer = Answer { label: asked.label, address: link.address, port, door };

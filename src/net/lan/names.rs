@@ -4,7 +4,7 @@
 use data_encoding::BASE32_NOPAD_NOCASE;
 
 use crate::{
-    base::{Digest, PeerId},
+    base::{Digest, PeerId, limits},
     net::slots::Slot,
 };
 
@@ -37,9 +37,35 @@ pub(super) fn peer(secret: &[u8; 32], asked: &PeerId, asker: &PeerId, day: u32) 
     Label::of(Digest::of("countersign/lan/v1", &parts))
 }
 
-/// The days whose names are answered: clocks differ.
-pub(super) fn around(day: u32) -> [u32; 3] {
-    [day.saturating_sub(1), day, day.saturating_add(1)]
+/// The days whose names are answered: today, and near midnight (UTC) the neighbouring one, because
+/// clocks differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Days {
+    /// Since 1970.
+    pub(super) today: u32,
+    other: Option<u32>,
+}
+
+impl Days {
+    /// So many seconds after the beginning of 1970.
+    pub(super) fn at(seconds: u64) -> Self {
+        const DAY_S: u64 = 24 * 60 * 60;
+        let (near, into) = (limits::LAN_MIDNIGHT.as_secs(), seconds % DAY_S);
+        let today = u32::try_from(seconds / DAY_S).unwrap_or(u32::MAX);
+        let other = if into < near {
+            today.checked_sub(1)
+        } else if into >= DAY_S - near {
+            today.checked_add(1)
+        } else {
+            None
+        };
+        Self { today, other }
+    }
+
+    /// All of them.
+    pub(super) fn all(self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.today).chain(self.other)
+    }
 }
 
 /// What is asked for to find who is in a slot. Whoever knows the word can compute it.
@@ -69,6 +95,18 @@ mod tests {
         for bad in ["", "alice", &name.text()[1..], &format!("{}a", name.text())] {
             assert_eq!(Label::parse(bad), None, "{bad}");
         }
-        assert_eq!(around(0), [0, 0, 1]);
+    }
+
+    #[test]
+    fn a_neighbouring_day_counts_within_an_hour_of_midnight() {
+        let days = |day: u64, minutes: u64| {
+            Days::at((day * 24 * 60 + minutes) * 60).all().collect::<Vec<_>>()
+        };
+        assert_eq!(days(5, 0), [5, 4]);
+        assert_eq!(days(5, 59), [5, 4]);
+        assert_eq!(days(5, 60), [5]);
+        assert_eq!(days(5, 23 * 60 - 1), [5]);
+        assert_eq!(days(5, 23 * 60), [5, 6]);
+        assert_eq!(days(0, 0), [0]);
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     book::{Book, Door, Effect, Link, PORT},
     message::{self, Answer, Heard},
-    names::{self, Label},
+    names::{self, Days, Label},
     *,
 };
 
@@ -22,9 +22,13 @@ fn from(last: u8, port: u16) -> SocketAddrV4 {
 /// Bob's, who knows Alice by their secret.
 fn bob(now: Instant) -> Book {
     let mut book = Book::new(id(2), 4000, now);
-    book.begin_day(DAY);
+    book.begin(hour(DAY, 12));
     book.know(id(1), Secret::new(SECRET));
     book
+}
+
+fn hour(day: u32, hour: u64) -> Days {
+    Days::at((u64::from(day) * 24 + hour) * 3600)
 }
 
 fn asked(label: Label, unicast: bool) -> Vec<u8> {
@@ -46,7 +50,7 @@ fn said(effects: &[Effect]) -> (&[u8], Option<SocketAddrV4>) {
 async fn alice_finds_bob_and_bob_hears_of_alice() {
     let now = Instant::now();
     let mut alice = Book::new(id(1), 5000, now);
-    alice.begin_day(DAY);
+    alice.begin(hour(DAY, 12));
     assert_eq!(alice.name_of(&id(2)), None, "a peer without a secret has no name");
     alice.know(id(2), Secret::new(SECRET));
     let label = alice.name_of(&id(2)).unwrap();
@@ -87,18 +91,24 @@ async fn a_name_that_is_not_known_is_not_answered() {
         assert_eq!(effects, [], "{label:?}");
     }
     assert!(!bob.handle(&asked(bobs_name(DAY), true), from(9, PORT), LINK, now).is_empty());
-    // Alice's clock may be a day behind or ahead.
-    for (day, seconds) in [(DAY - 1, 1), (DAY + 1, 2)] {
-        bob.begin_day(day);
+    // Alice's clock may be behind or ahead, near midnight.
+    for (days, seconds, said) in [
+        (hour(DAY - 1, 23), 10, 2),
+        (hour(DAY + 1, 0), 20, 2),
+        (hour(DAY - 1, 22), 30, 0),
+        (hour(DAY + 1, 1), 40, 0),
+    ] {
+        bob.begin(days);
         let later = now + seconds * limits::LAN_ANSWER_EVERY;
-        assert_eq!(bob.handle(&asked(bobs_name(DAY), true), from(9, PORT), LINK, later).len(), 2);
+        let effects = bob.handle(&asked(bobs_name(DAY), true), from(9, PORT), LINK, later);
+        assert_eq!(effects.len(), said, "{days:?}");
     }
-    bob.begin_day(DAY + 2);
-    let later = now + 5 * limits::LAN_ANSWER_EVERY;
+    bob.begin(hour(DAY + 2, 12));
+    let later = now + 50 * limits::LAN_ANSWER_EVERY;
     assert!(bob.handle(&asked(bobs_name(DAY), true), from(9, PORT), LINK, later).is_empty());
-    bob.begin_day(DAY);
+    bob.begin(hour(DAY, 12));
     bob.forget(&id(1));
-    let later = now + 9 * limits::LAN_ANSWER_EVERY;
+    let later = now + 60 * limits::LAN_ANSWER_EVERY;
     assert!(bob.handle(&asked(bobs_name(DAY), true), from(9, PORT), LINK, later).is_empty());
 }
 
@@ -134,9 +144,12 @@ async fn what_comes_from_another_network_is_dropped() {
     alice.handle(&said, from(1, PORT), LINK, now);
     assert!(answers.try_recv().is_err());
     let said = message::answer(&answer(Ipv4Addr::new(192, 0, 2, 77)), None).unwrap();
-    alice.handle(&said, far, LINK, now);
-    assert!(answers.try_recv().is_err());
-    alice.handle(&said, from(1, PORT), LINK, now);
+    // Nor does another machine's answer send us to a third one.
+    for sender in [far, from(1, PORT)] {
+        alice.handle(&said, sender, LINK, now);
+        assert!(answers.try_recv().is_err(), "{sender}");
+    }
+    alice.handle(&said, from(77, PORT), LINK, now);
     assert!(answers.try_recv().is_ok());
     for (address, prefix, is_in) in [
         ([192, 0, 2, 255], 24, true),
@@ -160,9 +173,9 @@ async fn a_flood_is_answered_seldom_and_looked_at_no_longer() {
     assert_eq!(ask(&mut bob, now), 2);
     // Once a second, whoever asks.
     assert_eq!(ask(&mut bob, now), 0);
-    assert_eq!(ask(&mut bob, now + limits::LAN_ANSWER_EVERY), 2);
+    assert_eq!(ask(&mut bob, now + limits::LAN_ANSWER_EVERY), 1, "and dials her seldom");
     // More packets than a LAN has.
-    let later = now + 9 * limits::LAN_ANSWER_EVERY;
+    let later = now + limits::LAN_HERE_EVERY;
     let other = asked(bobs_name(DAY + 2), true);
     for _ in 0..limits::LAN_HEARD_PER_S {
         bob.handle(&other, from(8, PORT), LINK, later);

@@ -46,17 +46,33 @@ pub(super) fn read(packet: &SignedPacket, rules: &AddressRules) -> Option<Contac
 }
 
 fn read_at(packet: &SignedPacket, rules: &AddressRules, now: Timestamp) -> Option<Contact> {
-    let age_us = now.as_micros().saturating_sub(packet.timestamp().as_micros());
-    if u128::from(age_us) > limits::SLOT_RECORD_AGE_MAX.as_micros() {
+    let (now_us, dated_us) = (now.as_micros(), packet.timestamp().as_micros());
+    let (age_us, ahead_us) = (now_us.saturating_sub(dated_us), dated_us.saturating_sub(now_us));
+    if u128::from(age_us) > limits::SLOT_RECORD_AGE_MAX.as_micros()
+        || u128::from(ahead_us) > limits::SLOT_RECORD_AHEAD_MAX.as_micros()
+    {
         return None;
     }
     let info = EndpointInfo::from_pkarr_signed_packet(packet).ok()?;
-    let door: PeerId = info.user_data()?.as_ref().parse().ok()?;
+    let door = named(&info)?;
     iroh::EndpointId::from_bytes(door.as_bytes()).ok()?;
-    let named = Contact { door, addresses: info.addrs().filter_map(lookup::text).collect() };
-    let dialable = publishable(&named, rules);
+    let contact = Contact { door, addresses: info.addrs().filter_map(lookup::text).collect() };
+    let dialable = publishable(&contact, rules);
     let addresses: Vec<String> = dialable.iter().filter_map(lookup::text).collect();
     (!addresses.is_empty()).then_some(Contact { door, addresses })
+}
+
+/// Whose door a record names, of whatever time it is.
+fn named(info: &EndpointInfo) -> Option<PeerId> {
+    info.user_data()?.as_ref().parse().ok()
+}
+
+/// Whether a server keeps `there` and not what we put: a later record with another door. A server
+/// that is slow to know keeps an earlier one, and that is none of this.
+pub(super) fn is_anothers(there: &SignedPacket, ours: &SignedPacket) -> bool {
+    let door =
+        |packet| EndpointInfo::from_pkarr_signed_packet(packet).ok().as_ref().and_then(named);
+    there.more_recent_than(ours) && door(there) != door(ours)
 }
 
 #[cfg(test)]
@@ -123,7 +139,16 @@ mod tests {
         assert!(read_at(&packet, &rules, later(age)).is_some());
         assert_eq!(read_at(&packet, &rules, later(age + std::time::Duration::from_secs(1))), None);
         // Its clock runs ahead.
-        assert!(read_at(&packet, &rules, Timestamp::from_micros(1)).is_some());
+        let earlier = |ahead: std::time::Duration| {
+            let ahead = u64::try_from(ahead.as_micros()).unwrap();
+            Timestamp::from_micros(packet.timestamp().as_micros() - ahead)
+        };
+        let ahead = limits::SLOT_RECORD_AHEAD_MAX;
+        assert!(read_at(&packet, &rules, earlier(ahead)).is_some());
+        assert_eq!(
+            read_at(&packet, &rules, earlier(ahead + std::time::Duration::from_secs(1))),
+            None
+        );
         for data in ["nobody", &door().to_string()[1..]] {
             assert_eq!(read(&raw(&[RELAY.to_owned()], data), &rules), None, "{data}");
         }

@@ -8,7 +8,10 @@ use reqwest::{Client, Proxy, StatusCode, redirect};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use crate::{base::limits, net::NetError};
+use crate::{
+    base::limits,
+    net::{NetError, address::redacted},
+};
 
 /// What asks all servers. It follows no redirect, and no proxy but the configured one.
 pub(super) fn client(tls: rustls::ClientConfig, proxy: Option<&str>) -> Result<Client, NetError> {
@@ -18,7 +21,7 @@ pub(super) fn client(tls: rustls::ClientConfig, proxy: Option<&str>) -> Result<C
         .timeout(limits::SLOT_TIMEOUT);
     let builder = match proxy {
         None => builder.no_proxy(),
-        Some(url) => builder.proxy(Proxy::all(url).map_err(|_| NetError::Proxy(url.to_owned()))?),
+        Some(url) => builder.proxy(Proxy::all(url).map_err(|_| NetError::Proxy(redacted(url)))?),
     };
     builder.build().map_err(|error| NetError::Endpoint(error.to_string()))
 }
@@ -33,6 +36,11 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(http: Client, url: Url) -> Self {
         Self { http, url }
+    }
+
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_str()
     }
 
     /// Where the record of `key` is.

@@ -153,11 +153,18 @@ async fn who_is_told_of_its_own_key_elsewhere_tells_its_node_and_dials_seldom() 
     let address = bob.bound_sockets()[0].to_string();
     alice.net.trust(key(2).id(), vec![address]);
     let connection = bob.accept().await.unwrap().await.unwrap();
-    let (mut send, _recv) = connection.accept_bi().await.unwrap();
+    let (mut send, mut recv) = connection.accept_bi().await.unwrap();
     send.write_all(&hello_of(1)).await.unwrap();
     alice.up(key(2).id()).await;
     send.write_all(&framed(&Frame::Twice.encode())).await.unwrap();
     assert!(twice(&mut alice).await, "her own key");
+    // However often it is said, it is news once.
+    for _ in 0..50 {
+        send.write_all(&framed(&Frame::Twice.encode())).await.unwrap();
+    }
+    send.write_all(&framed(&Frame::Ping(7).encode())).await.unwrap();
+    while frame(&mut recv).await != Frame::Pong(7) {}
+    assert!(alice.events.try_recv().is_err(), "she read them all");
     connection.close(0u32.into(), b"");
     let again = timeout(Duration::from_secs(3), bob.accept()).await;
     assert!(again.is_err(), "without the frame she is back within a second");

@@ -1,11 +1,13 @@
 //! Meeting in a slot, through a lookup server of the tests' own.
 
+use iroh::{endpoint_info::EndpointInfo, tls::CaTlsConfig};
+
 use super::{
     lookups::{LookupServer, packet},
     support::{Party, key, until_async},
 };
 use crate::net::{
-    NetSettings,
+    NetSettings, pq,
     slots::{Contact, Slot, SlotError},
 };
 
@@ -55,6 +57,47 @@ async fn who_comes_second_to_a_slot_is_told_so_and_changes_nothing() {
     drop((offer, again));
     alice.stop().await;
     bob.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_dated_in_the_future_is_nobody_and_its_slot_is_taken() {
+    let server = LookupServer::start().await;
+    let alice = Party::start_with(1, 0, server.settings()).await;
+    let slot = iroh::SecretKey::from_bytes(&SLOT.0);
+    for (ahead_s, taken) in [(3600, true), (0, false)] {
+        let (slot, other) = if taken { (SLOT, slot.clone()) } else { (Slot([8; 32]), key8()) };
+        put_dated(&server, &other, ahead_s).await;
+        let found = alice.net.slots().find(slot).await.unwrap();
+        assert_eq!(found, [], "{ahead_s}");
+        let offer = alice.net.slots().offer(slot, contact(3, 4000)).await;
+        assert_eq!(matches!(offer, Err(SlotError::Taken)), taken, "{offer:?}");
+    }
+    alice.stop().await;
+}
+
+fn key8() -> iroh::SecretKey {
+    iroh::SecretKey::from_bytes(&[8; 32])
+}
+
+/// A record of this slot with no contact in it, so many seconds ahead of our clock.
+async fn put_dated(server: &LookupServer, slot: &iroh::SecretKey, ahead_s: u64) {
+    let packet = EndpointInfo::new(slot.public()).to_pkarr_signed_packet(slot, 30).unwrap();
+    let micros = packet.timestamp().as_micros() + ahead_s * 1_000_000;
+    let bytes = packet.encoded_packet();
+    // BEP 44: what is signed of a mutable item.
+    let mut signed = format!("3:seqi{micros}e1:v{}:", bytes.len()).into_bytes();
+    signed.extend_from_slice(bytes);
+    let mut payload = slot.sign(&signed).to_bytes().to_vec();
+    payload.extend_from_slice(&micros.to_be_bytes());
+    payload.extend_from_slice(bytes);
+    let url = format!("{}/{}", server.url, slot.public().to_z32());
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(CaTlsConfig::embedded().client_config(pq::provider()).unwrap())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let put = client.put(url).body(payload).send().await.unwrap();
+    assert!(put.status().is_success(), "{put:?}");
 }
 
 #[tokio::test]

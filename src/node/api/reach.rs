@@ -122,14 +122,8 @@ pub struct Checked {
     pub mapped: bool,
     /// The relays.
     pub relays: Vec<RelayChecked>,
-    /// Lookups are configured.
-    pub lookups: bool,
-    /// Those that know us.
-    pub found: Vec<String>,
-    /// Those that do not, or cannot be asked, with their reason.
-    pub failed: Vec<String>,
-    /// One of them took too long.
-    pub late: bool,
+    /// The lookups.
+    pub lookups: Vec<LookupChecked>,
     /// Peers are found by mDNS.
     pub mdns: bool,
     /// The peer whose clock is furthest from ours, and by how many seconds it is ahead.
@@ -146,6 +140,17 @@ pub struct Checked {
     pub require_pq: bool,
     /// Peers that are linked, and whether their key exchange is post-quantum.
     pub linked: Vec<(String, bool)>,
+}
+
+/// One lookup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LookupChecked {
+    /// Its URL, or `dht`.
+    pub name: String,
+    /// It knows us.
+    pub known: bool,
+    /// Why it could not be asked.
+    pub problem: Option<String>,
 }
 
 /// One relay.
