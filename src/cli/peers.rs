@@ -26,8 +26,8 @@ pub(super) async fn invite(
         ctx.out.data(&made, |style| style.bold(&escape::line(code)))?;
         print::talk(&format!(
             "Say these three words to one person. They are good for {} minutes and for one try.\n\
-             They run: countersign connect, and type the words. Then both of you are asked, and the \
-             peer counts as verified.",
+             They run: countersign connect, and type the words. Then both of you are asked. Who said \
+             or heard the words themselves, and not by their agent, approves with --verified.",
             limits::CODE_LIFE.as_secs() / 60
         ));
         return Ok(Exit::Done);
