@@ -60,6 +60,11 @@ async fn say(side: &Side, words: &str) -> Result<Value, ApiError> {
     side.ask(Request::Agent(connect)).await
 }
 
+async fn say_as_human(side: &Side, words: &str) -> Result<Value, ApiError> {
+    let asked = crate::node::api::UseInvite { invite: words.to_owned(), name: None, note: None };
+    side.ask(Request::Human(HumanRequest::Connect(asked))).await
+}
+
 async fn warnings(side: &Side) -> String {
     let status = side.human(HumanRequest::Status).await;
     let pending = side.human(HumanRequest::Pending).await;
@@ -130,14 +135,15 @@ async fn a_thousand_wrong_guesses_open_nothing_and_the_human_sees_them() {
             codes.push(make_code(&alice).await);
         }
         let guess = wrong(codes.last().unwrap(), number);
-        let error = say(&mallory, &guess).await.unwrap_err();
+        let error = say_as_human(&mallory, &guess).await.unwrap_err();
         *kinds.entry(format!("{:?}", error.kind)).or_insert(0) += 1;
     }
     assert_eq!(kinds["Denied"], codes.len(), "one guess a code, the rest finds nobody: {kinds:?}");
     assert_eq!(kinds["NotFound"], 1000 - codes.len(), "{kinds:?}");
     // What was right before is used up too.
     for words in &codes {
-        assert_eq!(say(&mallory, words).await.unwrap_err().kind, ErrorKind::NotFound);
+        let error = say_as_human(&mallory, words).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
     }
     assert!(alice.pending().await.is_empty() && mallory.pending().await.is_empty());
     let peers = alice.agent(AgentRequest::Peers { state: None }).await;

@@ -334,6 +334,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
         }
         HumanRequest::SendDraft { .. } => Ok(Reply::Done(Done { done: true })),
         HumanRequest::AuditShow { after, .. } => Ok(Reply::Audit(audit(after))),
+        HumanRequest::Connect(UseInvite { invite, .. }) => Err(none(&format!("invite {invite}"))),
         HumanRequest::AuditVerify => Ok(Reply::AuditVerified(AuditVerified {
             ok: true,
             records: 3,
@@ -381,7 +382,6 @@ fn agent(world: &World, request: &AgentRequest) -> Result<Reply, ApiError> {
             code: code.then(|| "copper violin harbor".to_owned()),
             expires_at: clock::now().to_string(),
         })),
-        AgentRequest::Connect { invite, .. } => Err(none(&format!("invite {invite}"))),
         _ => Err(none("answer to this")),
     }
 }
