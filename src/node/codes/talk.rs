@@ -261,8 +261,13 @@ mod tests {
     }
 
     async fn net(lookup: &Lookup, seed: u8) -> Net {
-        let settings =
-            NetSettings { lookups: Some(vec![lookup.url.clone()]), ..NetSettings::default() };
+        net_at(lookup, seed, None).await
+    }
+
+    async fn net_at(lookup: &Lookup, seed: u8, relay: Option<&str>) -> Net {
+        let lookups = Some(vec![lookup.url.clone()]);
+        let relays = relay.map(|url| vec![url.to_owned()]);
+        let settings = NetSettings { lookups, relays, ..NetSettings::default() };
         let (seed, reach) = (Secret::new([seed; 32]), Reach::Loopback);
         let config = NetConfig { seed, approver: None, reach, settings, port: 0 };
         let (events, _) = mpsc::channel(64);
@@ -278,6 +283,27 @@ mod tests {
         talk.say(&start).await.unwrap();
         talk.hear().await.unwrap();
         talk.done().await;
+    }
+
+    #[tokio::test]
+    async fn an_agent_asks_no_strange_relay_that_stands_at_the_place_of_a_word() {
+        let lookup = Lookup::start().await;
+        let listen = || async { tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap() };
+        let (own, strange) = (listen().await, listen().await);
+        let url = |of: &tokio::net::TcpListener| format!("http://{}/", of.local_addr().unwrap());
+        let bob = net_at(&lookup, 1, Some(&url(&own))).await;
+        let mallory = net_at(&lookup, 2, Some(&url(&strange))).await;
+        let (code, door) = (Code::from_random([[5; 2]; 3]), claim().identity);
+        let contact = Contact { door, addresses: vec![url(&strange)] };
+        let _offer = mallory.slots().offer(Slot(code.slot()), contact).await.unwrap();
+        let refused = join(&bob, &code, &claim(), Some(Vec::new())).await;
+        let Err(JoinError::Strange(named)) = refused else { panic!("it names the relay") };
+        assert_eq!(named, url(&strange));
+        // One that a peer of ours uses is none.
+        let (me, known) = (claim(), Some(vec![url(&strange)]));
+        let joined = join(&bob, &code, &me, known);
+        let asked = timeout(std::time::Duration::from_millis(1), joined).await;
+        assert!(!matches!(asked, Ok(Err(JoinError::Strange(_)))));
     }
 
     #[tokio::test]

@@ -149,7 +149,13 @@ impl Desk {
 
     /// Something waits from now on. Gives its form's digest.
     pub(super) fn waits(&self, item: &Item) -> String {
+        self.waits_by(item, false)
+    }
+
+    /// The same, for what may have begun with a code.
+    pub(super) fn waits_by(&self, item: &Item, by_code: bool) -> String {
         let mut shown = shown(item);
+        shown.item.by_code = by_code;
         shown.item.strength = self.world.lock().unwrap().least;
         let (me, approver) = (node_key(1).id(), human_key(101).id());
         let digest = Checked::new(shown.clone(), me, &approver).unwrap().seen().to_string();
