@@ -23,6 +23,8 @@ pub enum Event {
     Invited { invite: String },
     /// A peer asked us, or we asked it.
     PeerAsked { peer: String, direction: String },
+    /// Another's code began to be used, by an agent or the human.
+    CodeTried { by: String },
     /// The human decided.
     Decided { item: String, digest: String, decision: String, method: String },
     /// The human signed a grant.

@@ -165,6 +165,13 @@ pub const CODE_LIFE: Duration = minutes(10);
 pub const CODES_OPEN_MAX: usize = 3;
 /// Connections to a short code that end before the guess; then it closes.
 pub const CODE_STARTS_MAX: usize = 10;
+/// Connections to a short code that are heard beside each other.
+pub const CODE_TALKS_MAX: usize = 3;
+/// Codes of others that agents use within [`CODE_JOINS_WINDOW`]; each tells the place of a word, and
+/// who we are, to whoever waits there.
+pub const CODE_JOINS_MAX: usize = 10;
+/// How long one of them counts.
+pub const CODE_JOINS_WINDOW: Duration = hours(1);
 /// First words that are tried for a code whose place is taken.
 pub const CODE_WORD_TRIES: usize = 8;
 /// Endpoints at one place that a joiner dials. Each of them can check a guess of the words.

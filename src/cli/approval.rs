@@ -72,7 +72,7 @@ impl Approval {
         matches!(self.checked.item(), Item::Peer(..))
     }
 
-    /// A code has shown each side who the other is: nothing is left to compare.
+    /// It began with a code, whose words the human may have said or heard themselves.
     pub(super) const fn is_by_code(&self) -> bool {
         self.checked.is_by_code()
     }
@@ -104,7 +104,6 @@ impl Approval {
     ) -> anyhow::Result<HumanRequest> {
         let key = unlock::open(home, &self.sealed, passphrase, clock::now())?;
         let by = (&key, clock::now());
-        let verified = verified || self.is_by_code();
         let decision = self.checked.approve(self.id, Method::Passphrase, verified, by)?;
         let grant = self.grant.as_ref().map(|grant| grant.sign(&key)).transpose()?;
         Ok(review::request(self.id, &decision, grant.as_ref()))

@@ -45,8 +45,9 @@ fn item_text(item: &PendingItem, style: Style) -> String {
         lines.push(format!("  {severity}  {}", escape::line(&reason.text)));
     }
     if item.by_code {
-        lines.push(style.good("  verified by the code: the words need not be compared"));
-    } else if let Some(words) = &item.words {
+        lines.push("  paired by a code".to_owned());
+    }
+    if let Some(words) = &item.words {
         let words = escape::line(&words.join(" "));
         lines.push(format!("  words to compare: {}", style.bold(&words)));
     }
@@ -95,8 +96,13 @@ pub(super) async fn approve(ctx: &Ctx, id: PendingId, wish: Wish) -> anyhow::Res
         approval.with_grant(like)?;
     }
     terminal.say(&approval.text(terminal.style()))?;
-    if approval.is_peer() && !approval.is_by_code() && !wish.verified {
-        terminal.say("When you compared the words, leave with Enter and add --verified.\n")?;
+    if approval.is_peer() && !wish.verified {
+        terminal.say(if approval.is_by_code() {
+            "When you told or heard the three words yourself, or compared these four, leave with \
+             Enter and add --verified.\n"
+        } else {
+            "When you compared the words, leave with Enter and add --verified.\n"
+        })?;
     }
     let passphrase = terminal.passphrase(PROMPT)?;
     if passphrase.expose_secret().is_empty() {

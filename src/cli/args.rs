@@ -195,7 +195,8 @@ pub enum Command {
     Approve {
         /// The item's id
         id: PendingId,
-        /// You compared the four words with the other person
+        /// You compared the four words with the other person, or told or heard a code's three words
+        /// yourself
         #[arg(long)]
         verified: bool,
         /// And let the like of this message pass unasked for so long, up to 720

@@ -59,10 +59,8 @@ fn read_before(checked: &Checked, style: Style) -> String {
 
 fn who(checked: &Checked, style: Style) -> String {
     let peer = &checked.shown().peer;
-    let verified = if checked.is_by_code() {
-        style.good("verified by the code: whoever answered knew the words that were said")
-    } else if peer.verified {
-        style.good("verified: you compared the words of its pairing, or met by a code")
+    let verified = if peer.verified {
+        style.good("verified: you compared the words of its pairing, or said its code yourself")
     } else {
         style.warn("not verified: nobody compared the words of its pairing")
     };
@@ -83,13 +81,14 @@ const COMPARE: &str = "Do these four words stand on the other person's screen to
                    that\nyou trust (a call, in person). If they differ, somebody is in between: \
                    deny.";
 
-const NOTHING_TO_COMPARE: &str = "You met by a code, which counts as comparing these words. Did \
-                                  you say it to this person?";
+const BY_CODE: &str = "paired by a code: if you yourself told this person the three words, or heard \
+                       them from\nthem, approve with --verified; the four words below need no \
+                       comparing then";
 
 fn pairing(checked: &Checked, record: &ConsentRecord, style: Style) -> String {
     let me: &PeerId = checked.me();
     let words = boxed(&record.words(), style);
-    let compare = if checked.is_by_code() { NOTHING_TO_COMPARE } else { COMPARE };
+    let by_code = if checked.is_by_code() { format!("{BY_CODE}\n\n") } else { String::new() };
     let side = |party: &Party, role: &str| {
         let whose = if party.identity == *me { "you" } else { "them" };
         let rows = [
@@ -102,7 +101,7 @@ fn pairing(checked: &Checked, record: &ConsentRecord, style: Style) -> String {
     let inviter = side(&record.inviter, "made the invite");
     let joiner = side(&record.joiner, "used the invite");
     let knocked = fields(&[("knocked", record.created.to_string())], style);
-    format!("{words}\n\n{compare}\n\n{inviter}\n\n{joiner}\n\n{knocked}")
+    format!("{by_code}{words}\n\n{COMPARE}\n\n{inviter}\n\n{joiner}\n\n{knocked}")
 }
 
 /// The words in a box, or below each other where the box is too wide.

@@ -1,8 +1,11 @@
 //! `invite`, `connect`, `peers` and `revoke`.
 
+use std::io::{self, IsTerminal as _};
+
 use super::{
-    Ctx, Exit, code, escape,
+    Ctx, Exit, approval, code, escape,
     print::{self, Style, fields, table},
+    terminal::Terminal,
 };
 use crate::{
     base::limits,
@@ -26,8 +29,8 @@ pub(super) async fn invite(
         ctx.out.data(&made, |style| style.bold(&escape::line(code)))?;
         print::talk(&format!(
             "Say these three words to one person. They are good for {} minutes and for one try.\n\
-             They run: countersign connect, and type the words. Then both of you are asked, and the \
-             peer counts as verified.",
+             They run: countersign connect, and type the words. Then both of you are asked. Who said \
+             or heard the words themselves, and not by their agent, approves with --verified.",
             limits::CODE_LIFE.as_secs() / 60
         ));
         return Ok(Exit::Done);
@@ -49,20 +52,7 @@ pub(super) async fn connect(
     note: Option<String>,
 ) -> anyhow::Result<Exit> {
     let invite = if given.is_empty() { code::ask()? } else { given.join(" ") };
-    let mut client = ctx.client().await?;
-    let spinner = print::spinner("asking the other side's node");
-    let asked = UseInvite { invite, name, note };
-    let UseInvite { invite, name, note } = asked.clone();
-    let request = Request::Agent(AgentRequest::Connect { invite, name, note });
-    let connected: Connected = match client.ask(request).await {
-        Err(ClientError::Api(error)) if error.kind == ErrorKind::WaitsForHuman => {
-            // A person is here, and is told which relay it is.
-            print::talk(&escape::line(&error.message));
-            client.ask(Request::Human(HumanRequest::Connect(asked))).await?
-        }
-        connected => connected?,
-    };
-    drop(spinner);
+    let connected = ask_for_peer(ctx, UseInvite { invite, name, note }).await?;
     ctx.out.data(&connected, |style| {
         let mut rows = vec![
             ("peer", escape::line(&connected.peer.name)),
@@ -88,6 +78,32 @@ pub(super) async fn connect(
         PeerState::Requested | PeerState::Incoming => Exit::Waits,
         PeerState::Revoked | PeerState::Blocked => Exit::Denied,
     })
+}
+
+/// Asks as an agent does. What a human alone may do is done when a person at the terminal says so.
+async fn ask_for_peer(ctx: &Ctx, asked: UseInvite) -> anyhow::Result<Connected> {
+    let mut client = ctx.client().await?;
+    let spinner = print::spinner("asking the other side's node");
+    let UseInvite { invite, name, note } = asked.clone();
+    let request = Request::Agent(AgentRequest::Connect { invite, name, note });
+    let answered = client.ask(request).await;
+    drop(spinner);
+    let error = match answered {
+        Err(ClientError::Api(error)) if error.kind == ErrorKind::WaitsForHuman => error,
+        answered => return Ok(answered?),
+    };
+    // Without approvals nobody can say yes, and without a terminal nobody is here.
+    let is_set_up = approval::sealed(&ctx.home).is_ok();
+    let terminal =
+        if is_set_up && io::stdin().is_terminal() { Terminal::open().ok() } else { None };
+    let Some(mut terminal) = terminal else { return Err(error.into()) };
+    terminal.say(&escape::line(&error.message))?;
+    if !matches!(terminal.line("use it? [y/N] ")?.as_str(), "y" | "Y" | "yes") {
+        return Err(error.into());
+    }
+    drop(terminal);
+    let _spinner = print::spinner("asking the other side's node");
+    Ok(client.ask(Request::Human(HumanRequest::Connect(asked))).await?)
 }
 
 /// Lists peers.

@@ -71,7 +71,7 @@ pub struct Pairing {
     pub kept: bool,
     /// From the joiner's human's side, sent with its consent.
     pub note: Option<Note>,
-    /// It began with a short code, which has shown each side who the other is.
+    /// It began with a short code, which showed that the other side knew its words.
     pub by_code: bool,
 }
 

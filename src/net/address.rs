@@ -89,8 +89,8 @@ impl AddressRules {
         known.then_some(TransportAddr::Relay(url))
     }
 
-    /// The relays among `addresses` that we would dial, and that neither we nor whoever is at
-    /// `known` uses.
+    /// Those of `addresses` that we would dial, and that neither we nor whoever is at `known` uses:
+    /// relays, and in internet mode each `ip:port` outside a private network.
     pub(super) fn strange(&self, addresses: &[String], known: &[String]) -> Vec<String> {
         let ours = match &self.relays {
             Relays::Public => RelayMode::Default.relay_map().urls::<Vec<RelayUrl>>(),
@@ -99,7 +99,10 @@ impl AddressRules {
         let known = self.dialable_all(known);
         let strange = |address: &TransportAddr| match address {
             TransportAddr::Relay(url) => !ours.contains(url) && !known.contains(address),
-            TransportAddr::Ip(_) | TransportAddr::Custom(_) | _ => false,
+            TransportAddr::Ip(ip) => {
+                self.reach == Reach::Internet && !is_near(ip.ip()) && !known.contains(address)
+            }
+            TransportAddr::Custom(_) | _ => false,
         };
         addresses
             .iter()
@@ -136,6 +139,14 @@ impl AddressRules {
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
         };
         self.may_dial(address) && !local
+    }
+}
+
+/// In a network that is not the internet: private, of one link, or unique local.
+fn is_near(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 
@@ -220,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_that_neither_we_nor_our_peers_use_is_strange() {
+    fn what_neither_we_nor_our_peers_use_is_strange() {
         let public = rules(Reach::Internet, None).unwrap();
         let own = rules(Reach::Internet, Some(&["https://relay.example"])).unwrap();
         let [here, there] = ["https://relay.example", "https://other.example"].map(str::to_owned);
@@ -228,9 +239,15 @@ mod tests {
         let n0 = RelayMode::Default.relay_map().urls::<Vec<RelayUrl>>();
         let n0 = n0.first().unwrap().to_string();
         let asked = [here.clone(), there.clone(), direct.clone(), n0.clone()];
-        assert_eq!(public.strange(&asked, &[]), [here.clone(), there.clone()]);
-        assert_eq!(own.strange(&asked, &[]), [there.clone(), n0.clone()]);
+        assert_eq!(public.strange(&asked, &[]), [here.clone(), there.clone(), direct.clone()]);
+        assert_eq!(own.strange(&asked, &[]), [there.clone(), direct.clone(), n0.clone()]);
         assert_eq!(own.strange(&asked, &[direct, there]), [n0]);
+        let near = ["10.0.0.1:4000", "192.168.1.2:4000", "169.254.0.1:1", "[fd00::1]:1"];
+        let near = near.into_iter().chain(["[fe80::1]:1", "[::ffff:10.0.0.1]:1"]);
+        assert!(own.strange(&near.map(str::to_owned).collect::<Vec<_>>(), &[]).is_empty());
+        let far =
+            ["100.64.0.1:1", "[2001:db8:6869::1]:1", "[::ffff:192.0.2.7]:1"].map(str::to_owned);
+        assert_eq!(own.strange(&far, &[]), far);
         // What is not dialed at all is no danger.
         assert!(rules(Reach::Lan, None).unwrap().strange(&asked, &[]).is_empty());
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iroh::{
     Endpoint, Watcher as _,
-    endpoint::{Connection, RecvStream, SendStream},
+    endpoint::{Connection, Incoming, RecvStream, SendStream},
 };
 use tokio::time::timeout;
 
@@ -30,6 +30,9 @@ pub struct Door {
     endpoint: Endpoint,
     rules: AddressRules,
 }
+
+/// Somebody at our door.
+pub struct Caller(Incoming);
 
 /// A connection over which one code is tried.
 pub struct Talk {
@@ -106,17 +109,8 @@ impl Door {
     }
 
     /// Waits for somebody; `None` when nobody comes any more.
-    pub async fn accept(&self) -> Option<Result<Talk, TalkError>> {
-        let incoming = self.endpoint.accept().await?;
-        let begin = async {
-            let connection = incoming.await.ok()?;
-            let streams = connection.accept_bi().await.ok()?;
-            Some(Talk::new(connection, streams, limits::KNOCK_BYTES_MAX))
-        };
-        Some(match timeout(limits::CODE_STEP_TIMEOUT, begin).await {
-            Ok(talk) => talk.ok_or(TalkError::Gone),
-            Err(_) => Err(TalkError::Slow),
-        })
+    pub async fn accept(&self) -> Option<Caller> {
+        self.endpoint.accept().await.map(Caller)
     }
 
     /// Goes to another door.
@@ -138,6 +132,22 @@ impl Door {
     /// Ends it, with every connection.
     pub async fn close(self) {
         timeout(limits::CLOSE_TIMEOUT, self.endpoint.close()).await.ok();
+    }
+}
+
+impl Caller {
+    /// Lets them in.
+    ///
+    /// # Errors
+    /// When they leave, or open no stream in time.
+    pub async fn talk(self) -> Result<Talk, TalkError> {
+        let begin = async {
+            let connection = self.0.await.ok()?;
+            let streams = connection.accept_bi().await.ok()?;
+            Some(Talk::new(connection, streams, limits::KNOCK_BYTES_MAX))
+        };
+        let begun = timeout(limits::CODE_STEP_TIMEOUT, begin).await;
+        begun.map_err(|_| TalkError::Slow)?.ok_or(TalkError::Gone)
     }
 }
 

@@ -122,10 +122,11 @@ impl Net {
         if relays.is_empty() { self.shared.rules.named(&address) } else { relays }
     }
 
-    /// The relays among a stranger's addresses that neither we nor `known` peers use. Asking one
-    /// looks its name up and tells its owner that we are here.
+    /// Those of a stranger's addresses that neither we nor `known` peers use: relays, and in internet
+    /// mode what is not in a network of ours. Asking a relay looks its name up, and either tells its
+    /// owner that we are here.
     #[must_use]
-    pub fn strange_relays(&self, addresses: &[String], known: &[String]) -> Vec<String> {
+    pub fn strange_addresses(&self, addresses: &[String], known: &[String]) -> Vec<String> {
         self.shared.rules.strange(addresses, known)
     }
 

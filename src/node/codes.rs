@@ -157,26 +157,54 @@ impl Node {
     /// Uses a code: meets whoever made it, and goes on with the invite that it carries. All that
     /// can be wrong on this side is found before the one guess is made.
     pub(super) fn connect_by_code(&mut self, words: &str, wish: Wish, answer: Answer) {
-        let asked = self.ready_to_join(words);
-        let (code, me) = match asked {
+        let (now, by) = (clock::now(), wish.by);
+        let (code, me) = match self.ready_to_join(words, by) {
             Ok(asked) => asked,
             Err(error) => return reply(answer, Err(error)),
         };
-        let net = self.net.clone();
-        self.later(async move { talk::join(&net, &code, &me).await }, move |node, joined| {
-            match carried(joined.unwrap_or(Err(JoinError::Ended))) {
-                Ok(invite) => node.connect_with(invite, Wish { by: Asker::Code, ..wish }, answer),
-                Err(error) => reply(answer, Err(error)),
+        if by == Asker::Agent {
+            self.codes.join(now);
+        }
+        let who = match by {
+            Asker::Agent => "agent",
+            Asker::Human => "human",
+        };
+        let event = audit::Event::CodeTried { by: who.to_owned() };
+        let op = move |db: &Connection| store::audit::append(db, now, &event).map(drop);
+        self.write(op, move |node, done| {
+            if let Err(error) = done {
+                node.join_ended(by);
+                return reply(answer, Err(store_failed(&error)));
             }
+            let net = node.net.clone();
+            let known = (by == Asker::Agent).then(|| node.trusted_addresses());
+            let join = async move { talk::join(&net, &code, &me, known).await };
+            node.later(join, move |node, joined| {
+                node.join_ended(by);
+                match carried(joined.unwrap_or(Err(JoinError::Ended))) {
+                    Ok(invite) => node.connect_with(invite, Wish { by_code: true, ..wish }, answer),
+                    Err(error) => reply(answer, Err(error)),
+                }
+            });
         });
     }
 
-    fn ready_to_join(&self, words: &str) -> Result<(Code, Claim), ApiError> {
+    fn join_ended(&mut self, by: Asker) {
+        if by == Asker::Agent {
+            self.codes.joined();
+        }
+    }
+
+    fn ready_to_join(&self, words: &str, by: Asker) -> Result<(Code, Claim), ApiError> {
         let code = Code::parse(words).map_err(|error| code_error(&error))?;
         let approver = self.need_approver()?;
         if self.codes.is_ours(&code) {
             let next = "say it to the other person; they, or their agent, use it";
             return Err(usage("this code is your own", next));
+        }
+        self.may_ask_somebody(by)?;
+        if by == Asker::Agent {
+            self.codes.may_join(clock::now())?;
         }
         Ok((code, Claim { identity: self.id, approver }))
     }
@@ -251,6 +279,11 @@ fn join_failed(error: &JoinError) -> ApiError {
             let next = "check the first word, and that both use the same lookup or LAN; a code is \
                         good for ten minutes and for one try: ask for a new one";
             ApiError::new(ErrorKind::NotFound, message, next)
+        }
+        JoinError::Strange(_) => {
+            let next = "your human may use it: countersign connect WORDS, in a terminal or on the \
+                        page; or they add the relay to config.toml";
+            ApiError::new(ErrorKind::WaitsForHuman, message, next)
         }
         JoinError::Wrong | JoinError::Unsure => {
             ApiError::new(ErrorKind::Denied, message, "ask for a new code")

@@ -33,8 +33,6 @@ pub(super) enum Asker {
     Agent,
     /// Our human.
     Human,
-    /// Whoever it is, with what came by a code: its sender proved to know the words, and sealed it.
-    Code,
 }
 
 impl Node {
@@ -63,7 +61,7 @@ impl Node {
         let name = name.map_err(|e| usage(e, "choose another name"))?;
         let note =
             note.map(Note::try_from).transpose().map_err(|e| usage(e, "shorten the note"))?;
-        Ok(Wish { name, note, by })
+        Ok(Wish { name, note, by, by_code: false })
     }
 
     /// Uses an invite that was read.
@@ -77,7 +75,7 @@ impl Node {
 
     fn new_request(&self, mut invite: Invite, wish: Wish) -> Result<Request, ApiError> {
         let now = clock::now();
-        let Wish { name, note, by } = wish;
+        let Wish { name, note, by, by_code } = wish;
         let me = self.me().ok_or_else(no_approver)?;
         if invite.inviter == self.id {
             let next = "give it to the other person; their agent uses it";
@@ -94,51 +92,76 @@ impl Node {
         if paired || known.is_some_and(holds) {
             return Ok(Request::Known(peer));
         }
-        self.may_connect(peer)?;
         if by == Asker::Agent {
-            self.leave_strange_relays(&mut invite.addresses)?;
+            self.may_connect(peer)?;
+            self.leave_strange_addresses(&mut invite.addresses)?;
         }
-        let facts = PeerFacts { id: peer, name: self.name_of(&peer), verified: false };
-        if let Verdict::Deny(reasons) = self.reasons_for(Action::PeerOut, &facts, &[]) {
-            let why: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
-            let message = format!("your human's policy denies it: {}", why.join("; "));
-            return Err(ApiError::new(ErrorKind::Denied, message, "nothing was asked"));
-        }
+        self.policy_lets_ask(peer)?;
         if self.connecting.contains(&peer) {
             let message = "a request to this peer is being made at this moment";
             return Err(ApiError::new(ErrorKind::Busy, message, "ask again in a moment"));
         }
-        let requests = self.pairings.values().filter(|e| e.pairing.is_joiner()).count();
-        if requests >= limits::PENDING_REQUESTS_MAX {
-            let message = format!("{requests} requests of yours wait already");
-            return Err(ApiError::new(
-                ErrorKind::Busy,
-                message,
-                "your human decides: countersign pending, or countersign page",
-            ));
-        }
-        if known.is_none() && self.is_full() {
-            let message = format!("{} peers are known", limits::PEERS_MAX);
-            return Err(ApiError::new(ErrorKind::Busy, message, "use another COUNTERSIGN_HOME"));
-        }
+        self.has_room_to_ask(known.is_some())?;
         let blocked = self.is_blocked(&peer);
         let pairing = Pairing::joiner(&invite, &me, clock::random(), note, now);
-        let pairing = Pairing { by_code: by == Asker::Code, ..pairing };
+        let pairing = Pairing { by_code, ..pairing };
         let named = name.is_some();
         let name = name.unwrap_or_else(|| self.first_name(&peer));
         Ok(Request::New(Box::new(New { invite, pairing, name, named, blocked })))
     }
 
-    /// Whoever wrote an invite chose what it names, and asking a relay looks its name up: words
-    /// could leave that way, before a human said yes to anything.
-    fn leave_strange_relays(&self, addresses: &mut Vec<String>) -> Result<(), ApiError> {
+    /// The policy does not deny that this peer is asked for.
+    fn policy_lets_ask(&self, peer: PeerId) -> Result<(), ApiError> {
+        let facts = PeerFacts { id: peer, name: self.name_of(&peer), verified: false };
+        let Verdict::Deny(reasons) = self.reasons_for(Action::PeerOut, &facts, &[]) else {
+            return Ok(());
+        };
+        let why: Vec<_> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+        let message = format!("your human's policy denies it: {}", why.join("; "));
+        Err(ApiError::new(ErrorKind::Denied, message, "nothing was asked"))
+    }
+
+    /// There is room for one more request of ours, and for a peer that is not `known` yet.
+    fn has_room_to_ask(&self, known: bool) -> Result<(), ApiError> {
+        let requests = self.pairings.values().filter(|e| e.pairing.is_joiner()).count();
+        if requests >= limits::PENDING_REQUESTS_MAX {
+            let message = format!("{requests} requests of yours wait already");
+            let next = "your human decides: countersign pending, or countersign page";
+            return Err(ApiError::new(ErrorKind::Busy, message, next));
+        }
+        if !known && self.is_full() {
+            let message = format!("{} peers are known", limits::PEERS_MAX);
+            return Err(ApiError::new(ErrorKind::Busy, message, "use another COUNTERSIGN_HOME"));
+        }
+        Ok(())
+    }
+
+    /// All that can speak against a request to somebody who is not known yet, before anything
+    /// leaves. Our human's own is not held up by what an agent has read.
+    pub(super) fn may_ask_somebody(&self, by: Asker) -> Result<(), ApiError> {
+        if by == Asker::Agent {
+            // Whoever it is: our own id is no source of what was read.
+            self.may_connect(self.id)?;
+        }
+        self.policy_lets_ask(PeerId::from_bytes([0; 32]))?;
+        self.has_room_to_ask(false)
+    }
+
+    /// Where those that we trust are.
+    pub(super) fn trusted_addresses(&self) -> Vec<String> {
         let trusted = self.peers.values().filter(|entry| entry.state == PeerState::Trusted);
-        let known: Vec<String> = trusted.flat_map(|entry| entry.addresses.clone()).collect();
-        let strange = self.net.strange_relays(addresses, &known);
-        if let Some(relay) = strange.first().filter(|_| strange.len() == addresses.len()) {
+        trusted.flat_map(|entry| entry.addresses.clone()).collect()
+    }
+
+    /// Whoever wrote an invite chose what it names. Asking a relay looks its name up, and a packet
+    /// to an address tells whoever is there: words could leave that way, before a human said yes to
+    /// anything.
+    fn leave_strange_addresses(&self, addresses: &mut Vec<String>) -> Result<(), ApiError> {
+        let strange = self.net.strange_addresses(addresses, &self.trusted_addresses());
+        if let Some(address) = strange.first().filter(|_| strange.len() == addresses.len()) {
             let message = format!(
-                "this invite is for a relay that neither this node nor its peers use: \"{}\"",
-                relay.escape_debug()
+                "this invite is for an address that neither this node nor its peers use: \"{}\"",
+                address.escape_debug()
             );
             let next = "your human may use it: countersign connect INVITE, in a terminal or on the \
                         page; or they add the relay to config.toml";
@@ -311,6 +334,8 @@ pub(super) struct Wish {
     pub(super) note: Option<Note>,
     /// Who asks.
     pub(super) by: Asker,
+    /// The invite came by a code: its sender proved to know the words, and sealed it.
+    pub(super) by_code: bool,
 }
 
 enum Request {

@@ -267,7 +267,8 @@ impl Node {
             "your agent has read texts of {}, and may have been told there whom to connect with",
             names.join(", ")
         );
-        let next = "your human lets you begin anew: countersign taint clear, or countersign page";
+        let next = "your human can run countersign connect, with the invite or the words, in a terminal; \
+                    or lets you begin anew: countersign taint clear, or countersign page";
         Err(ApiError::new(ErrorKind::WaitsForHuman, message, next))
     }
 }

@@ -80,8 +80,8 @@ impl Checked {
         &self.peer
     }
 
-    /// A new peer that was met by a short code. A yes says that it is verified, as it does where the
-    /// words were compared: whoever stood between would have had to guess the code.
+    /// A new peer that was met by a short code. That alone verifies nobody: an agent may have passed
+    /// the words on. The human says whether they told or heard them themselves.
     #[must_use]
     pub const fn is_by_code(&self) -> bool {
         matches!(self.item, Item::Peer(..)) && self.shown.item.by_code

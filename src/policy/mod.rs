@@ -101,7 +101,7 @@ pub struct Peer<'s> {
     pub id: PeerId,
     /// Our name for it.
     pub name: &'s str,
-    /// Our human compared the words of its pairing.
+    /// Our human compared the words of its pairing, or told or heard its code themselves.
     pub verified: bool,
 }
 

@@ -176,7 +176,7 @@ async fn yes(submitted: &Submitted, id: &str, with_grant: bool) -> Result<String
     is_what_was_shown(&checked, form.text("digest"))?;
     let what = checked.item().what();
     let is_peer = matches!(what, What::PeerIn | What::PeerOut);
-    let verified = is_peer && (form.ticked("verified") || checked.is_by_code());
+    let verified = is_peer && form.ticked("verified");
     let grant = if with_grant { Some(wanted(form, &checked)?) } else { None };
     let afresh = is_peer || with_grant || Need::of(checked.shown().strength) == Need::Afresh;
     let need = if afresh { Need::Afresh } else { Need::Session };

@@ -139,6 +139,19 @@ fn a_pairing_shows_the_words_and_both_sides() {
 }
 
 #[test]
+fn a_pairing_by_a_code_shows_its_words_too_and_is_not_verified_by_it() {
+    let item = peer_item();
+    let before = shown(&item, &node(3).id());
+    let by_code = PendingItem { by_code: true, ..before.item.clone() };
+    let checked = check(PendingShown { item: by_code, ..before }).unwrap();
+    let text = render(&checked, Style::plain());
+    let Item::Peer(_, record) = &item else { panic!("a pairing") };
+    let words = text.find(&record.words().join("   ")).unwrap();
+    assert!(text.find("paired by a code: if you yourself told").unwrap() < words, "{text}");
+    assert!(text.contains("approve with --verified") && text.contains("not verified"), "{text}");
+}
+
+#[test]
 fn a_note_that_leaves_is_told_as_such() {
     let Item::Peer(_, record) = peer_item() else { panic!() };
     let checked = check(shown(&Item::Peer(What::PeerOut, record), &node(3).id())).unwrap();

@@ -18,7 +18,7 @@ pub struct Peer {
     pub claim: String,
     /// What it is to us.
     pub state: PeerState,
-    /// A human compared the words of the pairing, or met it by a code.
+    /// A human compared the words of the pairing, or told or heard its code themselves.
     pub verified: bool,
     /// `direct`, `relay` or `offline`.
     pub path: String,

@@ -396,7 +396,7 @@ pub struct PendingPeer {
     pub id: String,
     /// What it calls itself; its own claim.
     pub claim: String,
-    /// A human compared the words of its pairing, or met it by a code.
+    /// A human compared the words of its pairing, or told or heard its code themselves.
     pub verified: bool,
 }
 
@@ -418,7 +418,7 @@ pub struct PendingItem {
     /// The four words of a pairing, for the two humans to compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Vec<String>>,
-    /// A short code has shown each side who the other is: the words need not be compared.
+    /// It began with a short code: whoever told or heard its words themselves need not compare these.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_code: bool,
     /// Since when it waits.

@@ -1,7 +1,7 @@
 //! The codes of ours that are open, and what the human is told of wrong ones. The time is an
 //! argument.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::super::api::{ApiError, ErrorKind};
 use crate::{
@@ -27,9 +27,48 @@ pub(in crate::node) struct Codes {
     pub(in crate::node) making: usize,
     wrong: u64,
     last_wrong: Option<Timestamp>,
+    /// An agent uses the code of another at this moment.
+    joining: bool,
+    /// When agents began to.
+    joins: VecDeque<Timestamp>,
 }
 
 impl Codes {
+    /// An agent may use the code of another: one at a time, and not often, since each says
+    /// something to whoever watches the place of its first word.
+    pub(in crate::node) fn may_join(&self, now: Timestamp) -> Result<(), ApiError> {
+        if self.joining {
+            let message = "another code is being used at this moment";
+            return Err(ApiError::new(ErrorKind::Busy, message, "try again in half a minute"));
+        }
+        let within = |at: &&Timestamp| now.since(**at) < limits::CODE_JOINS_WINDOW;
+        let mut recent = self.joins.iter().filter(within);
+        let (oldest, others) = (recent.next(), recent.count());
+        let Some(oldest) = oldest.filter(|_| others + 1 >= limits::CODE_JOINS_MAX) else {
+            return Ok(());
+        };
+        let message = format!("agents used {} codes within an hour", limits::CODE_JOINS_MAX);
+        let next = format!(
+            "try again after {}, or your human uses it: countersign connect WORDS on their page",
+            oldest.plus(limits::CODE_JOINS_WINDOW).rfc3339()
+        );
+        Err(ApiError::new(ErrorKind::Busy, message, next))
+    }
+
+    /// An agent begins to.
+    pub(in crate::node) fn join(&mut self, now: Timestamp) {
+        self.joining = true;
+        self.joins.push_back(now);
+        while self.joins.len() > limits::CODE_JOINS_MAX {
+            self.joins.pop_front();
+        }
+    }
+
+    /// It has done so.
+    pub(in crate::node) fn joined(&mut self) {
+        self.joining = false;
+    }
+
     /// There is room for one more.
     pub(in crate::node) fn may_open(&self) -> Result<(), ApiError> {
         if self.open.len() + self.making < limits::CODES_OPEN_MAX {
@@ -127,6 +166,22 @@ mod tests {
         assert!(!codes.close(&code(1).invite, at(9)), "once");
         assert!(!codes.is_ours(&Code::from_random([[1; 2]; 3])));
         assert!(!codes.close(&code(2).invite, at(10)), "too late");
+    }
+
+    #[test]
+    fn agents_use_one_code_at_a_time_and_ten_an_hour() {
+        let mut codes = Codes::default();
+        for minute in 0..10 {
+            assert!(codes.may_join(at(minute)).is_ok(), "{minute}");
+            codes.join(at(minute));
+            let error = codes.may_join(at(minute)).unwrap_err();
+            assert_eq!(error.message, "another code is being used at this moment");
+            codes.joined();
+        }
+        let error = codes.may_join(at(59)).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Busy);
+        assert!(error.next.contains(&at(60).rfc3339()), "{error:?}");
+        assert!(codes.may_join(at(60)).is_ok());
     }
 
     #[test]

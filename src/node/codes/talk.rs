@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::timeout;
 
 use super::super::{
@@ -12,7 +13,7 @@ use crate::{
     base::{PeerId, Secret, limits},
     net::{
         Net, NetError,
-        door::{Door, Talk, TalkError},
+        door::{Caller, Door, Talk, TalkError},
         slots::{Contact, Offer, Slot, SlotError},
     },
     wire::{
@@ -62,6 +63,11 @@ pub(super) enum Heard {
 pub(super) enum JoinError {
     #[error("nobody waits at the place of this code's first word")]
     Nobody,
+    #[error(
+        "the place of this code's first word names an address that neither this node nor its peers \
+         use: \"{0}\""
+    )]
+    Strange(String),
     #[error("the words were not right; the code is used up")]
     Wrong,
     #[error(transparent)]
@@ -128,33 +134,51 @@ enum Guessed {
 
 /// The first confirmation that comes, right or wrong; `None` when the door is gone.
 async fn guess(code: &Code, door: &Door) -> Option<Guessed> {
-    for _ in 0..limits::CODE_STARTS_MAX {
-        let Ok(mut talk) = door.accept().await? else { continue };
-        let doors = Doors { joiner: talk.remote(), inviter: door.id() };
-        // A connection that breaks here has guessed nothing: nothing was shown to it.
-        if let Some((answering, confirm)) = until_confirmed(code, doors, &mut talk).await {
-            return Some(Guessed::Guess((answering, confirm, talk)));
+    let (mut talks, mut starts) = (FuturesUnordered::new(), 0);
+    loop {
+        // Some at a time, so that one who says nothing holds nobody up.
+        let room = talks.len() < limits::CODE_TALKS_MAX && starts < limits::CODE_STARTS_MAX;
+        tokio::select! {
+            caller = door.accept(), if room => {
+                starts += 1;
+                talks.push(until_confirmed(code, door.id(), caller?));
+            }
+            // A connection that breaks here has guessed nothing: nothing was shown to it.
+            Some(confirmed) = talks.next() => if let Some(guess) = confirmed {
+                return Some(Guessed::Guess(guess));
+            },
+            else => return Some(Guessed::TooMany),
         }
     }
-    Some(Guessed::TooMany)
 }
 
 async fn until_confirmed(
     code: &Code,
-    doors: Doors,
-    talk: &mut Talk,
-) -> Option<(Answering, CodeFrame)> {
+    inviter: PeerId,
+    caller: Caller,
+) -> Option<(Answering, CodeFrame, Talk)> {
+    let mut talk = caller.talk().await.ok()?;
+    let doors = Doors { joiner: talk.remote(), inviter };
     let start = talk.hear().await.ok()?;
     let random = Secret::new(clock::random());
     let (answering, reply) = exchange::answer(code, doors, &start, random).ok()?;
     talk.say(&reply).await.ok()?;
     let confirm = talk.hear().await.ok()?;
-    Some((answering, confirm))
+    Some((answering, confirm, talk))
 }
 
-/// Meets whoever made a code.
-pub(super) async fn join(net: &Net, code: &Code, me: &Claim) -> Result<Given, JoinError> {
-    let found = net.slots().find(Slot(code.slot())).await?;
+/// Meets whoever made a code. With `known`, no address is used that neither we nor whoever is there
+/// uses: anybody can write what stands at the place of a word.
+pub(super) async fn join(
+    net: &Net,
+    code: &Code,
+    me: &Claim,
+    known: Option<Vec<String>>,
+) -> Result<Given, JoinError> {
+    let mut found = net.slots().find(Slot(code.slot())).await?;
+    if let Some(known) = known {
+        leave_strange(net, &mut found, &known)?;
+    }
     if found.is_empty() {
         return Err(JoinError::Nobody);
     }
@@ -173,6 +197,21 @@ pub(super) async fn join(net: &Net, code: &Code, me: &Claim) -> Result<Given, Jo
     }
     door.close().await;
     heard
+}
+
+/// Leaves out what is strange; an error where nothing else is there.
+fn leave_strange(net: &Net, found: &mut Vec<Contact>, known: &[String]) -> Result<(), JoinError> {
+    let mut first = None;
+    for contact in found.iter_mut() {
+        let strange = net.strange_addresses(&contact.addresses, known);
+        contact.addresses.retain(|address| !strange.contains(address));
+        first = first.or_else(|| strange.into_iter().next());
+    }
+    found.retain(|contact| !contact.addresses.is_empty());
+    match first.filter(|_| found.is_empty()) {
+        Some(address) => Err(JoinError::Strange(address.escape_debug().to_string())),
+        None => Ok(()),
+    }
 }
 
 async fn ask(door: &Door, to: &Contact, code: &Code, me: &Claim) -> Result<Given, JoinError> {
@@ -222,8 +261,13 @@ mod tests {
     }
 
     async fn net(lookup: &Lookup, seed: u8) -> Net {
-        let settings =
-            NetSettings { lookups: Some(vec![lookup.url.clone()]), ..NetSettings::default() };
+        net_at(lookup, seed, None).await
+    }
+
+    async fn net_at(lookup: &Lookup, seed: u8, relay: Option<&str>) -> Net {
+        let lookups = Some(vec![lookup.url.clone()]);
+        let relays = relay.map(|url| vec![url.to_owned()]);
+        let settings = NetSettings { lookups, relays, ..NetSettings::default() };
         let (seed, reach) = (Secret::new([seed; 32]), Reach::Loopback);
         let config = NetConfig { seed, approver: None, reach, settings, port: 0 };
         let (events, _) = mpsc::channel(64);
@@ -242,6 +286,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_agent_asks_no_strange_relay_that_stands_at_the_place_of_a_word() {
+        let lookup = Lookup::start().await;
+        let listen = || async { tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap() };
+        let (own, strange) = (listen().await, listen().await);
+        let url = |of: &tokio::net::TcpListener| format!("http://{}/", of.local_addr().unwrap());
+        let bob = net_at(&lookup, 1, Some(&url(&own))).await;
+        let mallory = net_at(&lookup, 2, Some(&url(&strange))).await;
+        let (code, door) = (Code::from_random([[5; 2]; 3]), claim().identity);
+        let contact = Contact { door, addresses: vec![url(&strange)] };
+        let _offer = mallory.slots().offer(Slot(code.slot()), contact).await.unwrap();
+        let refused = join(&bob, &code, &claim(), Some(Vec::new())).await;
+        let Err(JoinError::Strange(named)) = refused else { panic!("it names the relay") };
+        assert_eq!(named, url(&strange));
+        // One that a peer of ours uses is none.
+        let (me, known) = (claim(), Some(vec![url(&strange)]));
+        let joined = join(&bob, &code, &me, known);
+        let asked = timeout(std::time::Duration::from_millis(1), joined).await;
+        assert!(!matches!(asked, Ok(Err(JoinError::Strange(_)))));
+    }
+
+    #[tokio::test]
+    async fn two_who_say_nothing_hold_nobody_up() {
+        let lookup = Lookup::start().await;
+        let (alice, mallory) = (net(&lookup, 1).await, net(&lookup, 2).await);
+        let door = mallory.open_door(Secret::new([3; 32])).await.unwrap();
+        let placed = place(&alice).await.unwrap();
+        let (code, at) = (Arc::clone(&placed.code), placed.door.contact());
+        let listening = alice.beside(listen(placed));
+        let silent = [door.dial(&at).await.unwrap(), door.dial(&at).await.unwrap()];
+        let me = claim();
+        let heard = tokio::select! {
+            heard = timeout(limits::CODE_STEP_TIMEOUT / 2, listening) => heard,
+            _ = join(&mallory, &code, &me, None) => panic!("nobody answers it here"),
+        };
+        assert!(matches!(heard, Ok(Some(Heard::Right(..)))), "before the silent ones are too late");
+        drop(silent);
+    }
+
+    #[tokio::test]
     async fn who_leaves_before_the_guess_has_made_none_but_comes_ten_times_at_most() {
         let lookup = Lookup::start().await;
         let (alice, mallory) = (net(&lookup, 1).await, net(&lookup, 2).await);
@@ -255,11 +338,14 @@ mod tests {
             }
             if !reaches {
                 assert!(matches!(listening.await, Some(Heard::TooMany)));
-                assert!(matches!(join(&mallory, &code, &claim()).await, Err(JoinError::Nobody)));
+                assert!(matches!(
+                    join(&mallory, &code, &claim(), None).await,
+                    Err(JoinError::Nobody)
+                ));
                 continue;
             }
             let joiner = mallory.clone();
-            let asking = mallory.beside(async move { join(&joiner, &code, &claim()).await });
+            let asking = mallory.beside(async move { join(&joiner, &code, &claim(), None).await });
             let Some(Heard::Right(heard, ..)) = listening.await else { panic!("the words") };
             assert_eq!(heard, claim());
             drop(asking);

@@ -60,6 +60,11 @@ async fn say(side: &Side, words: &str) -> Result<Value, ApiError> {
     side.ask(Request::Agent(connect)).await
 }
 
+async fn say_as_human(side: &Side, words: &str) -> Result<Value, ApiError> {
+    let asked = crate::node::api::UseInvite { invite: words.to_owned(), name: None, note: None };
+    side.ask(Request::Human(HumanRequest::Connect(asked))).await
+}
+
 async fn warnings(side: &Side) -> String {
     let status = side.human(HumanRequest::Status).await;
     let pending = side.human(HumanRequest::Pending).await;
@@ -130,14 +135,15 @@ async fn a_thousand_wrong_guesses_open_nothing_and_the_human_sees_them() {
             codes.push(make_code(&alice).await);
         }
         let guess = wrong(codes.last().unwrap(), number);
-        let error = say(&mallory, &guess).await.unwrap_err();
+        let error = say_as_human(&mallory, &guess).await.unwrap_err();
         *kinds.entry(format!("{:?}", error.kind)).or_insert(0) += 1;
     }
     assert_eq!(kinds["Denied"], codes.len(), "one guess a code, the rest finds nobody: {kinds:?}");
     assert_eq!(kinds["NotFound"], 1000 - codes.len(), "{kinds:?}");
     // What was right before is used up too.
     for words in &codes {
-        assert_eq!(say(&mallory, words).await.unwrap_err().kind, ErrorKind::NotFound);
+        let error = say_as_human(&mallory, words).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
     }
     assert!(alice.pending().await.is_empty() && mallory.pending().await.is_empty());
     let peers = alice.agent(AgentRequest::Peers { state: None }).await;
@@ -151,6 +157,46 @@ async fn a_thousand_wrong_guesses_open_nothing_and_the_human_sees_them() {
     let db = rusqlite::Connection::open(home.database_file()).unwrap();
     let left: i64 = db.query_row("SELECT count(*) FROM invites", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
+}
+
+async fn tried_by(side: &Side, who: &str) -> usize {
+    let records = side.human(HumanRequest::AuditShow { after: 0, limit: 1000 }).await;
+    let all = records["records"].as_array().unwrap();
+    let of =
+        |record: &&Value| record["event"]["event"] == "code_tried" && record["event"]["by"] == who;
+    all.iter().filter(of).count()
+}
+
+#[tokio::test]
+async fn what_may_hold_an_agents_request_holds_it_before_anything_leaves() {
+    let lookup = Lookup::start().await;
+    let (alice, bob) = (lookup.side("Alice").await, lookup.side("Bob").await);
+    pair(&alice, &bob).await;
+    bob.send("alice", "use the code that I give you").await;
+    arrived(&alice, 1).await;
+    let mallory = lookup.side("Mallory").await;
+    let words = make_code(&mallory).await;
+    let error = say(&alice, &words).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::WaitsForHuman);
+    assert!(error.message.contains("texts of bob"), "{error:?}");
+    assert!(error.next.contains("countersign connect"), "{error:?}");
+    assert_eq!(tried_by(&alice, "agent").await, 0);
+    // The code has seen nobody, and her human may use it.
+    say_as_human(&alice, &words).await.unwrap();
+    assert_eq!(tried_by(&alice, "human").await, 1);
+    // What the policy denies it denies to both.
+    let words = make_code(&mallory).await;
+    let standard = bob.human(HumanRequest::Policy).await;
+    let deny = "\n[[deny]]\nname = \"nobody\"\ndirection = \"out\"\n";
+    let text = format!("{}{deny}", standard["text"].as_str().unwrap());
+    bob.human(HumanRequest::PolicySet { text, order: None }).await;
+    for refused in [say(&bob, &words).await, say_as_human(&bob, &words).await] {
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::Denied);
+    }
+    assert_eq!((tried_by(&bob, "agent").await, tried_by(&bob, "human").await), (0, 0));
+    let carol = lookup.side("Carol").await;
+    say(&carol, &words).await.unwrap();
+    assert_eq!(tried_by(&carol, "agent").await, 1);
 }
 
 #[tokio::test]

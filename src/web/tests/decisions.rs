@@ -60,6 +60,23 @@ async fn an_unlocked_session_does_not_approve_a_peer_without_the_passphrase() {
 }
 
 #[tokio::test]
+async fn a_code_verifies_nobody_without_the_humans_tick() {
+    let desk = Desk::new();
+    let browser = desk.open().await;
+    for tick in [false, true] {
+        let digest = desk.waits_by(&peer(), true);
+        let shown = browser.get("/waiting").await.text;
+        assert!(shown.contains("Paired by a code") && shown.contains("The four words"), "{shown}");
+        assert!(shown.contains("I told this person the three words myself"), "{shown}");
+        let mut typed = vec![("digest", digest.as_str()), ("passphrase", PASSPHRASE)];
+        typed.extend(tick.then_some(("verified", "on")));
+        let told = browser.told(APPROVE, &typed).await;
+        assert!(told.contains("Approved"), "{told}");
+        assert_eq!(desk.decisions().pop().unwrap().0.verified, tick);
+    }
+}
+
+#[tokio::test]
 async fn what_its_receiver_takes_only_with_the_passphrase_asks_for_it_afresh() {
     let desk = Desk::new();
     let browser = desk.unlocked().await;

@@ -149,7 +149,13 @@ impl Desk {
 
     /// Something waits from now on. Gives its form's digest.
     pub(super) fn waits(&self, item: &Item) -> String {
+        self.waits_by(item, false)
+    }
+
+    /// The same, for what may have begun with a code.
+    pub(super) fn waits_by(&self, item: &Item, by_code: bool) -> String {
         let mut shown = shown(item);
+        shown.item.by_code = by_code;
         shown.item.strength = self.world.lock().unwrap().least;
         let (me, approver) = (node_key(1).id(), human_key(101).id());
         let digest = Checked::new(shown.clone(), me, &approver).unwrap().seen().to_string();
@@ -334,6 +340,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
         }
         HumanRequest::SendDraft { .. } => Ok(Reply::Done(Done { done: true })),
         HumanRequest::AuditShow { after, .. } => Ok(Reply::Audit(audit(after))),
+        HumanRequest::Connect(UseInvite { invite, .. }) => Err(none(&format!("invite {invite}"))),
         HumanRequest::AuditVerify => Ok(Reply::AuditVerified(AuditVerified {
             ok: true,
             records: 3,
@@ -381,7 +388,6 @@ fn agent(world: &World, request: &AgentRequest) -> Result<Reply, ApiError> {
             code: code.then(|| "copper violin harbor".to_owned()),
             expires_at: clock::now().to_string(),
         })),
-        AgentRequest::Connect { invite, .. } => Err(none(&format!("invite {invite}"))),
         _ => Err(none("answer to this")),
     }
 }

@@ -76,24 +76,28 @@ fn approve(frame: &Frame<'_>, checked: &Checked) -> Markup {
     let item = checked.shown();
     let pairing = matches!(checked.item(), Item::Peer(..));
     let verified = format!("verified-{}", item.id);
+    let (confirms, otherwise) = if checked.is_by_code() {
+        (
+            "I told this person the three words myself, or heard them from them",
+            "Leave it empty if your agent, or anybody else, passed the words on and you did not \
+             compare the four: the peer then stays not verified.",
+        )
+    } else {
+        (
+            "The words are the same on their screen",
+            "Leave it empty if you could not compare them: the peer then stays not verified.",
+        )
+    };
     html! {
         form .approve method="post" action=(action(item, "approve")) {
             (forms::csrf(frame)) (digest(checked))
-            @if checked.is_by_code() {
-                p .hint {
-                    "Verified by the code: whoever answered knew the words that were said. Your yes \
-                     says so too; the four words need not be compared."
-                }
-            } @else if pairing {
+            @if pairing {
                 div .check {
                     input id=(verified) name="verified" type="checkbox" value="on"
                         aria-describedby=(format!("{verified}-hint"));
-                    label for=(verified) { "The words are the same on their screen" }
+                    label for=(verified) { (confirms) }
                 }
-                p .hint id=(format!("{verified}-hint")) {
-                    "Leave it empty if you could not compare them: the peer then stays not \
-                     verified."
-                }
+                p .hint id=(format!("{verified}-hint")) { (otherwise) }
             }
             @if pairing || item.strength > Some(Strength::Session) {
                 (forms::passphrase(&item.id, forms::FOR_THIS_ALONE))

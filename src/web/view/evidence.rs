@@ -20,7 +20,7 @@ pub struct EvidenceView<'a> {
 }
 
 /// The events that can be chosen, by their names in the records.
-const EVENTS: [(&str, &str); 21] = [
+const EVENTS: [(&str, &str); 22] = [
     ("decided", "decisions"),
     ("granted", "grants"),
     ("grant_ended", "ends of grants"),
@@ -33,6 +33,7 @@ const EVENTS: [(&str, &str); 21] = [
     ("trust_moved", "moves of trust"),
     ("peer_asked", "requests to connect"),
     ("invited", "invites"),
+    ("code_tried", "uses of codes"),
     ("sent", "messages out"),
     ("arrived", "messages in"),
     ("moved", "states of messages"),
@@ -130,6 +131,8 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
         @match field(event, "event") {
             "started" => { "The node started, version " (of("version")) "." },
             "invited" => "An invite was made.",
+            "code_tried" if field(event, "by") == "agent" => "Your agent began to use a code.",
+            "code_tried" => "You began to use a code.",
             "peer_asked" => {
                 @if field(event, "direction") == "out" {
                     "You asked to be connected with " (whom(event, peers)) "."

@@ -100,9 +100,7 @@ fn who(item: &PendingItem) -> Markup {
     html! {
         p .who {
             span { "calls itself " (text::claim(&peer.claim)) }
-            @if item.by_code {
-                span .good { "verified by the code: whoever answered knew the words that were said" }
-            } @else { (words::verified(peer.verified)) }
+            (words::verified(peer.verified))
         }
     }
 }
@@ -172,12 +170,13 @@ fn pairing(record: &ConsentRecord, me: &PeerId, by_code: bool) -> Markup {
             h3 { "The four words" }
             ol .words { @for word in record.words() { li { (word) } } }
             @if by_code { p {
-                "You met by a code, which counts as comparing these words. Did you say it to this \
-                 person?"
-            } } @else { p {
+                "Paired by a code: if you yourself told this person the three words, or heard them \
+                 from them, say so where you approve; these four words need no comparing then."
+            } }
+            p {
                 "Do these four words stand on the other person’s screen too? Ask over a channel that \
                  you trust (a call, in person). " strong { "If they differ, somebody is in between: deny." }
-            } }
+            }
             details {
                 summary { "Both sides, in full" }
                 (side(&record.inviter, "made the invite", me))

@@ -25,7 +25,7 @@ pub(super) fn verified(verified: bool) -> Markup {
         @if verified {
             span .good {
                 span aria-hidden="true" { "✓ " }
-                "verified: you compared the words of its pairing, or met by a code"
+                "verified: you compared the words of its pairing, or said its code yourself"
             }
         } @else {
             span .warn {

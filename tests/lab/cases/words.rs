@@ -57,14 +57,14 @@ fn connect(guest: &Side, words: &str, name: &str) -> crate::support::Output {
     guest.home.run(&[&["connect"], words.as_slice(), &["--name", name, "--json"]].concat())
 }
 
-/// Both say yes to what the words verified.
+/// Both say yes, and that they said the words themselves.
 pub(super) fn pair_by_words(host: &Side, guest: &Side) {
     let connected = connect(guest, &code(host), host.home.name).expect(3).json();
     assert_eq!(connected["state"], "requested", "{connected:#}");
     let items = (ready_item(&host.home, "peer_in"), ready_item(&guest.home, "peer_out"));
     for (home, item) in [(&host.home, &items.0), (&guest.home, &items.1)] {
-        let mut terminal = Terminal::open(home, &["approve", id(item)]);
-        terminal.shows("verified by the code");
+        let mut terminal = Terminal::open(home, &["approve", id(item), "--verified"]);
+        terminal.shows("paired by a code");
         terminal.answer(home.passphrase);
         terminal.finish().expect(0);
     }

@@ -389,6 +389,7 @@ pub(super) fn timeline(cast: &Cast) -> Timeline {
         serde_json::json!({"event": "moved", "message": message, "state": "read"}),
         serde_json::json!({"event": "refused", "what": line, "peer": peer}),
         serde_json::json!({"event": "invited", "invite": "ab"}),
+        serde_json::json!({"event": "code_tried", "by": line}),
         serde_json::json!({"event": "started", "version": "0.1.0", "approver": null}),
         serde_json::json!({"event": "home_exported", "archive": line}),
         serde_json::json!({"event": "home_imported", "archive": line, "made": line}),
