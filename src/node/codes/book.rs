@@ -49,7 +49,7 @@ impl Codes {
         };
         let message = format!("agents used {} codes within an hour", limits::CODE_JOINS_MAX);
         let next = format!(
-            "try again after {}, or your human uses it: countersign connect WORDS on their page",
+            "try again after {}, or your human types the words on the page: countersign page",
             oldest.plus(limits::CODE_JOINS_WINDOW).rfc3339()
         );
         Err(ApiError::new(ErrorKind::Busy, message, next))

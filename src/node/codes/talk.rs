@@ -267,7 +267,7 @@ mod tests {
     async fn net_at(lookup: &Lookup, seed: u8, relay: Option<&str>) -> Net {
         let lookups = Some(vec![lookup.url.clone()]);
         let relays = relay.map(|url| vec![url.to_owned()]);
-        let settings = NetSettings { lookups, relays, ..NetSettings::default() };
+        let settings = NetSettings { relays, lookups, ..NetSettings::default() };
         let (seed, reach) = (Secret::new([seed; 32]), Reach::Loopback);
         let config = NetConfig { seed, approver: None, reach, settings, port: 0 };
         let (events, _) = mpsc::channel(64);
