@@ -279,11 +279,11 @@ pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// QUIC: unread bytes of one connection, and bytes that are not acknowledged yet.
 pub const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// QUIC: a path that is silent for this long is given up for another. A firewall that swallows UDP
-/// from one moment to the next costs so long until the relay takes over: 4.5 s was measured, where
-/// iroh's own 15 s cost 15. Three touches may be lost before.
-pub const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(4500);
+/// from one moment to the next costs so long, and some tenths of a second more, until the relay takes
+/// over; iroh's own 15 s cost 15. Two touches may be lost before.
+pub const PATH_IDLE_TIMEOUT: Duration = Duration::from_millis(3900);
 /// QUIC: how often a silent path is touched.
-pub const PATH_KEEP_ALIVE: Duration = Duration::from_millis(1500);
+pub const PATH_KEEP_ALIVE: Duration = Duration::from_millis(1300);
 /// How long the home relay may be away before another takes over: a relay that restarts is back
 /// before.
 pub const RELAY_DOWN: Duration = Duration::from_millis(1500);
