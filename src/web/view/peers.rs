@@ -119,7 +119,7 @@ fn code_made(code: &str, expires_at: &str) -> Markup {
                  types them on their page, or after " code { "countersign connect" } "."
             }
             p .hint {
-                "When they do, a decision comes under Waiting; it says that the code verified them."
+                "When they do, a decision comes under Waiting; it asks who said the words to whom."
             }
         }
     }
