@@ -34,6 +34,7 @@ mod policy;
 mod sessions;
 mod support;
 mod two_nodes;
+mod upgrade;
 mod wake;
 mod watch;
 mod web;
