@@ -303,3 +303,38 @@ fn join_failed(error: &JoinError) -> ApiError {
 fn ended() -> ApiError {
     ApiError::new(ErrorKind::Failed, "the node ended, or failed", "try again in a moment")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        base::Secret,
+        identity::{ApproverKey, IdentityKey},
+    };
+
+    fn claim(seed: u8) -> Claim {
+        let identity = IdentityKey::from_seed(&Secret::new([seed; 32])).id();
+        Claim { identity, approver: ApproverKey::from_seed(&Secret::new([seed; 32])).id() }
+    }
+
+    #[test]
+    fn an_invite_of_somebody_else_than_who_knew_the_words_is_refused() {
+        let (alice, mallory) = (claim(1), claim(2));
+        let given = |inviter: Claim| {
+            let invite = Invite {
+                inviter: alice.identity,
+                approver: approver_fingerprint(&alice.approver),
+                addresses: vec!["127.0.0.1:4000".to_owned()],
+                secret: Secret::new([3; 16]),
+                expires: clock::now().plus(limits::CODE_LIFE),
+            };
+            Given { inviter, invite: Secret::new(invite.encode()) }
+        };
+        assert_eq!(opened(&given(alice)).unwrap().inviter, alice.identity);
+        let other_node = Claim { identity: mallory.identity, ..alice };
+        let other_human = Claim { approver: mallory.approver, ..alice };
+        for other in [mallory, other_node, other_human] {
+            assert_eq!(opened(&given(other)).err().unwrap().kind, ErrorKind::Failed);
+        }
+    }
+}
