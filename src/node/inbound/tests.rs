@@ -37,7 +37,7 @@ fn text(way: (u8, u8), id: u8, text: &str) -> Envelope {
 
 fn receipt(of: &Envelope, id: u8, state: ReceiptState, at: Timestamp) -> Envelope {
     let entries = vec![entry(of.header().id, of.digest(), state, None, at)];
-    envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt { entries }))
+    envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt::of(entries)))
 }
 
 async fn in_store<T: Send + 'static>(
