@@ -140,11 +140,11 @@ pub fn are_sides(mine: &Log, theirs: &Log) -> bool {
 }
 
 fn one(
-    (message, mine_sent, finding, why): (&str, bool, Finding, String),
+    (message, mine_sent, finding, why): (&String, bool, Finding, String),
     (mine, theirs): (Option<Said>, Option<Said>),
 ) -> Row {
     let sent_by = if mine_sent { "mine" } else { "theirs" }.to_owned();
-    Row { message: message.to_owned(), sent_by, finding, why, mine, theirs }
+    Row { message: message.clone(), sent_by, finding, why, mine, theirs }
 }
 
 fn not_covered() -> (Finding, String) {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::{Event, Head, Record},
-    base::{Digest, PeerId, Timestamp, limits},
+    base::{Digest, MessageId, PeerId, Timestamp, limits},
     identity::IdentityKey,
 };
 
@@ -154,6 +154,16 @@ pub fn record(db: &Connection, seq: u64) -> Result<Option<Record>, StoreError> {
     let Ok(seq) = i64::try_from(seq) else { return Ok(None) };
     let sql = "SELECT * FROM audit WHERE number = ?1";
     Ok(all(db, "audit", sql, [seq], read_record)?.into_iter().next())
+}
+
+/// The id of the message in this row.
+///
+/// # Errors
+/// When the database fails.
+pub fn message_id(db: &Connection, row: i64) -> Result<Option<MessageId>, StoreError> {
+    let sql = "SELECT id FROM messages WHERE number = ?1";
+    let ids = all(db, "messages", sql, [row], |row| row.id("id", MessageId::from_slice))?;
+    Ok(ids.into_iter().next())
 }
 
 /// Where records were moved into a file.

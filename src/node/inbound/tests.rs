@@ -94,7 +94,7 @@ async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
                 open: Vec::new(),
                 room: Room::default(),
                 payloads_left: 9,
-                note_refusal: true,
+                note_refusal: Some(0),
             };
             let taken = take_all(db, judge, Turn::default(), batch())?;
             assert_eq!(taken.entries.len(), 50, "each is refused");
