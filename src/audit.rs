@@ -1,14 +1,20 @@
 //! The audit chain: each record holds the hash of the one before it, and every so often the
 //! node signs the head.
 //!
-//! Makes and checks records; keeping them is the store's work.
+//! Makes and checks records; keeping them is the store's work. [`lines`] is the chain as a file,
+//! [`witness`] what a peer's word about a chain means, and [`compare`] lays the logs of two nodes side
+//! by side.
+
+mod chain;
+pub mod compare;
+pub mod lines;
+pub mod witness;
+
+pub use chain::{ChainError, Fault, Head, Record, check_alone, check_checkpoint, follow};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    base::{Digest, MessageId, PeerId, PendingId, Timestamp},
-    identity::{Domain, IdentityKey, PublicKey as _, SIGNATURE_BYTES},
-};
+use crate::base::{Digest, MessageId, PeerId, PendingId};
 
 /// What happened. Holds ids and states, never a message's text or a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -62,8 +68,24 @@ pub enum Event {
     HomeImported { archive: String, made: String },
     /// The human said that the home starts here again.
     MoveUndone,
-    /// Something was refused that nobody may do.
-    Refused { what: String, peer: Option<String> },
+    /// Something was refused that nobody may do. Before it, `left_out` others of its kind were
+    /// refused that have no record of their own.
+    Refused {
+        what: String,
+        peer: Option<String>,
+        #[serde(default, skip_serializing_if = "is_none")]
+        left_out: u64,
+    },
+    /// So many wrong approval passphrases were typed since the last such record, at any surface.
+    WrongPassphrase { tries: u64 },
+    /// The records `first` to `last` went into a file. `hash` is that of `last`, and `kept` the digest
+    /// of those of them that stay in the database.
+    Rotated { first: u64, last: u64, hash: String, kept: String },
+    /// A peer signed a head of a chain that is not in it: of `ours`, or of its own (`theirs`), which
+    /// went back or forked.
+    HeadDisputed { peer: String, chain: String, number: u64, hash: String, receipt: String },
+    /// The human looked at what a peer disputes, or at what is wrong with its chain.
+    DisputeAccepted { peer: String },
 }
 
 impl Event {
@@ -83,135 +105,12 @@ impl Event {
     /// A refusal.
     #[must_use]
     pub fn refused(what: impl Into<String>, peer: Option<PeerId>) -> Self {
-        Self::Refused { what: what.into(), peer: peer.map(|peer| peer.to_string()) }
+        Self::Refused { what: what.into(), peer: peer.map(|peer| peer.to_string()), left_out: 0 }
     }
 }
 
-/// One link of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// From 1, without gaps.
-    pub seq: u64,
-    /// The hash of the record before, or zeros.
-    pub previous: Digest,
-    /// When.
-    pub at: Timestamp,
-    /// The event as JSON, exactly as it was hashed.
-    pub event: String,
-    /// `SHA-256(label, seq ‖ previous ‖ at ‖ event)`.
-    pub hash: Digest,
-}
-
-/// The end of a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The last record's number; 0 for an empty chain.
-    pub seq: u64,
-    /// Its hash.
-    pub hash: Digest,
-}
-
-impl Head {
-    /// The head of an empty chain.
-    pub const EMPTY: Self = Self { seq: 0, hash: Digest::from_bytes([0; 32]) };
-
-    /// The record after this head.
-    #[must_use]
-    pub fn next(&self, at: Timestamp, event: &Event) -> Record {
-        // Our own enum of strings always serialises.
-        let event = serde_json::to_string(event).unwrap_or_default();
-        let seq = self.seq.saturating_add(1);
-        let hash = hash(seq, &self.hash, at, &event);
-        Record { seq, previous: self.hash, at, event, hash }
-    }
-
-    /// Signs this head.
-    #[must_use]
-    pub fn sign(&self, key: &IdentityKey) -> [u8; SIGNATURE_BYTES] {
-        key.sign(Domain::Checkpoint, &self.signed_bytes())
-    }
-
-    fn signed_bytes(&self) -> Vec<u8> {
-        [self.seq.to_be_bytes().as_slice(), self.hash.as_bytes()].concat()
-    }
-}
-
-fn hash(seq: u64, previous: &Digest, at: Timestamp, event: &str) -> Digest {
-    let parts: [&[u8]; 4] =
-        [&seq.to_be_bytes(), previous.as_bytes(), &at.ms().to_be_bytes(), event.as_bytes()];
-    Digest::of("countersign/audit/v1", &parts)
-}
-
-/// What is wrong with a chain, and where first.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChainError {
-    /// A record was changed, removed or put in.
-    #[error("the chain breaks at record {0}: it was changed, removed or put in")]
-    Broken(u64),
-    /// A checkpoint does not fit the record that it signs.
-    #[error("the checkpoint at record {0} is not this node's signature of it")]
-    Checkpoint(u64),
-    /// A signed record is not there any more.
-    #[error("the chain ends at record {last}, but record {signed} was signed: the tail was cut")]
-    Cut {
-        /// The last record that is there.
-        last: u64,
-        /// The last one that was signed.
-        signed: u64,
-    },
-}
-
-/// Checks that `record` follows `head`, and gives the head after it.
-///
-/// # Errors
-/// [`ChainError::Broken`] where it does not.
-pub fn follow(head: &Head, record: &Record) -> Result<Head, ChainError> {
-    let fits = record.seq == head.seq.saturating_add(1)
-        && record.previous == head.hash
-        && record.hash == hash(record.seq, &record.previous, record.at, &record.event);
-    if fits {
-        Ok(Head { seq: record.seq, hash: record.hash })
-    } else {
-        Err(ChainError::Broken(head.seq.saturating_add(1)))
-    }
-}
-
-/// Checks a checkpoint's signature.
-///
-/// # Errors
-/// [`ChainError::Checkpoint`] when it is not `node`'s.
-pub fn check_checkpoint(head: &Head, node: &PeerId, signature: &[u8]) -> Result<(), ChainError> {
-    node.verify(Domain::Checkpoint, &head.signed_bytes(), signature)
-        .map_err(|_| ChainError::Checkpoint(head.seq))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Secret;
-
-    #[test]
-    fn a_changed_removed_or_added_record_breaks_the_chain() {
-        let mut records = Vec::new();
-        let mut head = Head::EMPTY;
-        for n in 0..5 {
-            let record = head.next(Timestamp::from_ms(n), &Event::refused("x", None));
-            head = follow(&head, &record).unwrap();
-            records.push(record);
-        }
-        let verify = |records: &[Record]| {
-            records.iter().try_fold(Head::EMPTY, |head, record| follow(&head, record))
-        };
-        assert_eq!(verify(&records), Ok(head));
-        let mut changed = records.clone();
-        changed[2].event = changed[2].event.replace('x', "y");
-        assert_eq!(verify(&changed), Err(ChainError::Broken(3)));
-        let mut removed = records.clone();
-        removed.remove(1);
-        assert_eq!(verify(&removed), Err(ChainError::Broken(2)));
-        let key = IdentityKey::from_seed(&Secret::new([1; 32]));
-        let signature = head.sign(&key);
-        assert!(check_checkpoint(&head, &key.id(), &signature).is_ok());
-        assert!(check_checkpoint(&Head { seq: 4, ..head }, &key.id(), &signature).is_err());
-    }
+/// Whether a count is left out of a record, as records before it had it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }

@@ -586,6 +586,17 @@ pub const ARCHIVE_FRESH: Duration = hours(24);
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.
 pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
+/// Records of the audit chain that one request looks at: some tens of milliseconds.
+pub const AUDIT_SCAN_RECORDS: u64 = 10_000;
+/// Records in one answer: of some hundred bytes each, they fit a line of [`LINE_BYTES_MAX`].
+pub const AUDIT_PAGE_RECORDS: u32 = 1000;
+/// How long records stay in the database by default, when they are moved.
+pub const AUDIT_KEPT: Duration = days(90);
+/// Refusals of things on this machine that go into the audit log within [`REFUSALS_NOTED_EVERY`]: a
+/// person's slips, each by itself. More are counted.
+pub const REFUSALS_NOTED_HERE: u32 = 8;
+/// The words of a refusal in the audit log, bytes.
+pub const REFUSAL_BYTES_MAX: usize = 300;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
 const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");

@@ -1,8 +1,12 @@
 //! The arguments. Their names and the exit codes are a contract: added, never renamed.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub use audit::{AuditCommand, Kept, Since};
 
 pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
@@ -347,25 +351,6 @@ pub enum GrantsCommand {
         /// The grant's id
         id: GrantId,
     },
-}
-
-/// Of `audit`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Show records, oldest first
-    #[command(after_help = "Example:\n  countersign audit show --after 100 --limit 20")]
-    Show {
-        /// Only records after this number
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        after: u64,
-        /// At most this many, up to 1000
-        #[arg(long, value_name = "N", default_value_t = 100,
-            value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-    },
-    /// Check that no record was changed, added or lost
-    #[command(after_help = "Example:\n  countersign audit verify")]
-    Verify,
 }
 
 /// Of `policy`.

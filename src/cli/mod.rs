@@ -51,7 +51,7 @@ use crate::{
     },
 };
 use args::{
-    AuditCommand, GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand,
+    GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand,
 };
 use ctx::Ctx;
 use print::Printer;
@@ -131,6 +131,11 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if let Command::Bundle(args) = &args.command {
         return bundle::run(out, args);
     }
+    if let Command::Audit(command) = &args.command
+        && audit::is_of_a_file(command)
+    {
+        return audit::run_on_files(out, command);
+    }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {
         Command::Init { name } => init::init(&ctx, name).await,
@@ -165,10 +170,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Grants { change: Some(GrantsCommand::End { id }) } => grants::end(&ctx, id).await,
         Command::Deny { id, block } => approve::deny(&ctx, id, block).await,
         Command::Revoke { peer, block } => peers::revoke(&ctx, peer, block).await,
-        Command::Audit(AuditCommand::Show { after, limit }) => {
-            audit::show(&ctx, after, limit).await
-        }
-        Command::Audit(AuditCommand::Verify) => audit::verify(&ctx).await,
+        Command::Audit(command) => audit::run(&ctx, command).await,
         Command::Policy(change) => policy(&ctx, change).await,
         Command::Taint { change: None } => taint::show(&ctx).await,
         Command::Taint { change: Some(TaintCommand::Clear) } => taint::clear(&ctx).await,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::escape;
@@ -161,6 +161,38 @@ pub(super) fn spinner(text: &'static str) -> Spinner {
 pub(super) struct Spinner(ProgressBar);
 
 impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A line on stderr that counts, while something takes time; nothing where nobody watches. `whole` is
+/// where it ends, and 0 where that is not known.
+pub(super) fn progress(what: &'static str, whole: u64) -> Progress {
+    if !io::stderr().is_terminal() || is_dumb() {
+        return Progress(ProgressBar::hidden());
+    }
+    let (bar, template) = if whole == 0 {
+        (ProgressBar::no_length(), "{human_pos} {msg}")
+    } else {
+        (ProgressBar::new(whole), "{human_pos} of {human_len} {msg} ({percent} %)")
+    };
+    // The template is a constant.
+    let style = ProgressStyle::with_template(template);
+    Progress(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what))
+}
+
+/// Counts until it is dropped.
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    /// So far.
+    pub(super) fn set(&self, count: u64) {
+        self.0.set_position(count);
+    }
+}
+
+impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

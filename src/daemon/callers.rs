@@ -122,6 +122,7 @@ async fn guard(State(entrance): State<Entrance>, mut request: Request, next: Nex
             next.run(request).await
         }
         Err(turned) => {
+            entrance.node.turned_away();
             tracing::info!(?turned, "a call over HTTP was turned away");
             turned.into_response()
         }

@@ -479,7 +479,12 @@ fn purge(
     }
     let waiting = messages::waiting_for(db, peer)?;
     for number in &waiting {
-        messages::set_state(db, *number, &step(MessageState::Denied), None)?;
+        let denied = step(MessageState::Denied);
+        messages::set_state(db, *number, &denied, None)?;
+        if let Some(id) = store::audit::message_id(db, *number)? {
+            let event = audit::Event::moved(id, denied.state.as_str());
+            store::audit::append(db, now, &event)?;
+        }
     }
     Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
 }

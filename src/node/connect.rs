@@ -244,6 +244,8 @@ impl Node {
             warning: None,
             requires: known.map(|entry| entry.requires.clone()).unwrap_or_default(),
             sessions: known.is_some_and(|entry| entry.sessions),
+            heads: known.is_some_and(|entry| entry.heads),
+            witness: known.map(|entry| entry.witness).unwrap_or_default(),
             refuses_us: false,
             version: None,
             skew_ms: None,

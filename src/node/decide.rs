@@ -27,7 +27,7 @@ use crate::{
         pending::{self, DecisionRow, PendingRow},
     },
     trust::TrustMove,
-    wire::{Envelope, Method, PairFrame, ReceiptState, pair::EndReason},
+    wire::{Envelope, Method, PairFrame, Receipt, ReceiptState, pair::EndReason},
 };
 
 /// What was decided, verified.
@@ -96,13 +96,6 @@ impl Node {
         })
     }
 
-    /// A decision that did not verify is somebody's attempt.
-    pub(super) fn note_refusal(&mut self, error: &ApiError) {
-        let event = audit::Event::refused(format!("a decision: {}", error.message), None);
-        let now = clock::now();
-        self.write(move |db| store::audit::append(db, now, &event).map(drop), |_, _| ());
-    }
-
     fn consent(
         &mut self,
         row: PendingRow,
@@ -166,6 +159,8 @@ impl Node {
             messages::set_envelope(db, message.number, envelope.item())?;
             let step = HistoryRow { state: MessageState::Queued, at: now, reason: None };
             messages::set_state(db, message.number, &step, None)?;
+            let event = audit::Event::moved(header.id, MessageState::Queued.as_str());
+            store::audit::append(db, now, &event)?;
             let number = outbox::add(db, &header.recipient, &header.id, None)?;
             Ok(Some(Queued { number, envelope }))
         };
@@ -248,7 +243,7 @@ impl Node {
         now: Timestamp,
     ) -> Vec<Approved<Envelope>> {
         let entry = super::outbound::entry(id, digest, state, reason, now);
-        self.receipt(peer, vec![entry], now).into_iter().collect()
+        self.receipt(peer, Receipt::of(vec![entry]), now).into_iter().collect()
     }
 
     pub(super) fn deny(&mut self, id: &str, block: bool, answer: Answer) {
@@ -314,6 +309,8 @@ impl Node {
                 let reason = Some(local.to_owned());
                 let step = HistoryRow { state: MessageState::Denied, at: now, reason };
                 messages::set_state(db, message.number, &step, None)?;
+                let event = audit::Event::moved(id, MessageState::Denied.as_str());
+                store::audit::append(db, now, &event)?;
             }
             queue_receipts(db, receipt)
         };

@@ -7,7 +7,6 @@ use rusqlite::Connection;
 
 use super::{
     api::{ApiError, AuditRecord, ConsentInfo, ConsentSide, PeerRef, PeerShown, Reply, Timeline},
-    human::record_view,
     state::{Answer, Node, reply, store_failed, usage},
     talks::{cut, place},
 };
@@ -111,7 +110,7 @@ impl Node {
             let result = found.map_err(|e| store_failed(&e)).map(|mut records| {
                 let more = cut(&mut records, limit);
                 let older = records.last().filter(|_| more).map(|record| record.seq);
-                let records: Vec<AuditRecord> = records.iter().map(record_view).collect();
+                let records: Vec<AuditRecord> = records.iter().map(AuditRecord::from).collect();
                 let peers = node.peers_named(&records);
                 Reply::Timeline(Timeline { records, peers, older })
             });

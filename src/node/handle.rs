@@ -97,6 +97,11 @@ impl NodeHandle {
         self.tokens.admit(token)
     }
 
+    /// A call over HTTP was turned away: the audit log says so, some time later.
+    pub fn turned_away(&self) {
+        self.tokens.turned_away();
+    }
+
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
     }

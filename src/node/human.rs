@@ -1,11 +1,10 @@
 //! What a human may ask: what waits, decide, how things are, the audit chain.
 
 use data_encoding::HEXLOWER;
-use rusqlite::Connection;
 
 use super::{
     api::{
-        ApiError, AuditPage, AuditRecord, AuditVerified, ErrorKind, FindingInfo, HumanRequest,
+        ApiError, ErrorKind, FindingInfo, HumanRequest,
         PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
     },
     clock,
@@ -14,11 +13,10 @@ use super::{
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
-    audit,
     base::{PeerId, PendingId},
     gate::Item,
     policy::{Action, Peer, Subject, Verdict},
-    store::{self, messages, pending::PendingRow},
+    store::{messages, pending::PendingRow},
     wire::Kind,
 };
 
@@ -33,7 +31,10 @@ impl Node {
                     Ok(decision) => {
                         self.decide(&id, &decision, (block, grant.as_ref()), answer);
                     }
-                    Err(error) => reply(answer, Err(error)),
+                    Err(error) => {
+                        self.note_refusal(&error);
+                        reply(answer, Err(error));
+                    }
                 }
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
@@ -72,6 +73,7 @@ impl Node {
             }
             HumanRequest::AuditShow { after, limit } => self.audit_show(after, limit, answer),
             HumanRequest::AuditVerify => self.audit_verify(answer),
+            HumanRequest::Audit(request) => self.on_audit(request, answer),
             HumanRequest::Policy => reply(answer, Ok(self.policy_show())),
             HumanRequest::PolicySet { text, order } => {
                 self.policy_set(&text, order.as_ref(), answer);
@@ -115,6 +117,7 @@ impl Node {
 
     fn status(&mut self, answer: Answer) {
         let connected = self.peers.values().filter(|entry| entry.link.is_some()).count();
+        self.note_passphrases();
         let warnings = self.warnings();
         let prompts = self.prompts_view();
         self.read(messages::counts, move |_, counts| {
@@ -148,54 +151,12 @@ impl Node {
         let own = own.chain(self.handle.notices()).chain(self.twice()).chain(codes);
         own.chain(self.peers.iter().filter_map(of_peer)).collect()
     }
-
-    fn audit_show(&mut self, after: u64, limit: u32, answer: Answer) {
-        let limit = limit.clamp(1, 1000);
-        let op = move |db: &Connection| store::audit::page(db, after, limit + 1);
-        self.read(op, move |_, found| {
-            let result = found.map_err(|e| store_failed(&e)).map(|mut records| {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let more = records.len() > limit;
-                records.truncate(limit);
-                let records = records.iter().map(record_view).collect();
-                Reply::Audit(AuditPage { records, more })
-            });
-            reply(answer, result);
-        });
-    }
-
-    fn audit_verify(&mut self, answer: Answer) {
-        let me = self.id;
-        self.read(
-            move |db| store::audit::verify(db, &me),
-            |_, found| {
-                let result = found.map_err(|e| store_failed(&e)).map(|verified| {
-                    Reply::AuditVerified(AuditVerified {
-                        ok: verified.problem.is_none(),
-                        records: verified.records,
-                        checkpoints: verified.checkpoints,
-                        problem: verified.problem.map(|problem| problem.to_string()),
-                    })
-                });
-                reply(answer, result);
-            },
-        );
-    }
 }
 
 /// There is no such item, or no longer.
 pub(super) fn nothing_waits(id: PendingId) -> ApiError {
     let message = format!("nothing waits under {id}: it was decided, or expired");
     ApiError::new(ErrorKind::NotFound, message, "countersign pending lists what waits")
-}
-
-pub(super) fn record_view(record: &audit::Record) -> AuditRecord {
-    AuditRecord {
-        seq: record.seq,
-        at: record.at.rfc3339(),
-        event: serde_json::from_str(&record.event).unwrap_or_default(),
-        hash: record.hash.to_string(),
-    }
 }
 
 impl Node {

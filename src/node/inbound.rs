@@ -11,9 +11,11 @@ use super::{
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
     reach::skew_ms,
+    refusals::{self, Attempt},
     roster::whose,
     state::{Came, Intake, Judged, Node, Then},
     views::prefix,
+    witness::take_heads,
     written::held_row,
 };
 use crate::{
@@ -54,6 +56,8 @@ struct Taken {
     counted: usize,
     /// A refusal was noted.
     noted: bool,
+    /// So many were not.
+    left_out: u64,
     turn: Turn,
 }
 
@@ -76,8 +80,9 @@ struct Judge {
     open: Vec<Introduced>,
     room: Room,
     payloads_left: usize,
-    /// A refusal goes into the audit log: not each one, or a peer could fill the disk.
-    note_refusal: bool,
+    /// A refusal goes into the audit log, with how many before it did not: not each one, or a peer
+    /// could fill the disk.
+    note_refusal: Option<u64>,
 }
 
 impl Intake {
@@ -149,7 +154,7 @@ impl Node {
             Some(Refusal::Expired) | None => {}
         }
         let message = if envelope.header().kind == Kind::Receipt {
-            self.on_receipt(*peer, link, envelope);
+            self.on_receipt(*peer, (link, false), envelope);
             None
         } else {
             Some((envelope, refusal))
@@ -174,13 +179,13 @@ impl Node {
                 // It was signed a moment ago.
                 entry.skew_ms = Some(skew_ms(receipt.header().created, clock::now()));
             }
-            if let Body::Receipt(Receipt { entries }) = receipt.body() {
+            if let Body::Receipt(Receipt { entries, .. }) = receipt.body() {
                 let busy = entries.iter().find(|entry| entry.state == ReceiptState::Busy);
                 if let Some(id) = busy.map(|entry| entry.id) {
                     self.feed(peer, Input::Busy(id));
                 }
             }
-            self.on_receipt(*peer, link, receipt);
+            self.on_receipt(*peer, (link, true), receipt);
         }
         self.feed(peer, Input::Acked(upto));
         Ok(())
@@ -229,7 +234,7 @@ impl Node {
             open,
             room: Room::default(),
             payloads_left: 0,
-            note_refusal: self.recent.may_note(&peer, now),
+            note_refusal: self.refusals.would((Attempt::Message, Some(peer)), now),
         };
         let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
@@ -249,6 +254,7 @@ impl Node {
     /// Closes a link whose other side does not keep to the protocol.
     fn protocol_error(&mut self, peer: &PeerId, link: LinkId, problem: &str) {
         tracing::warn!(peer = %peer.short(), problem, "protocol error");
+        self.refused(Attempt::Protocol, format!("a link: protocol error: {problem}"), Some(*peer));
         self.stop_listening(peer, link);
         self.net.close(peer, link, code::PROTOCOL);
     }
@@ -262,8 +268,11 @@ impl Node {
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
         let now = clock::now();
-        let receipt =
-            if taken.entries.is_empty() { None } else { self.receipt(peer, taken.entries, now) };
+        let receipt = if taken.entries.is_empty() {
+            None
+        } else {
+            self.receipt(peer, self.acknowledging(&peer, taken.entries), now)
+        };
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {
             tracing::debug!(peer = %peer.short(), "an acknowledgement found no link");
         }
@@ -271,9 +280,11 @@ impl Node {
             intake.turn = taken.turn;
             intake.taking = false;
         }
+        let key = (Attempt::Message, Some(peer));
         if taken.noted {
-            self.recent.noted(peer, now);
+            self.refusals.noted(key, now);
         }
+        self.refusals.left_out(key, taken.left_out);
         for _ in 0..taken.counted {
             self.recent.note(peer, Direction::In, now);
         }
@@ -296,14 +307,22 @@ impl Node {
         }
     }
 
-    /// Writes down what a peer says of our messages.
-    fn on_receipt(&mut self, peer: PeerId, link: LinkId, receipt: Envelope) {
+    /// Writes down what a peer says of our messages; of the two audit chains, where it was signed a
+    /// moment ago, for an acknowledgement.
+    fn on_receipt(&mut self, peer: PeerId, (link, is_new): (LinkId, bool), receipt: Envelope) {
         let now = clock::now();
-        let op = move |db: &Connection| take_receipt(db, &peer, &receipt, now);
+        let op = move |db: &Connection| {
+            let changed = take_receipt(db, &peer, &receipt, now)?;
+            let heads = if is_new { take_heads(db, &peer, &receipt, now)? } else { None };
+            Ok((changed, heads))
+        };
         self.write(op, move |node, done| match done {
             // It must not be acknowledged with what comes behind it.
             Err(error) => node.not_stored(&peer, link, &error),
-            Ok(changed) => {
+            Ok((changed, heads)) => {
+                if let Some(witness) = heads {
+                    node.witnessed(&peer, witness);
+                }
                 for id in changed {
                     node.handle.tell(Event::MessageChanged { message: id.to_string() });
                 }
@@ -368,6 +387,7 @@ fn take_one(
         return again(db, judge, envelope, before);
     }
     if let Some(refusal) = refusal {
+        note_refused(db, judge, taken, &format!("message {id}: {refusal}"))?;
         return Ok((ReceiptState::Refused, Some(refusal.to_string())));
     }
     let size = u64::try_from(envelope.bytes().len()).unwrap_or(u64::MAX);
@@ -421,6 +441,21 @@ fn ask(
     Ok((ReceiptState::HeldByPeer, None))
 }
 
+/// In the audit log, or counted.
+fn note_refused(
+    db: &Connection,
+    judge: &mut Judge,
+    taken: &mut Taken,
+    what: &str,
+) -> Result<(), StoreError> {
+    let Some(left_out) = judge.note_refusal.take() else {
+        taken.left_out += 1;
+        return Ok(());
+    };
+    taken.noted = true;
+    refusals::note(db, judge.now, (what, Some(judge.peer)), left_out)
+}
+
 /// The policy does not take it. Its sender learns so; it is not stored, and the same message sent
 /// again is judged again.
 fn refuse(
@@ -429,12 +464,8 @@ fn refuse(
     taken: &mut Taken,
     (envelope, ruling): (&Envelope, &Ruling),
 ) -> Result<Said, StoreError> {
-    if std::mem::take(&mut judge.note_refusal) {
-        taken.noted = true;
-        let what = format!("message {} by {}", envelope.header().id, ruling.rule);
-        let event = audit::Event::refused(what, Some(judge.peer));
-        store::audit::append(db, judge.now, &event)?;
-    }
+    let what = format!("message {} by {}", envelope.header().id, ruling.rule);
+    note_refused(db, judge, taken, &what)?;
     let why = ruling.reasons.first().filter(|_| ruling.rule == gate::REQUIRE);
     let why = why.map_or(REFUSED_BY_POLICY, |reason| &reason.text);
     let why = prefix(why, limits::REASON_BYTES_MAX).to_owned();

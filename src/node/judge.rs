@@ -44,10 +44,6 @@ impl PeerFacts {
 #[derive(Default)]
 pub(super) struct Recent {
     times: HashMap<(PeerId, bool), VecDeque<Timestamp>>,
-    /// When a refusal of a peer's message went into the audit log last.
-    noted: HashMap<PeerId, Timestamp>,
-    /// When the refusal of a knock did. One time for all: a stranger has as many keys as it likes.
-    knock_noted: Option<Timestamp>,
 }
 
 /// The times of one peer and way.
@@ -77,28 +73,6 @@ impl Recent {
         while times.len() > limits::RATE_MESSAGES_MAX || times.front().is_some_and(old) {
             times.pop_front();
         }
-    }
-
-    /// Whether a refusal of this peer's messages may go into the audit log: not each one, or it
-    /// could fill the disk.
-    pub(super) fn may_note(&self, peer: &PeerId, now: Timestamp) -> bool {
-        let last = self.noted.get(peer);
-        last.is_none_or(|last| now.since(*last) > limits::REFUSALS_NOTED_EVERY)
-    }
-
-    /// One did.
-    pub(super) fn noted(&mut self, peer: PeerId, now: Timestamp) {
-        self.noted.insert(peer, now);
-    }
-
-    /// Whether the refusal of a knock may go into the audit log. If so, it is taken to do.
-    pub(super) fn may_note_knock(&mut self, now: Timestamp) -> bool {
-        let last = self.knock_noted;
-        let may = last.is_none_or(|last| now.since(last) > limits::REFUSALS_NOTED_EVERY);
-        if may {
-            self.knock_noted = Some(now);
-        }
-        may
     }
 
     /// The times of one peer and way.

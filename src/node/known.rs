@@ -8,7 +8,7 @@ use super::{
         ApiError, ErrorKind, Event, KnownInfo, KnownKey, KnownNew, KnownValues, Reply, SignedHex,
     },
     clock,
-    orders::{self, another_kind},
+    orders,
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{
@@ -146,7 +146,7 @@ impl Node {
         let (id, at) = match self.take_order(signed) {
             Ok((_, Command::KnownForget { id }, at)) => (id, at),
             Ok((_, Command::Policy { .. } | Command::TaintClear, _)) => {
-                return reply(answer, Err(another_kind()));
+                return reply(answer, Err(self.another_kind()));
             }
             Err(error) => return reply(answer, Err(error)),
         };

@@ -6,6 +6,7 @@
 mod agent;
 pub mod api;
 pub mod clock;
+mod chain;
 mod codes;
 pub mod config;
 mod connect;
@@ -33,6 +34,7 @@ mod pairs;
 mod policy;
 mod questions;
 mod reach;
+mod refusals;
 mod recheck;
 pub mod moved;
 mod require;
@@ -53,6 +55,7 @@ mod tell;
 mod tests;
 pub mod unlock;
 mod views;
+mod witness;
 mod written;
 
 pub use handle::{AgentHandle, NodeHandle};

@@ -85,7 +85,7 @@ impl Node {
         let at = match self.take_order(signed) {
             Ok((_, Command::TaintClear, at)) => at,
             Ok((_, Command::Policy { .. } | Command::KnownForget { .. }, _)) => {
-                return reply(answer, Err(another_kind()));
+                return reply(answer, Err(self.another_kind()));
             }
             Err(error) => return reply(answer, Err(error)),
         };
@@ -119,7 +119,11 @@ fn refused(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(ErrorKind::Denied, format!("the order does not count: {error}"), next)
 }
 
-/// An order for something else.
-pub(super) fn another_kind() -> ApiError {
-    refused(&"it orders something else")
+impl Node {
+    /// An order for something else.
+    pub(super) fn another_kind(&mut self) -> ApiError {
+        let error = refused(&"it orders something else");
+        self.note_refusal(&error);
+        error
+    }
 }

@@ -432,14 +432,14 @@ impl Node {
         let chunks = by_peer.iter().flat_map(|(peer, entries)| {
             entries.chunks(limits::RECEIPT_ENTRIES_MAX).map(move |chunk| (peer, chunk.to_vec()))
         });
-        chunks.filter_map(|(peer, entries)| self.receipt(*peer, entries, now)).collect()
+        chunks.filter_map(|(peer, entries)| self.receipt(*peer, Receipt::of(entries), now)).collect()
     }
 
     /// Signs a receipt. Entries without long reasons always fit an envelope.
     pub(super) fn receipt(
         &self,
         peer: PeerId,
-        entries: Vec<ReceiptEntry>,
+        receipt: Receipt,
         now: Timestamp,
     ) -> Option<Approved<Envelope>> {
         let header = Header {
@@ -454,7 +454,7 @@ impl Node {
             human: false,
             session: None,
         };
-        let sealed = Draft { header, body: Body::Receipt(Receipt { entries }) }.seal(&self.key);
+        let sealed = Draft { header, body: Body::Receipt(receipt) }.seal(&self.key);
         let sealed = sealed.inspect_err(|error: &WireError| tracing::error!(%error, "no receipt"));
         self.judge_out(sealed.ok()?, Vec::new()).ok().map(|(approved, _)| approved)
     }
@@ -540,7 +540,9 @@ pub(super) fn move_arrived(
     messages::set_state(db, row.number, step, None)?;
     let arrival = Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
     let forget = row.expires.plus(limits::DUPLICATE_KEPT);
-    messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)
+    messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)?;
+    let event = audit::Event::moved(row.id, step.state.as_str());
+    store::audit::append(db, step.at, &event).map(drop)
 }
 
 /// Queues receipts, to be sent until they are acknowledged.

@@ -12,6 +12,7 @@ use super::{
     api::{ApiError, Done, ErrorKind, Event, PageLink, PageOpened, Reply},
     clock,
     config::Config,
+    refusals::Attempt,
     state::{Answer, Node, reply, store_failed},
 };
 use crate::{
@@ -71,6 +72,9 @@ impl Node {
         let opened = self.page_codes.take(code, clock::now());
         if opened {
             self.handle.tell(Event::PageOpened);
+        } else {
+            let what = "a link to the page that is not good, or not any more";
+            self.refused(Attempt::Page, what.to_owned(), None);
         }
         Reply::PageOpened(PageOpened { opened })
     }

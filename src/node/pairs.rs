@@ -5,13 +5,13 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, ErrorKind, Event},
     clock,
+    refusals::Attempt,
     judge::PeerFacts,
     pair_write::PairWrite,
     start::lan_secret,
     state::{InviteEntry, Node, PairingEntry, reply},
 };
 use crate::{
-    audit,
     base::{InviteId, PeerId, PeerName, PendingId, limits},
     delivery::{
         outbox::backoff,
@@ -21,7 +21,7 @@ use crate::{
     net::LinkId,
     policy::{Action, Verdict},
     store::{
-        self, StoreError, pairings,
+        StoreError, pairings,
         peers::{self, ConsentRow, PeerRow},
         pending::{self, PendingRow},
     },
@@ -128,18 +128,9 @@ impl Node {
         let Verdict::Deny(reasons) = self.reasons_for(Action::PeerIn, &facts, &[]) else {
             return false;
         };
-        let (peer, now) = (*peer, clock::now());
-        if self.recent.may_note_knock(now) {
-            let rules: Vec<_> = reasons.into_iter().map(|reason| reason.rule).collect();
-            let what = format!("a knock: the policy denies it: {}", rules.join(", "));
-            let event = audit::Event::refused(what, Some(peer));
-            let op = move |db: &Connection| store::audit::append(db, now, &event).map(drop);
-            self.write(op, |_, done| {
-                if let Err(error) = done {
-                    tracing::error!(%error, "a refused knock could not be noted");
-                }
-            });
-        }
+        let rules: Vec<_> = reasons.into_iter().map(|reason| reason.rule).collect();
+        let what = format!("a knock: the policy denies it: {}", rules.join(", "));
+        self.refused(Attempt::Knock, what, Some(*peer));
         true
     }
 

@@ -82,7 +82,10 @@ impl Node {
         };
         let (effective, signed) = match order {
             Some(order) => self.signed(text, policy, order)?,
-            None => (self.tightened(policy)?, None),
+            None => {
+                let tightened = self.tightened(policy);
+                (tightened.inspect_err(|error| self.note_refusal(error))?, None)
+            }
         };
         let known =
             self.known.detector().map_err(|error| usage(error, "countersign known list"))?;
@@ -97,16 +100,20 @@ impl Node {
         order: &SignedHex,
     ) -> Result<(Effective, Option<(SignedOrder, Timestamp)>), ApiError> {
         let (signed, command, at) = self.take_order(order)?;
+        let current = self.policy.serial;
         let Command::Policy { serial, text: ordered } = command else {
-            return Err(orders::another_kind());
+            return Err(self.another_kind());
         };
-        let wrong = |message: String| {
-            ApiError::new(ErrorKind::Denied, message, "nothing was changed; sign it anew")
+        let mut wrong = |message: String| {
+            let next = "nothing was changed; sign it anew";
+            let error = ApiError::new(ErrorKind::Denied, message, next);
+            self.note_refusal(&error);
+            error
         };
+        let next = current.saturating_add(1);
         if ordered != text {
             return Err(wrong("the order is for another policy than this text".to_owned()));
         }
-        let next = self.policy.serial.saturating_add(1);
         if serial != next {
             return Err(wrong(format!("the order is for policy {serial}, and {next} is the next")));
         }

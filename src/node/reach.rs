@@ -97,7 +97,9 @@ impl Node {
     pub(super) fn warning_of(&self, peer: &PeerId, entry: &PeerEntry) -> Option<String> {
         let twice = self.doubles.theirs.contains_key(peer);
         let twice = twice.then(|| format!("{}'s key runs in two places at once", entry.name));
-        entry.warning.clone().or(twice)
+        let first = entry.warning.clone().or(twice);
+        let both: Vec<String> = first.into_iter().chain(Self::chain_warning(entry)).collect();
+        (!both.is_empty()).then(|| both.join("; "))
     }
 
     /// Since when a peer is reached as it is; while it is offline, since its node was last heard.

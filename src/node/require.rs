@@ -14,11 +14,11 @@ use crate::{
     policy::{Action, REQUIREMENTS_MAX, Reason, Requirement, Strength, Subject},
     store::{peers, pending::PendingRow},
     trust::PeerState,
-    wire::{Envelope, FEATURE_SESSIONS},
+    wire::{Envelope, FEATURE_HEADS, FEATURE_SESSIONS},
 };
 
-/// Features of ours beside what is required fit a hello: sessions, the version, the run.
-const _: () = assert!(REQUIREMENTS_MAX + 3 <= limits::FEATURES_MAX);
+/// Features of ours beside what is required fit a hello: sessions, heads, the version, the run.
+const _: () = assert!(REQUIREMENTS_MAX + 4 <= limits::FEATURES_MAX);
 
 /// What features of a hello require; those that we do not know are passed over.
 pub(super) fn known(features: &[String]) -> Vec<Requirement> {
@@ -33,9 +33,15 @@ pub(super) fn knows_sessions(features: &[String]) -> bool {
     features.iter().any(|feature| feature == FEATURE_SESSIONS)
 }
 
-fn features(requirements: &[Requirement], sessions: bool) -> Vec<String> {
+/// Whether the features of a hello say that a receipt may hold heads of audit chains.
+pub(super) fn knows_heads(features: &[String]) -> bool {
+    features.iter().any(|feature| feature == FEATURE_HEADS)
+}
+
+fn features(requirements: &[Requirement], (sessions, heads): (bool, bool)) -> Vec<String> {
     let sessions = sessions.then(|| FEATURE_SESSIONS.to_owned());
-    requirements.iter().map(Requirement::to_feature).chain(sessions).collect()
+    let heads = heads.then(|| FEATURE_HEADS.to_owned());
+    requirements.iter().map(Requirement::to_feature).chain(sessions).chain(heads).collect()
 }
 
 fn sentences(requirements: &[Requirement]) -> Vec<String> {
@@ -54,7 +60,7 @@ impl Node {
 
     /// Tells one peer, at the next hello.
     pub(super) fn announce_to(&self, peer: &PeerId) {
-        self.net.set_features(*peer, features(&self.we_require(peer), true));
+        self.net.set_features(*peer, features(&self.we_require(peer), (true, true)));
     }
 
     fn we_require(&self, peer: &PeerId) -> Vec<Requirement> {
@@ -63,13 +69,13 @@ impl Node {
 
     /// A peer's node said what it requires, and what it understands.
     pub(super) fn told(&mut self, peer: PeerId, said: &[String]) {
-        let (requires, sessions) = (known(said), knows_sessions(said));
+        let (requires, sessions, heads) = (known(said), knows_sessions(said), knows_heads(said));
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        if (&entry.requires, entry.sessions) == (&requires, sessions) {
+        if (&entry.requires, entry.sessions, entry.heads) == (&requires, sessions, heads) {
             return;
         }
-        let kept = features(&requires, sessions);
-        (entry.requires, entry.sessions) = (requires, sessions);
+        let kept = features(&requires, (sessions, heads));
+        (entry.requires, entry.sessions, entry.heads) = (requires, sessions, heads);
         self.write(move |db| peers::set_requires(db, &peer, &kept), |_, _| ());
     }
 

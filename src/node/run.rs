@@ -10,12 +10,14 @@ use super::{
     api::{Event, Request},
     clock,
     handle::Question,
+    refusals::Attempt,
     start::approver_changed,
     state::{Intake, Node},
 };
 use crate::{
     base::{ApproverId, PeerId, limits},
     delivery::outbox::Input,
+    identity,
     net::{LinkId, NetEvent, code},
     store::{self, peers},
     wire::Hello,
@@ -53,6 +55,7 @@ pub(super) async fn run(
 
 /// Lets what is being written be written, signs the audit chain's head, and ends the net.
 async fn finish(mut node: Node) {
+    node.note_left_out(true);
     while let Some(then) = node.writes.next().await {
         then(&mut node);
     }
@@ -138,6 +141,8 @@ impl Node {
             entry.warning = Some(approver_changed(&approver));
             entry.refuses_us = true;
         }
+        let what = format!("a link under another approver: {}", identity::did_key(&approver));
+        self.refused(Attempt::Approver, what, Some(peer));
         self.write(move |db| peers::set_other_approver(db, &peer, &approver), |_, _| ());
         self.handle.tell(Event::PeersChanged);
     }
@@ -197,6 +202,7 @@ impl Node {
         self.expire_doubles(now);
         self.prompts_tick();
         self.remember_used_tokens();
+        self.note_left_out(false);
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

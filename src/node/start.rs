@@ -24,10 +24,12 @@ use super::{
     prompts,
     reach::Doubles,
     repeats::Liked,
-    require::{known, knows_sessions},
+    refusals::{self, Refusals},
+    require::{known, knows_heads, knows_sessions},
     roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
+    witness,
 };
 use crate::{
     audit,
@@ -46,6 +48,7 @@ use crate::{
         shown,
         tokens::{self, TokenRow},
         verdicts,
+        witnesses::Witness,
     },
     trust::{Consent, PeerState},
 };
@@ -70,6 +73,8 @@ struct Loaded {
     port: u16,
     requires: Vec<(PeerId, Vec<String>)>,
     tokens: Vec<TokenRow>,
+    witnesses: Vec<(PeerId, Witness)>,
+    wrong_noted: u64,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -90,6 +95,8 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         port,
         requires: peers::all_requires(db)?,
         tokens: tokens::live_tokens(db)?,
+        witnesses: witness::load(db)?,
+        wrong_noted: refusals::wrong_noted(db)?,
     })
 }
 
@@ -241,6 +248,12 @@ fn assemble(
         if let Some(entry) = peers.get_mut(&peer) {
             entry.requires = known(&features);
             entry.sessions = knows_sessions(&features);
+            entry.heads = knows_heads(&features);
+        }
+    }
+    for (peer, witness) in loaded.witnesses {
+        if let Some(entry) = peers.get_mut(&peer) {
+            entry.witness = witness;
         }
     }
     let pending: BTreeMap<PendingId, PendingRow> =
@@ -284,6 +297,8 @@ fn assemble(
         recent: Recent::of(loaded.recent),
         told: super::tell::ToldBefore::default(),
         page_codes: PageCodes::default(),
+        refusals: Refusals::default(),
+        wrong_noted: loaded.wrong_noted,
         roster: Roster::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
@@ -349,6 +364,8 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         warning: warning.or(changed),
         requires: Vec::new(),
         sessions: false,
+        heads: false,
+        witness: Witness::default(),
         refuses_us: changed_approver,
         version: None,
         skew_ms: None,

@@ -23,6 +23,7 @@ use super::{
     known::Watched,
     page::PageCodes,
     reach::Doubles,
+    refusals::Refusals,
     repeats::Liked,
     roster::Roster,
     tell::ToldBefore,
@@ -42,7 +43,7 @@ use crate::{
     identity::IdentityKey,
     net::{LinkId, Net},
     policy::{self, Requirement},
-    store::{Store, StoreError, pending::PendingRow},
+    store::{Store, StoreError, pending::PendingRow, witnesses::Witness},
     trust::{Consent, PeerState},
     wire::Envelope,
 };
@@ -67,6 +68,10 @@ pub(super) struct PeerEntry {
     pub(super) requires: Vec<Requirement>,
     /// Its node understands messages that name a session.
     pub(super) sessions: bool,
+    /// Its node understands receipts with heads of audit chains.
+    pub(super) heads: bool,
+    /// What it signed of its audit chain and of ours.
+    pub(super) witness: Witness,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
     /// What its node said of its program's version.
@@ -163,6 +168,9 @@ pub(super) struct Node {
     pub(super) kept: Kept,
     pub(super) recent: Recent,
     pub(super) page_codes: PageCodes,
+    pub(super) refusals: Refusals,
+    /// How many wrong passphrases the audit log tells of.
+    pub(super) wrong_noted: u64,
     pub(super) told: ToldBefore,
     pub(super) roster: Roster,
     pub(super) stopping: bool,

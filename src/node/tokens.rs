@@ -4,7 +4,10 @@
 //! knows no more. It lets a client in exactly as far as `countersign mcp` does, and no approval can
 //! be given by it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use rusqlite::Connection;
@@ -63,7 +66,7 @@ struct Live {
 
 /// The tokens that are good. Kept beside the node's task, so that a request waits for nobody.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<State>);
+pub(super) struct Tokens(Mutex<State>, AtomicU64);
 
 #[derive(Default)]
 struct State {
@@ -109,6 +112,16 @@ impl Tokens {
             let (id, name) = (live.row.id, live.row.name.clone());
             Some(Pass { id, name, ended: live.ended.clone() })
         })
+    }
+
+    /// A call was turned away.
+    pub(super) fn turned_away(&self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were turned away since this was last asked.
+    pub(super) fn take_turned_away(&self) -> u64 {
+        self.1.swap(0, Ordering::Relaxed)
     }
 
     fn rows(&self) -> Vec<TokenRow> {

@@ -1,14 +1,20 @@
-//! The audit chain on disk.
+#![doc = include_str!("audit/AUDIT.md")]
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+pub mod rotate;
+mod verify;
+
+pub use verify::{Ended, Progress, Verified, verify, verify_part};
+
+use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    timeline::{begins, is_about},
 };
 use crate::{
-    audit::{self, ChainError, Event, Head, Record},
-    base::{Digest, PeerId, Timestamp, limits},
+    audit::{Event, Head, Record},
+    base::{Digest, MessageId, PeerId, Timestamp, limits},
     identity::IdentityKey,
 };
 
@@ -86,59 +92,110 @@ pub(super) fn read_record(row: &Columns<'_>) -> Result<Record, StoreError> {
     })
 }
 
-/// What checking the whole chain gave.
-#[derive(Debug, Default)]
-pub struct Verified {
-    /// Records that follow each other.
-    pub records: u64,
-    /// Checkpoints that fit.
-    pub checkpoints: u64,
-    /// The first thing that is wrong.
-    pub problem: Option<ChainError>,
+/// Which records are looked for.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Only records after this number.
+    pub after: u64,
+    /// At most this many.
+    pub limit: usize,
+    /// Only these events, by the names in the records; none named is all.
+    pub kinds: Vec<String>,
+    /// Only about this peer.
+    pub peer: Option<PeerId>,
+    /// Only of this time or later, as the records say.
+    pub since: Option<Timestamp>,
 }
 
-/// Checks the chain and every checkpoint, a page at a time.
+/// Some of the records that were looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Oldest first.
+    pub records: Vec<Record>,
+    /// After which record to go on looking; `None` where the chain ends.
+    pub next: Option<u64>,
+}
+
+/// Looks for records, oldest first. Looks at [`limits::AUDIT_SCAN_RECORDS`] at most, so that nothing
+/// else waits for long.
 ///
 /// # Errors
-/// When the database fails.
-pub fn verify(db: &Connection, node: &PeerId) -> Result<Verified, StoreError> {
-    let mut verified = Verified::default();
-    let mut head = Head::EMPTY;
-    loop {
-        let records = page(db, head.seq, 1000)?;
-        if records.is_empty() {
-            break;
-        }
-        for record in &records {
-            match audit::follow(&head, record).and_then(|next| signed(db, node, &next)) {
-                Ok((next, checkpoint)) => {
-                    head = next;
-                    verified.records += 1;
-                    verified.checkpoints += u64::from(checkpoint);
-                }
-                Err(problem) => return Ok(Verified { problem: Some(problem), ..verified }),
+/// When the database fails, or a row is not what we wrote.
+pub fn find(db: &Connection, query: &Query) -> Result<Found, StoreError> {
+    let begin: Vec<String> = query.kinds.iter().map(|kind| begins(kind)).collect();
+    let sql = "SELECT * FROM audit WHERE number > ?1 ORDER BY number LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params![query.after, limits::AUDIT_SCAN_RECORDS])?;
+    let (mut found, mut looked, mut last) = (Found::default(), 0_u64, query.after);
+    while let Some(row) = rows.next()? {
+        let record = read_record(&Columns { table: "audit", row })?;
+        looked += 1;
+        last = record.seq;
+        let named = begin.is_empty() || begin.iter().any(|begin| record.event.starts_with(begin));
+        let late = query.since.is_none_or(|since| record.at >= since);
+        if named && late && query.peer.map_or(Ok(true), |peer| is_about(db, &record.event, &peer))? {
+            found.records.push(record);
+            if found.records.len() >= query.limit {
+                break;
             }
         }
     }
-    let sql = "SELECT coalesce(max(number), 0) FROM checkpoints";
-    let signed: u64 = db.query_row(sql, [], |row| row.get(0))?;
-    if signed > head.seq {
-        verified.problem = Some(ChainError::Cut { last: head.seq, signed });
-    }
-    Ok(verified)
+    let full = found.records.len() >= query.limit || looked >= limits::AUDIT_SCAN_RECORDS;
+    found.next = full.then_some(last);
+    Ok(found)
 }
 
-/// Checks the checkpoint at `head`, if there is one.
-fn signed(db: &Connection, node: &PeerId, head: &Head) -> Result<(Head, bool), ChainError> {
-    let sql = "SELECT signature FROM checkpoints WHERE number = ?1";
-    let found: Option<Vec<u8>> = db
-        .prepare_cached(sql)
-        .and_then(|mut statement| {
-            statement.query_row([head.seq], |row| row.get::<_, Vec<u8>>(0)).optional()
-        })
-        .unwrap_or(None);
-    match found {
-        Some(signature) => audit::check_checkpoint(head, node, &signature).map(|()| (*head, true)),
-        None => Ok((*head, false)),
-    }
+/// The record of this number.
+///
+/// # Errors
+/// When the database fails.
+pub fn record(db: &Connection, seq: u64) -> Result<Option<Record>, StoreError> {
+    // No row has a larger one.
+    let Ok(seq) = i64::try_from(seq) else { return Ok(None) };
+    let sql = "SELECT * FROM audit WHERE number = ?1";
+    Ok(all(db, "audit", sql, [seq], read_record)?.into_iter().next())
+}
+
+/// The id of the message in this row.
+///
+/// # Errors
+/// When the database fails.
+pub fn message_id(db: &Connection, row: i64) -> Result<Option<MessageId>, StoreError> {
+    let sql = "SELECT id FROM messages WHERE number = ?1";
+    let ids = all(db, "messages", sql, [row], |row| row.id("id", MessageId::from_slice))?;
+    Ok(ids.into_iter().next())
+}
+
+/// Where records were moved into a file.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    /// The first that was moved then.
+    pub first: u64,
+    /// The last of them.
+    pub head: Head,
+    /// Our signature of it.
+    pub signature: Vec<u8>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// All of them, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn anchors(db: &Connection) -> Result<Vec<Anchor>, StoreError> {
+    all(db, "anchors", "SELECT * FROM anchors ORDER BY number", [], |row| {
+        let first: i64 = row.get("first")?;
+        let first = u64::try_from(first).map_err(|_| row.wrong("first"))?;
+        let head = Head { seq: number(row)?, hash: row.id("hash", Digest::from_slice)? };
+        Ok(Anchor { first, head, signature: row.get("signature")?, at: row.time("at_ms")? })
+    })
+}
+
+/// The head that the first record in the database follows.
+///
+/// # Errors
+/// When the database fails.
+pub fn base(db: &Connection) -> Result<Head, StoreError> {
+    Ok(anchors(db)?.last().map_or(Head::EMPTY, |anchor| anchor.head))
 }

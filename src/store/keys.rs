@@ -234,10 +234,26 @@ pub fn try_passphrase<T>(
         return Err(KeyFileError::Locked(until));
     }
     let after = before.after_wrong(now);
+    let total = wrong_passphrases(path);
+    // The lock-out first. A try that is cut short counts as a wrong one in both.
     replace(path, &json(&after))?;
+    replace(&total_file(path), total.saturating_add(1).to_string().as_bytes())?;
     let Some(opened) = open() else { return Ok(Err(after)) };
+    replace(&total_file(path), total.to_string().as_bytes())?;
     replace(path, &json(&Attempts::default()))?;
     Ok(Ok(opened))
+}
+
+/// The file beside the count of tries that holds how many were wrong, ever.
+fn total_file(path: &Path) -> PathBuf {
+    path.with_extension("wrong")
+}
+
+/// How many wrong passphrases were tried in this home, ever; 0 where the file cannot be read.
+#[must_use]
+pub fn wrong_passphrases(path: &Path) -> u64 {
+    let text = fs::read_to_string(total_file(path)).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -275,7 +291,9 @@ mod tests {
             now = until;
         }
         try_passphrase(&path, now, || Some(())).unwrap().unwrap();
+        assert_eq!(wrong_passphrases(&path), 15, "all that were wrong, and no right one");
         let wrong = try_passphrase(&path, now, || None::<()>).unwrap().unwrap_err();
         assert_eq!(wrong.left(), 4, "a right one clears the count");
+        assert_eq!(wrong_passphrases(&path), 16);
     }
 }

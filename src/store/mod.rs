@@ -22,6 +22,7 @@ mod tests;
 pub mod timeline;
 pub mod tokens;
 pub mod verdicts;
+pub mod witnesses;
 mod worker;
 
 pub use worker::Store;

@@ -46,12 +46,12 @@ pub fn newest(db: &Connection, filter: &Filter) -> Result<Vec<Record>, StoreErro
 
 /// How the record of an event begins: its tag is written first. Nothing is parsed for this, so a
 /// record that somebody broke hides no other.
-fn begins(name: &str) -> String {
+pub(super) fn begins(name: &str) -> String {
     format!("{{\"event\":{}", Value::from(name))
 }
 
 /// Whether a record names the peer, or a decision or a message with it.
-fn is_about(db: &Connection, event: &str, peer: &PeerId) -> Result<bool, StoreError> {
+pub(super) fn is_about(db: &Connection, event: &str, peer: &PeerId) -> Result<bool, StoreError> {
     let Ok(event) = serde_json::from_str::<Value>(event) else { return Ok(false) };
     let word = |key: &str| event.get(key).and_then(Value::as_str);
     if let Some(named) = word("peer") {

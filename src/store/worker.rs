@@ -1,12 +1,19 @@
 //! One thread that writes, joining what waits into one commit, and one that reads.
 
-use std::{path::Path, thread};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, migrate};
-use crate::base::{PeerId, limits};
+use super::{StoreError, audit, migrate};
+use crate::{
+    audit::Head,
+    base::{PeerId, limits},
+};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
@@ -27,7 +34,11 @@ enum Job {
 pub struct Store {
     writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
+    head: DurableHead,
 }
+
+/// The head of the audit chain that is on disk.
+type DurableHead = Arc<Mutex<Head>>;
 
 impl Store {
     /// Opens the database, brings its schema up to date and starts the two threads.
@@ -37,15 +48,24 @@ impl Store {
     pub fn open(path: &Path, owner: &PeerId) -> Result<Self, StoreError> {
         let writer = migrate::open(path, owner)?;
         let reader = migrate::open_to_read(path)?;
+        let head = Arc::new(Mutex::new(audit::head(&writer)?));
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             let builder = thread::Builder::new().name(name.to_owned()).stack_size(1024 * 1024);
             builder.spawn(body).map_err(|e| StoreError::Sqlite(e.to_string()))
         };
-        spawn("store-write", Box::new(move || write_all(writer, write_queue)))?;
+        let durable = Arc::clone(&head);
+        spawn("store-write", Box::new(move || write_all(writer, write_queue, &durable)))?;
         spawn("store-read", Box::new(move || read_all(&reader, read_queue)))?;
-        Ok(Self { writes, reads })
+        Ok(Self { writes, reads, head })
+    }
+
+    /// The head of the audit chain as it is on disk: what was not committed yet is not in it, so that
+    /// it may be told to others. Costs nothing.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Queues a write. The answer comes when it is on disk, in the order of the calls. A write
@@ -120,7 +140,7 @@ fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(db.prepare_cached(sql)?.execute([]).map(drop)?)
 }
 
-fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
+fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, head: &DurableHead) {
     while let Some(first) = queue.blocking_recv() {
         let mut fold = None;
         let mut writes = Vec::new();
@@ -134,7 +154,7 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
             next = if full { None } else { queue.try_recv().ok() };
         }
         if !writes.is_empty() {
-            commit(&db, writes);
+            commit(&db, writes, head);
         }
         if let Some(answer) = fold {
             fold_log(&db);
@@ -146,8 +166,8 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
     db.close().ok(); // Nothing is left to do about an error here.
 }
 
-/// One transaction for all of them.
-fn commit(db: &Connection, writes: Vec<Write>) {
+/// One transaction for all of them. `head` is the chain's head once it is on disk.
+fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
     let mut failed = run(db, "BEGIN IMMEDIATE").err();
     let mut finishes = Vec::new();
     for write in writes {
@@ -167,6 +187,11 @@ fn commit(db: &Connection, writes: Vec<Write>) {
     if failed.is_some() && !db.is_autocommit() {
         // The connection must be clean for the next batch; an error here repeats there.
         db.execute_batch("ROLLBACK").ok();
+    }
+    if failed.is_none()
+        && let Ok(durable) = audit::head(db)
+    {
+        *head.lock().unwrap_or_else(PoisonError::into_inner) = durable;
     }
     if let Some(error) = &failed {
         tracing::error!(%error, writes = finishes.len(), "a commit failed");

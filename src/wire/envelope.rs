@@ -436,7 +436,7 @@ mod tests {
         let named = Kind::Unknown("text".to_owned());
         for (kind, body) in [
             (Kind::Receipt, body.clone()),
-            (Kind::Receipt, Body::Receipt(crate::wire::Receipt { entries: Vec::new() })),
+            (Kind::Receipt, Body::Receipt(crate::wire::Receipt::of(Vec::new()))),
             (Kind::Unknown("card".to_owned()), body.clone()),
             (named, body),
             (Kind::Unknown("card".to_owned()), Body::Unknown(vec![0xff])),

@@ -14,6 +14,9 @@ use crate::{
 /// The feature of a hello whose sender understands messages that name a session of theirs.
 pub const FEATURE_SESSIONS: &str = "sessions";
 
+/// The feature of a hello whose sender understands receipts with heads of audit chains.
+pub const FEATURE_HEADS: &str = "heads";
+
 /// What the feature of a hello begins with that names its sender's version.
 const FEATURE_VERSION: &str = "v=";
 

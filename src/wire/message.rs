@@ -66,6 +66,49 @@ pub enum Body {
 pub struct Receipt {
     /// At least one, at most [`limits::RECEIPT_ENTRIES_MAX`].
     pub entries: Vec<ReceiptEntry>,
+    /// The head of its sender's audit chain. Only for a node whose hello says
+    /// [`FEATURE_HEADS`](super::FEATURE_HEADS).
+    pub head: Option<ChainHead>,
+    /// The newest head of its receiver's chain that its sender saw. As for `head`.
+    pub echo: Option<ChainHead>,
+}
+
+impl Receipt {
+    /// A receipt of these entries, without heads.
+    #[must_use]
+    pub const fn of(entries: Vec<ReceiptEntry>) -> Self {
+        Self { entries, head: None, echo: None }
+    }
+}
+
+/// A place in the audit chain of a node, as a receipt names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The record's number: 1 to [`ChainHead::NUMBER_MAX`].
+    pub number: u64,
+    /// The record's hash.
+    pub hash: Digest,
+}
+
+impl ChainHead {
+    /// The largest number of a record: 2^63 - 1.
+    pub const NUMBER_MAX: u64 = i64::MAX.unsigned_abs();
+
+    fn value(&self) -> Value {
+        MapBuilder::new().put(1, self.number).put(2, self.hash.as_bytes().as_slice()).value()
+    }
+
+    fn read(value: Value) -> Result<Self, WireError> {
+        let mut fields = Fields::of("chain head", value)?;
+        let number = fields.uint(1, "chain head number")?;
+        let hash = fields.id(2, "chain head hash", Digest::from_slice)?;
+        fields.finish()?;
+        if (1..=Self::NUMBER_MAX).contains(&number) {
+            Ok(Self { number, hash })
+        } else {
+            Err(WireError::field("chain head number", "is not within 1 and 2^63 - 1"))
+        }
+    }
 }
 
 /// The state of one message.
@@ -133,7 +176,11 @@ impl Body {
             Self::Text(text) => MapBuilder::new().put(1, text.as_str()).encode(),
             Self::Receipt(receipt) => {
                 let entries = receipt.entries.iter().map(ReceiptEntry::value).collect();
-                MapBuilder::new().put(1, Value::Array(entries)).encode()
+                MapBuilder::new()
+                    .put(1, Value::Array(entries))
+                    .put_opt(2, receipt.head.map(|head| head.value()))
+                    .put_opt(3, receipt.echo.map(|head| head.value()))
+                    .encode()
             }
             Self::Unknown(bytes) => bytes.clone(),
         }
@@ -157,6 +204,8 @@ impl Body {
             Kind::Receipt => {
                 let mut fields = Fields::read("body", bytes, bytes_max)?;
                 let entries = fields.need(1, "receipt entries")?;
+                let head = fields.take(2).map(ChainHead::read).transpose()?;
+                let echo = fields.take(3).map(ChainHead::read).transpose()?;
                 fields.finish()?;
                 let entries = cbor::array("receipt entries", entries, limits::RECEIPT_ENTRIES_MAX)?;
                 let entries: Vec<_> =
@@ -164,7 +213,7 @@ impl Body {
                 if entries.is_empty() {
                     return Err(WireError::field("receipt entries", "are none"));
                 }
-                Ok(Self::Receipt(Receipt { entries }))
+                Ok(Self::Receipt(Receipt { entries, head, echo }))
             }
             Kind::Unknown(_) => {
                 cbor::decode("body", bytes, bytes_max)?;

@@ -16,10 +16,10 @@ pub use code::Code;
 pub use consent::{ConsentRecord, Party};
 pub use countersignature::{Countersignature, Method};
 pub use envelope::{Draft, Envelope, Header};
-pub use frame::{FEATURE_SESSIONS, Frame, Hello, Run};
+pub use frame::{FEATURE_HEADS, FEATURE_SESSIONS, Frame, Hello, Run};
 pub use grant::{Covered, Direction, Grant, GrantKind, KINDS as GRANT_KINDS, SignedGrant};
 pub use invite::{Invite, InviteError};
-pub use message::{Body, Kind, Receipt, ReceiptState};
+pub use message::{Body, ChainHead, Kind, Receipt, ReceiptState};
 pub use order::{Command, Order, SignedOrder};
 pub use pair::PairFrame;
 

@@ -4,6 +4,7 @@
 //! the page; none of its variants counts without the approver's signature where it loosens
 //! anything. The shapes are a contract: fields are added, never renamed.
 
+mod audit;
 mod invite;
 mod page;
 mod reach;
@@ -14,6 +15,7 @@ mod tokens;
 mod tell;
 mod trouble;
 
+pub use audit::*;
 pub use invite::*;
 pub use page::*;
 pub use reach::*;

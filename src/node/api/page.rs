@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Message, Peer, PeerRef, Step};
+use super::{AuditRecord, Message, Peer, PeerRef, Step};
 use crate::{
     node::sessions::{Route, Transport},
     policy::Strength,
@@ -303,38 +303,3 @@ pub struct Sessions {
     pub sessions: Vec<Session>,
 }
 
-/// One audit record.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditRecord {
-    /// Its number.
-    pub seq: u64,
-    /// When.
-    pub at: String,
-    /// What happened.
-    pub event: serde_json::Value,
-    /// Its hash.
-    pub hash: String,
-}
-
-/// Some of the audit chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditPage {
-    /// Oldest first.
-    pub records: Vec<AuditRecord>,
-    /// There are more after the last.
-    pub more: bool,
-}
-
-/// What checking the chain gave.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AuditVerified {
-    /// The chain is whole.
-    pub ok: bool,
-    /// Records that were checked.
-    pub records: u64,
-    /// Signed checkpoints that were checked.
-    pub checkpoints: u64,
-    /// The first thing that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}

@@ -3,8 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit::{
+    AuditFound, AuditPage, AuditPart, AuditRotated, AuditState, AuditVerified,
+};
 use super::page::{
-    AuditPage, AuditVerified, Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened,
+    Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened,
     PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
 };
 use super::{
@@ -42,6 +45,10 @@ pub enum Reply {
     Status(Status),
     Audit(AuditPage),
     AuditVerified(AuditVerified),
+    AuditFound(AuditFound),
+    AuditState(AuditState),
+    AuditPart(AuditPart),
+    AuditRotated(AuditRotated),
     Policy(PolicyAnswer),
     Stopping(Stopping),
     PageLink(PageLink),

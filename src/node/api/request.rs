@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TellRequest;
+use super::{AuditRequest, TellRequest};
 use crate::trust::PeerState;
 
 /// What an agent can ask.
@@ -292,6 +292,8 @@ pub enum HumanRequest {
     },
     /// Check the chain.
     AuditVerify,
+    /// More about the chain.
+    Audit(AuditRequest),
     /// The policy that counts.
     Policy,
     /// Another policy is to count.

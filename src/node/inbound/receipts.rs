@@ -25,7 +25,7 @@ pub(super) fn take_receipt(
     receipt: &Envelope,
     now: Timestamp,
 ) -> Result<Vec<MessageId>, StoreError> {
-    let Body::Receipt(Receipt { entries }) = receipt.body() else { return Ok(Vec::new()) };
+    let Body::Receipt(Receipt { entries, .. }) = receipt.body() else { return Ok(Vec::new()) };
     let mut changed = Vec::new();
     let mut moved = false;
     for entry in entries {

@@ -37,7 +37,7 @@ fn text(way: (u8, u8), id: u8, text: &str) -> Envelope {
 
 fn receipt(of: &Envelope, id: u8, state: ReceiptState, at: Timestamp) -> Envelope {
     let entries = vec![entry(of.header().id, of.digest(), state, None, at)];
-    envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt { entries }))
+    envelope((2, 1), id, Kind::Receipt, Body::Receipt(Receipt::of(entries)))
 }
 
 async fn in_store<T: Send + 'static>(
@@ -94,7 +94,7 @@ async fn a_peer_does_not_fill_the_disk_with_what_it_repeats() {
                 open: Vec::new(),
                 room: Room::default(),
                 payloads_left: 9,
-                note_refusal: true,
+                note_refusal: Some(0),
             };
             let taken = take_all(db, judge, Turn::default(), batch())?;
             assert_eq!(taken.entries.len(), 50, "each is refused");

@@ -210,7 +210,7 @@ impl Mallory {
     /// Says that a message of Bob's is in some state.
     pub(super) fn claim(&mut self, number: u16, entry: ReceiptEntry) {
         let header = self.header(number, Kind::Receipt);
-        let body = Body::Receipt(Receipt { entries: vec![entry] });
+        let body = Body::Receipt(Receipt::of(vec![entry]));
         self.send(Draft { header, body }.seal(&self.key).unwrap());
     }
 }

@@ -346,6 +346,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
             records: 3,
             checkpoints: 1,
             problem: None,
+            first_bad: None,
         })),
         _ => Err(none("answer to this")),
     }

@@ -3,7 +3,7 @@
 use ciborium::Value;
 use countersign::{
     base::{Digest, MessageId, Timestamp, limits},
-    wire::{Body, Kind, Receipt, ReceiptState, cbor, message::ReceiptEntry},
+    wire::{Body, ChainHead, Kind, Receipt, ReceiptState, cbor, message::ReceiptEntry},
 };
 use serde_json::{Value as Json, json};
 
@@ -29,10 +29,19 @@ pub(crate) fn shown(receipt: &Receipt) -> Json {
             "reason": entry.reason,
         })
     };
-    match receipt.entries.as_slice() {
-        entries if entries.len() > 16 => json!({ "entries": entries.len() }),
-        entries => entries.iter().map(shown).collect(),
+    let entries = match receipt.entries.as_slice() {
+        entries if entries.len() > 16 => return json!({ "entries": entries.len() }),
+        entries => entries.iter().map(shown).collect::<Json>(),
+    };
+    if receipt.head.is_none() && receipt.echo.is_none() {
+        return entries;
     }
+    let place = |head: &ChainHead| json!({ "number": head.number, "hash": head.hash });
+    json!({
+        "entries": entries,
+        "head": receipt.head.as_ref().map(place),
+        "echo": receipt.echo.as_ref().map(place),
+    })
 }
 
 fn entry(n: u8, state: ReceiptState, reason: Option<&str>) -> ReceiptEntry {
@@ -47,7 +56,7 @@ fn entry(n: u8, state: ReceiptState, reason: Option<&str>) -> ReceiptEntry {
 
 /// A receipt that says of `count` messages that they are delivered.
 pub(crate) fn sample(count: u8) -> Receipt {
-    Receipt { entries: (1..=count).map(|n| entry(n, ReceiptState::Delivered, None)).collect() }
+    Receipt::of((1..=count).map(|n| entry(n, ReceiptState::Delivered, None)).collect())
 }
 
 /// One entry as CBOR pairs, open to change.
@@ -76,7 +85,60 @@ fn without(key: i64) -> Vec<u8> {
     of(vec![Value::Map(pairs)])
 }
 
+/// A head as CBOR pairs, open to change.
+fn place() -> Vec<(Value, Value)> {
+    vec![(1.into(), 7.into()), (2.into(), vec![9; 32].into())]
+}
+
+/// One entry, and `value` as the field `key` beside it.
+fn beside(key: i64, value: Value) -> Vec<u8> {
+    let entries = Value::Array(vec![Value::Map(pairs())]);
+    cbor::encode(&Value::Map(vec![(1.into(), entries), (key.into(), value)]))
+}
+
+fn head_with(key: i64, value: impl Into<Value>) -> Vec<u8> {
+    let mut place = place();
+    set(&mut place, key, value);
+    beside(2, Value::Map(place))
+}
+
+fn head_without(key: i64) -> Vec<u8> {
+    let mut place = place();
+    unset(&mut place, key);
+    beside(2, Value::Map(place))
+}
+
+/// What a receipt says of two audit chains.
+fn make_heads(v: &mut Vectors) {
+    let head = |number| ChainHead { number, hash: Digest::of("vector", &[b"head"]) };
+    let with = |head, echo| Body::Receipt(Receipt { head, echo, ..sample(1) }).encode();
+    v.good("receipt/heads", "both heads", &with(Some(head(70)), Some(head(12))));
+    v.good("receipt/head", "the sender's head alone", &with(Some(head(1)), None));
+    v.good("receipt/echo", "the receiver's head alone", &with(None, Some(head(64))));
+    let most = ChainHead::NUMBER_MAX;
+    v.good("receipt/head-max", "the record 2^63 - 1", &with(Some(head(most)), None));
+    let range = "chain head number: is not within 1 and 2^63 - 1";
+    let length = "has the wrong length";
+    for (id, what, bytes, error) in [
+        ("head-over", "the record 2^63", head_with(1, most + 1), range),
+        ("head-none", "the record 0: an empty chain has no head", head_with(1, 0), range),
+        ("head-negative", "a record before the first", head_with(1, -1), "not an unsigned integer"),
+        ("head-short", "a hash of 31 bytes", head_with(2, vec![9; 31]), length),
+        ("head-long", "a hash of 33 bytes", head_with(2, vec![9; 33]), length),
+        ("head-hash-text", "a hash as a text", head_with(2, "09"), "is not a byte string"),
+        ("head-number-missing", "a head without a number", head_without(1), "is missing"),
+        ("head-hash-missing", "a head without a hash", head_without(2), "is missing"),
+        ("head-field-unknown", "a third field", head_with(3, 1), "a field that version 1"),
+        ("head-number", "a head that is a number", beside(2, 0.into()), "chain head: is not a map"),
+        ("head-null", "a head that is null", beside(2, Value::Null), "chain head: is not a map"),
+        ("echo-null", "an echo that is null", beside(3, Value::Null), "chain head: is not a map"),
+    ] {
+        v.bad(&format!("receipt/{id}"), what, &bytes, error);
+    }
+}
+
 pub(crate) fn make(v: &mut Vectors) {
+    make_heads(v);
     let all = [
         ReceiptState::Delivered,
         ReceiptState::HeldByPeer,
@@ -86,7 +148,7 @@ pub(crate) fn make(v: &mut Vectors) {
     ];
     let mut entries: Vec<_> = (1..).zip(all).map(|(n, state)| entry(n, state, None)).collect();
     entries.push(entry(6, ReceiptState::Refused, Some("not wanted")));
-    let body = Body::Receipt(Receipt { entries });
+    let body = Body::Receipt(Receipt::of(entries));
     v.good("receipt/all-states", "an entry of each state", &body.encode());
     v.good("receipt/one", "one entry", &Body::Receipt(sample(1)).encode());
     let max = limits::RECEIPT_ENTRIES_MAX;
@@ -98,7 +160,7 @@ pub(crate) fn make(v: &mut Vectors) {
     v.bad("receipt/entries-none", "no entries", &of(Vec::new()), "receipt entries: are none");
     let extra = cbor::encode(&Value::Map(vec![
         (1.into(), Value::Array(vec![Value::Map(pairs())])),
-        (2.into(), 0.into()),
+        (4.into(), 0.into()),
     ]));
     let not_array = vec![0xa1, 0x01, 0xa0];
     let entry_array = of(vec![Value::Array(Vec::new())]);
@@ -108,7 +170,7 @@ pub(crate) fn make(v: &mut Vectors) {
         ("entries-missing", "a body without entries", vec![0xa0], "entries: is missing"),
         ("entries-map", "the entries are a map", not_array, "entries: is not an array"),
         ("body-array", "the body is an array", vec![0x80], "body: is not a map"),
-        ("body-field-unknown", "a second field", extra, "a field that version 1"),
+        ("body-field-unknown", "a fourth field", extra, "a field that version 1"),
         ("entry-array", "an entry is an array", entry_array, "receipt entry: is not a map"),
         ("id-missing", "an entry without an id", without(1), "is missing"),
         ("digest-missing", "an entry without a digest", without(2), "is missing"),

@@ -6,7 +6,7 @@ use countersign::{
         Secret, SessionName, Severity, ThreadId, Timestamp, limits,
     },
     wire::{
-        Body, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello, Invite,
+        Body, ChainHead, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello, Invite,
         Kind, Method, PairFrame, Party, Receipt, ReceiptState, cbor,
         message::ReceiptEntry,
         pair::{Answer, EndReason, Knock},
@@ -89,7 +89,12 @@ pub(crate) fn receipts() -> impl Strategy<Value = Receipt> {
         at,
         reason,
     });
-    vec(entry, 1..20).prop_map(|entries| Receipt { entries })
+    let head = || {
+        let head = (1..=ChainHead::NUMBER_MAX, digests());
+        option::of(head.prop_map(|(number, hash)| ChainHead { number, hash }))
+    };
+    let all = (vec(entry, 1..20), head(), head());
+    all.prop_map(|(entries, head, echo)| Receipt { entries, head, echo })
 }
 
 fn contents() -> impl Strategy<Value = (Kind, Body)> {
