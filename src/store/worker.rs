@@ -5,7 +5,7 @@ use std::{path::Path, thread};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, migrate};
+use super::{StoreError, migrate, storage_key::KeySource};
 use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
@@ -30,13 +30,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, brings its schema up to date and starts the two threads.
+    /// Opens the database under the key that `key` finds or makes, brings its schema up to date and starts the two threads.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn open(path: &Path, owner: &PeerId) -> Result<Self, StoreError> {
-        let writer = migrate::open(path, owner)?;
-        let reader = migrate::open_to_read(path)?;
+    pub fn open(path: &Path, owner: &PeerId, key: &KeySource) -> Result<Self, StoreError> {
+        let (writer, found) = migrate::open(path, owner, key)?;
+        let reader = migrate::open_to_read(path, &found)?;
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
