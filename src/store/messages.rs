@@ -240,7 +240,7 @@ pub fn set_request(
     number: i64,
     request: Option<&Digest>,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET request = ?2 WHERE number = ?1";
+    let sql = "UPDATE messages SET request = keyed(?2) WHERE number = ?1";
     db.prepare_cached(sql)?.execute(params![number, request.map(Digest::as_bytes)])?;
     Ok(())
 }
@@ -250,7 +250,7 @@ pub fn set_request(
 /// # Errors
 /// When the database fails, or the row is not what we wrote.
 pub fn by_request(db: &Connection, request: &Digest) -> Result<Option<MessageRow>, StoreError> {
-    let sql = "SELECT * FROM messages WHERE request = ?1 AND outgoing = 1
+    let sql = "SELECT * FROM messages WHERE request = keyed(?1) AND outgoing = 1
                ORDER BY number DESC LIMIT 1";
     Ok(all(db, "messages", sql, [request.as_bytes()], read)?.into_iter().next())
 }

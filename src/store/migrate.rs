@@ -220,6 +220,12 @@ pub fn set_meta(db: &Connection, key: &str, value: &str) -> Result<(), StoreErro
     Ok(())
 }
 
+/// The schema before values were sealed.
+#[cfg(test)]
+pub(super) fn before_at_rest() -> usize {
+    MIGRATIONS.iter().position(|sql| *sql == AT_REST).unwrap()
+}
+
 /// A database as it was at an older schema.
 #[cfg(test)]
 pub(super) fn make(path: &Path, version: usize) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::{MessageText, Secret},
     identity::{ApproverKey, IdentityKey},
-    store::Store,
+    store::{Store, storage_key::KeySource},
     wire::{Draft, Header},
 };
 

@@ -12,6 +12,7 @@ use crate::{
     net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
     store::{
         Store,
+        storage_key::KeySource,
         peers::{self, ConsentRow, PeerRow},
     },
     trust::{self, PeerState},

@@ -1,5 +1,5 @@
 -- Data at rest: what people say, and secrets, are sealed from here on (store/seal.rs). The functions
--- `seal` and `unseal` belong to the connection, which has the key.
+-- `seal`, `unseal` and `keyed` belong to the connection, which has the key.
 
 -- The index held the words themselves. It is filled again when somebody searches: the tokens of the
 -- words, and of their beginnings, under a key.
@@ -16,7 +16,8 @@ ALTER TABLE messages ADD COLUMN verdict BLOB;
 UPDATE messages SET
     text = seal('messages.text', plain_text, id, peer, outgoing),
     envelope = seal('messages.envelope', envelope, id, peer, outgoing),
-    verdict = seal('messages.verdict', plain_verdict, id, peer, outgoing);
+    verdict = seal('messages.verdict', plain_verdict, id, peer, outgoing),
+    request = keyed(request);
 ALTER TABLE messages DROP COLUMN plain_text;
 ALTER TABLE messages DROP COLUMN plain_verdict;
 
