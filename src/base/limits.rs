@@ -464,6 +464,13 @@ pub const TITLE_CHARS_MAX: usize = 80;
 pub const INDEX_BATCH: u32 = 2000;
 /// Bytes of text among them, after which the write ends: large messages take long to split.
 pub const INDEX_BATCH_BYTES: usize = 2 * MIB;
+/// How long a keyring may take, when a home is new, before the storage key goes to a file.
+pub const KEYRING_CHOICE_WAIT: Duration = Duration::from_secs(3);
+/// How long the keyring that has the key may take: a person may be asked to unlock it.
+pub const KEYRING_WAIT: Duration = Duration::from_secs(15);
+/// Messages that one search opens and holds against its words, before it answers with what it found
+/// and where to go on: a second of work on a small machine.
+pub const SEARCH_LOOKS_MAX: u32 = 20_000;
 /// What is looked for: more than anybody types, and few enough words to look for at once.
 pub const SEARCH_QUERY_BYTES_MAX: usize = KIB;
 /// Words before the first place that was found, and from there on: two lines of the page.

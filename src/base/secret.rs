@@ -15,6 +15,11 @@ impl<T: Zeroize> Secret<T> {
     pub const fn expose_secret(&self) -> &T {
         &self.0
     }
+
+    /// Lends the value to be filled in place, so that no copy of it stays behind.
+    pub const fn expose_secret_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 impl<T: Zeroize> Drop for Secret<T> {

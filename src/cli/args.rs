@@ -8,7 +8,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditCommand, Kept, Since};
 
-pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs};
+pub use super::{
+    bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs,
+    storage::StorageCommand,
+};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -264,6 +267,9 @@ pub enum Command {
     /// Carry this home to another host: keys, settings, trust and every message
     #[command(subcommand)]
     Move(MoveCommand),
+    /// How this home's messages are sealed on disk
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Check this home and its network, with a remedy for each trouble
     #[command(after_help = "Example:\n  countersign doctor")]
     Doctor,

@@ -33,6 +33,7 @@ mod policy;
 mod policy_check;
 mod print;
 mod sessions;
+mod storage;
 mod taint;
 mod terminal;
 mod token;
@@ -181,6 +182,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Token(TokenCommand::List) => token::list(&ctx).await,
         Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
         Command::Move(command) => move_home::run(&ctx, command).await,
+        Command::Storage(command) => storage::run(&ctx, command).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         // Taken above: they need no home.
         Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {

@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{ClaimedName, PeerId};
+use crate::{
+    base::{ClaimedName, PeerId},
+    store::storage_key::{KeyPlace, KeySource, Keyring},
+};
 
 /// Which networks the node uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +141,23 @@ impl Home {
         self.0.join("config.toml")
     }
 
+    /// The key of what is stored: 32 bytes, 0600. Not there where the desktop's keyring has it.
+    #[must_use]
+    pub fn storage_key_file(&self) -> PathBuf {
+        self.0.join("store.key")
+    }
+
+    /// The key of what is stored, by these settings.
+    #[must_use]
+    pub fn key_source(&self, config: &Config) -> KeySource {
+        KeySource {
+            file: self.storage_key_file(),
+            wanted: config.storage.key,
+            keyring: Keyring::system(),
+            came_in_file: false,
+        }
+    }
+
     /// The database.
     #[must_use]
     pub fn database_file(&self) -> PathBuf {
@@ -187,6 +207,27 @@ pub struct Config {
     /// A command that runs when a message arrives.
     #[serde(default, skip_serializing_if = "WakeConfig::is_default")]
     pub wake: WakeConfig,
+    /// How what is stored is sealed.
+    #[serde(default, skip_serializing_if = "StorageConfig::is_default")]
+    pub storage: StorageConfig,
+}
+
+/// `[storage]` of `config.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Where the key of what is stored is made at first use: `keyring` or `file`. Without it, in the
+    /// desktop's keyring where one answers, and else in a file. It moves by `countersign storage
+    /// key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyPlace>,
+}
+
+impl StorageConfig {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `[mcp]` of `config.toml`.
@@ -328,6 +369,7 @@ impl Config {
             page: PageConfig::default(),
             mcp: McpConfig::default(),
             wake: WakeConfig::default(),
+            storage: StorageConfig::default(),
         }
     }
 

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     base::limits,
-    store::search::{self, HitRow, Search},
+    store::{
+        search::{self, HitRow, Search},
+        words::Query,
+    },
 };
 
 impl Node {
@@ -26,7 +29,8 @@ impl Node {
         let job = words(query).and_then(|query| {
             let peer = peer.map(|peer| self.find_peer(peer)).transpose()?;
             let (before, limit) = (place(before), limit + 1);
-            let search = |query| Search { query, peer, before, limit, marks: marks() };
+            let looks = limits::SEARCH_LOOKS_MAX;
+            let search = |query| Search { query, peer, before, limit, looks, marks: marks() };
             Ok(query.map(search))
         });
         match job {
@@ -50,10 +54,11 @@ impl Node {
         let marks = job.marks.clone();
         let op = move |db: &Connection| search::search(db, &job);
         self.read(op, move |node, found| {
-            let result = found.map_err(|e| store_failed(&e)).map(|mut rows| {
+            let result = found.map_err(|e| store_failed(&e)).map(|found| {
+                let mut rows = found.hits;
                 let more = cut(&mut rows, limit);
-                let last = rows.last().filter(|_| more);
-                let older = last.map(|row| row.message.number.unsigned_abs());
+                let last = rows.last().filter(|_| more).map(|row| row.message.number);
+                let older = last.or(found.stopped).map(i64::unsigned_abs);
                 let hits = rows.iter().map(|row| node.hit_view(row, &marks)).collect();
                 Reply::Found(Found { hits, older })
             });
@@ -72,13 +77,13 @@ impl Node {
 }
 
 /// The query, if it is one.
-fn words(query: &str) -> Result<Option<String>, ApiError> {
+fn words(query: &str) -> Result<Option<Query>, ApiError> {
     let (size, limit) = (query.len(), limits::SEARCH_QUERY_BYTES_MAX);
     if size > limit {
         let message = format!("the query is {size} bytes; the limit is {limit}");
         return Err(usage(message, "look for fewer words"));
     }
-    Ok(search::words_query(query))
+    Ok(Query::of(query))
 }
 
 /// Marks that no text can hold, because nobody knows them: a peer could write the real ones into

@@ -138,7 +138,7 @@ pub(super) async fn prepare(
     }
     let config = Config::read(home)?;
     let mode = config.mode()?;
-    let store = Store::open(&home.database_file(), &key.id())?;
+    let store = Store::open(&home.database_file(), &key.id(), &home.key_source(&config))?;
     let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
     let net_config = net_config(&key, approver, &config, mode, loaded.port);

@@ -298,6 +298,8 @@ pub(super) fn store_failed(error: &StoreError) -> ApiError {
         | StoreError::Damaged { .. }
         | StoreError::Sqlite(_)
         | StoreError::Row { .. }
+        | StoreError::Sealed { .. }
+        | StoreError::Key(_)
         | StoreError::Closed => (ErrorKind::Failed, "run: countersign doctor"),
     };
     ApiError::new(kind, error.to_string(), next)

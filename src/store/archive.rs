@@ -9,17 +9,18 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rusqlite::Connection;
 
-use super::{StoreError, audit as chain, migrate};
+use super::{StoreError, audit as chain, migrate, storage_key::KeySource};
 use crate::{
     audit::Event,
     base::{PeerId, Secret, Timestamp},
     identity::{Argon2Params, IdentityError, IdentityKey, stretch},
 };
-use stream::{Header, Opening, Sealing};
+use stream::{Header, Opening, Sealing, VERSION};
 
 /// Why an archive was not written or not read.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +63,21 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> ArchiveError + '_ {
 }
 
 /// A file that goes into an archive.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Part {
     /// What it is called in there: at most 255 bytes.
     pub name: &'static str,
     /// Where it is.
-    pub path: PathBuf,
+    pub from: Source,
+}
+
+/// Where the bytes of a [`Part`] are.
+#[derive(Clone)]
+pub enum Source {
+    /// In this file.
+    File(PathBuf),
+    /// Here: a key that may be in no file.
+    Key(Arc<Secret<[u8; 32]>>),
 }
 
 /// What an archive takes beside its files.
@@ -124,25 +134,42 @@ fn fill(
     making: &Making,
 ) -> Result<Written, ArchiveError> {
     let Making { at, salt, nonce } = *making;
-    let header = Header { made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
+    let header = Header { version: VERSION, made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
     let key = key(&header, passphrase, target)?;
     let mut sealing = Sealing::begin(file, &header, &key).map_err(io_error(target))?;
     for part in parts {
-        let source = File::open(&part.path).map_err(io_error(&part.path))?;
-        let size = source.metadata().map_err(io_error(&part.path))?.len();
+        let (path, source, size) = part.open()?;
         let name = part.name.as_bytes();
         let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
         let head = [&[length], name, &size.to_be_bytes()].concat();
         sealing.push(&head).map_err(io_error(target))?;
         let copied = sealing.push_all(source.take(size)).map_err(io_error(target))?;
         if copied != size {
-            return Err(io_error(&part.path)(io::ErrorKind::UnexpectedEof.into()));
+            return Err(io_error(path)(io::ErrorKind::UnexpectedEof.into()));
         }
     }
     let (file, bytes, sha256) = sealing.finish().map_err(io_error(target))?;
     file.sync_all().map_err(io_error(target))?;
     sync_folder(target)?;
     Ok(Written { bytes, sha256 })
+}
+
+impl Part {
+    /// What it is called outside, its bytes, and how many there are.
+    fn open(&self) -> Result<(&Path, Box<dyn io::Read + '_>, u64), ArchiveError> {
+        match &self.from {
+            Source::File(path) => {
+                let file = File::open(path).map_err(io_error(path))?;
+                let size = file.metadata().map_err(io_error(path))?.len();
+                Ok((path, Box::new(file), size))
+            }
+            Source::Key(key) => {
+                let bytes = key.expose_secret().as_slice();
+                let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                Ok((Path::new(self.name), Box::new(bytes), size))
+            }
+        }
+    }
 }
 
 fn key(
@@ -188,6 +215,12 @@ impl Archive {
         self.header.made
     }
 
+    /// The version of the bytes: which files are in there.
+    #[must_use]
+    pub const fn version(&self) -> u8 {
+        self.header.version
+    }
+
     /// Writes the files of the archive to new files of these names in `folder`, closed to others, and
     /// gives the archive's SHA-256. What is in `folder` after an error is nothing to rely on.
     ///
@@ -231,8 +264,8 @@ pub struct Carried {
 ///
 /// # Errors
 /// When it cannot be opened, or is not whole.
-pub fn fold(path: &Path, owner: &PeerId) -> Result<(), StoreError> {
-    close(migrate::open(path, owner)?)
+pub fn fold(path: &Path, owner: &PeerId, source: &KeySource) -> Result<(), StoreError> {
+    close(migrate::open(path, owner, source)?.0)
 }
 
 /// Adds an event to the audit chain of a home in which no node runs, and signs the chain's head.
@@ -241,11 +274,11 @@ pub fn fold(path: &Path, owner: &PeerId) -> Result<(), StoreError> {
 /// When the database fails.
 pub fn note(
     path: &Path,
-    key: &IdentityKey,
+    (key, source): (&IdentityKey, &KeySource),
     at: Timestamp,
     event: &Event,
 ) -> Result<(), StoreError> {
-    let mut db = migrate::open(path, &key.id())?;
+    let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
     chain::append(&transaction, at, event)?;
     chain::checkpoint(&transaction, key, true)?;
@@ -260,11 +293,11 @@ pub fn note(
 /// When it is of a later version, of another node, not whole, or fails.
 pub fn settle(
     path: &Path,
-    key: &IdentityKey,
+    (key, source): (&IdentityKey, &KeySource),
     of_that_host: &[&str],
     (at, event): (Timestamp, &Event),
 ) -> Result<Carried, StoreError> {
-    let mut db = migrate::open(path, &key.id())?;
+    let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
     for key in of_that_host {
         migrate::forget_meta(&transaction, key)?;

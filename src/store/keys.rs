@@ -141,6 +141,25 @@ pub fn read_identity(path: &Path) -> Result<IdentityKey, KeyFileError> {
     Ok(IdentityKey::from_seed(&Secret::new(seed)))
 }
 
+/// Reads the storage key; `None` where there is no such file.
+///
+/// # Errors
+/// When it is open to others, or not 32 bytes.
+pub fn read_storage_key(path: &Path) -> Result<Option<Secret<[u8; 32]>>, KeyFileError> {
+    let bytes = match read_private(path) {
+        Ok(bytes) => zeroize::Zeroizing::new(bytes),
+        Err(KeyFileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let key = bytes.as_slice().try_into().map_err(|_| KeyFileError::Content {
+        path: path.to_owned(),
+        problem: format!("it has {} bytes, and a key has 32", bytes.len()),
+    })?;
+    Ok(Some(Secret::new(key)))
+}
+
 /// Creates the sealed approver key.
 ///
 /// # Errors

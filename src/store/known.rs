@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError, migrate,
-    rows::{all, ms},
+    rows::{ms, readable},
+    seal::{self, Place},
 };
 use crate::{
     base::{KnownId, Secret, Timestamp},
@@ -31,17 +32,21 @@ pub struct KnownRow {
 /// When the database fails, or a row is not what we wrote.
 pub fn all_known(db: &Connection) -> Result<Vec<KnownRow>, StoreError> {
     let sql = "SELECT * FROM known_values ORDER BY rowid";
-    all(db, "known_values", sql, [], |row| {
+    readable(db, "known_values", sql, [], |row| {
+        let id = row.id("id", KnownId::from_slice)?;
         let mac: Vec<u8> = row.get("mac")?;
         let value = KnownValue {
-            label: row.get("label")?,
+            label: row.opened_text("label", &label(&id))?,
             length: row.get("length")?,
             filter: row.get("filter")?,
             mac: mac.try_into().map_err(|_| row.wrong("mac"))?,
         };
-        let id = row.id("id", KnownId::from_slice)?;
         Ok(KnownRow { id, value, added: row.time("added_ms")? })
     })
+}
+
+fn label(id: &KnownId) -> Place {
+    Place::of("known_values.label", id.as_bytes())
 }
 
 /// Adds one.
@@ -53,7 +58,7 @@ pub fn add(db: &Connection, row: &KnownRow) -> Result<(), StoreError> {
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
-        row.value.label,
+        seal::seal(db, &label(&row.id), row.value.label.as_bytes())?,
         row.value.length,
         row.value.filter,
         row.value.mac,
@@ -71,6 +76,10 @@ pub fn forget(db: &Connection, id: &KnownId) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn key_place() -> Place {
+    Place::of("meta.value", KEY.as_bytes())
+}
+
 /// The key of the hashes, where there is one.
 ///
 /// # Errors
@@ -79,8 +88,9 @@ pub fn key(db: &Connection) -> Result<Option<Secret<[u8; 32]>>, StoreError> {
     let wrong =
         || StoreError::Row { table: "meta", problem: format!("{KEY} is not what was written") };
     let read = |text: String| {
-        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong())?;
-        bytes.try_into().map(Secret::new).map_err(|_| wrong())
+        let sealed = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong())?;
+        let key = Secret::new(seal::open(db, &key_place(), &sealed)?);
+        key.expose_secret().as_slice().try_into().map(Secret::new).map_err(|_| wrong())
     };
     migrate::meta(db, KEY)?.map(read).transpose()
 }
@@ -93,6 +103,7 @@ pub fn key_or(db: &Connection, fresh: [u8; 32]) -> Result<Secret<[u8; 32]>, Stor
     if let Some(key) = key(db)? {
         return Ok(key);
     }
-    migrate::set_meta(db, KEY, &data_encoding::HEXLOWER.encode(&fresh))?;
+    let sealed = seal::seal(db, &key_place(), &fresh)?;
+    migrate::set_meta(db, KEY, &data_encoding::HEXLOWER.encode(&sealed))?;
     Ok(Secret::new(fresh))
 }

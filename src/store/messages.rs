@@ -5,6 +5,7 @@ use rusqlite::{Connection, params, types::Value};
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    seal::{self, OVERHEAD_BYTES, Place},
     sessions,
 };
 use crate::{
@@ -63,6 +64,42 @@ pub struct HistoryRow {
     pub reason: Option<String>,
 }
 
+/// What stands for a text that does not open. The other rows of a page are shown all the same.
+pub const UNREADABLE: &str = "(This message cannot be read: its row in this home's database was \
+                              damaged or changed.)";
+
+/// The columns of which a message's sealed values name their row.
+const TEXT: &str = "messages.text";
+const ENVELOPE: &str = "messages.envelope";
+
+/// The place of a sealed value of the row, by its columns `id`, `peer` and `outgoing`.
+pub(super) fn place(row: &Columns<'_>, column: &'static str) -> Result<Place, StoreError> {
+    let (id, peer) = (row.id("id", MessageId::from_slice)?, row.id("peer", PeerId::from_slice)?);
+    Ok(Place::message(column, &id, &peer, row.get("outgoing")?))
+}
+
+/// The text of the row, or what stands for it.
+pub(super) fn text(row: &Columns<'_>) -> Result<String, StoreError> {
+    match row.opened_text("text", &place(row, TEXT)?) {
+        Err(error @ StoreError::Sealed { .. }) => {
+            tracing::error!(%error, "a message cannot be read");
+            Ok(UNREADABLE.to_owned())
+        }
+        text => text,
+    }
+}
+
+/// The envelope of the row; without a byte where it does not open, which is no envelope.
+fn envelope(row: &Columns<'_>) -> Result<Vec<u8>, StoreError> {
+    match row.opened("envelope", &place(row, ENVELOPE)?) {
+        Err(error @ StoreError::Sealed { .. }) => {
+            tracing::error!(%error, "a message cannot be read");
+            Ok(Vec::new())
+        }
+        envelope => envelope,
+    }
+}
+
 pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
     Ok(MessageRow {
         number: row.get("number")?,
@@ -73,8 +110,8 @@ pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
         kind: Kind::parse(&row.get::<String>("kind")?),
         thread: row.id("thread", ThreadId::from_slice)?,
         reply_to: row.id_opt("reply_to", MessageId::from_slice)?,
-        text: row.get("text")?,
-        envelope: row.get("envelope")?,
+        text: text(row)?,
+        envelope: envelope(row)?,
         countersigned: row.get("countersigned")?,
         state: row.word("state", MessageState::parse)?,
         created: row.time("created_ms")?,
@@ -106,6 +143,7 @@ pub fn add(
     let header = envelope.header();
     let peer = if outgoing { header.recipient } else { header.sender };
     let text = envelope.body().text().map_or("", |text| text.as_str());
+    let place = |column| Place::message(column, &header.id, &peer, outgoing);
     let sql = "INSERT INTO messages (outgoing, peer, id, digest, kind, thread, reply_to, text,
                envelope, state, unread, created_ms, expires_ms, stored_ms, countersigned, named)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
@@ -117,8 +155,8 @@ pub fn add(
         header.kind.as_str(),
         thread_of(envelope).as_bytes(),
         header.reply_to.as_ref().map(MessageId::as_bytes),
-        text,
-        envelope.bytes(),
+        seal::seal(db, &place(TEXT), text.as_bytes())?,
+        seal::seal(db, &place(ENVELOPE), envelope.bytes())?,
         state.as_str(),
         !outgoing,
         ms(header.created),
@@ -187,7 +225,8 @@ pub fn set_state(
 /// # Errors
 /// When the database fails.
 pub fn set_envelope(db: &Connection, number: i64, envelope: &Envelope) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET envelope = ?2, countersigned = 1 WHERE number = ?1";
+    let sql = "UPDATE messages SET countersigned = 1,
+               envelope = seal('messages.envelope', ?2, id, peer, outgoing) WHERE number = ?1";
     db.prepare_cached(sql)?.execute(params![number, envelope.bytes()])?;
     Ok(())
 }
@@ -201,7 +240,7 @@ pub fn set_request(
     number: i64,
     request: Option<&Digest>,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE messages SET request = ?2 WHERE number = ?1";
+    let sql = "UPDATE messages SET request = keyed(?2) WHERE number = ?1";
     db.prepare_cached(sql)?.execute(params![number, request.map(Digest::as_bytes)])?;
     Ok(())
 }
@@ -211,7 +250,7 @@ pub fn set_request(
 /// # Errors
 /// When the database fails, or the row is not what we wrote.
 pub fn by_request(db: &Connection, request: &Digest) -> Result<Option<MessageRow>, StoreError> {
-    let sql = "SELECT * FROM messages WHERE request = ?1 AND outgoing = 1
+    let sql = "SELECT * FROM messages WHERE request = keyed(?1) AND outgoing = 1
                ORDER BY number DESC LIMIT 1";
     Ok(all(db, "messages", sql, [request.as_bytes()], read)?.into_iter().next())
 }
@@ -373,7 +412,8 @@ pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreEr
     }
     if let Some(query) = &filter.query {
         let escaped = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        and("text LIKE ? ESCAPE '\\'", Some(Value::from(format!("%{escaped}%"))));
+        let text = "CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT)";
+        and(&format!("{text} LIKE ? ESCAPE '\\'"), Some(Value::from(format!("%{escaped}%"))));
     }
     match session {
         Some(_) => and("number IN (SELECT number FROM fresh)", None),
@@ -436,7 +476,9 @@ pub(super) const ROOM: &str = "
 /// When the database fails.
 pub fn room(db: &Connection, peer: &PeerId) -> Result<Room, StoreError> {
     let room = db.prepare_cached(ROOM)?.query_row([peer.as_bytes()], |row| {
-        Ok(Room { messages: row.get(0)?, bytes: row.get(1)? })
+        let (messages, sealed): (u64, u64) = (row.get(0)?, row.get(1)?);
+        let overhead = messages.saturating_mul(u64::try_from(OVERHEAD_BYTES).unwrap_or(u64::MAX));
+        Ok(Room { messages, bytes: sealed.saturating_sub(overhead) })
     })?;
     Ok(room)
 }
@@ -565,11 +607,12 @@ pub fn forget_arrivals(db: &Connection, now: Timestamp) -> Result<(), StoreError
 /// # Errors
 /// When the database fails.
 pub fn put_receipt(db: &Connection, receipt: &Envelope, now: Timestamp) -> Result<(), StoreError> {
+    let place = Place::of("receipts.envelope", receipt.header().id.as_bytes());
     let sql = "INSERT OR IGNORE INTO receipts (id, peer, envelope, at_ms) VALUES (?1, ?2, ?3, ?4)";
     db.prepare_cached(sql)?.execute(params![
         receipt.header().id.as_bytes(),
         receipt.header().sender.as_bytes(),
-        receipt.bytes(),
+        seal::seal(db, &place, receipt.bytes())?,
         ms(now)
     ])?;
     Ok(())

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
-use super::StoreError;
+use super::{
+    StoreError,
+    storage_key::{self, Found, KeySource},
+};
 use crate::base::PeerId;
 
 /// `CSgn`, in `SQLite`'s header, so that `file` and we know what it is.
@@ -18,7 +21,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    AT_REST,
 ];
+
+/// From here on what people say is sealed: the connection must know the functions.
+const AT_REST: &str = include_str!("migrations/0007.sql");
+
+/// Under which a database is noted that may still hold plain text in pages that are free.
+const TO_REWRITE: &str = "rewrite";
 
 /// The newest schema.
 #[must_use]
@@ -27,7 +37,11 @@ pub fn newest() -> u32 {
 }
 
 /// Opens the database to write, creating it if there is none.
-pub(super) fn open(path: &Path, owner: &PeerId) -> Result<Connection, StoreError> {
+pub(super) fn open(
+    path: &Path,
+    owner: &PeerId,
+    source: &KeySource,
+) -> Result<(Connection, Found), StoreError> {
     let mut db = Connection::open(path)?;
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     check_kind(&db, path)?;
@@ -38,18 +52,33 @@ pub(super) fn open(path: &Path, owner: &PeerId) -> Result<Connection, StoreError
     )?;
     db.set_prepared_statement_cache_capacity(64);
     check_whole(&db, path)?;
-    migrate(&mut db)?;
+    // Before a key is looked for, or made, for somebody else's database.
     check_owner(&db, path, owner)?;
+    let found = source.find(&db, owner)?;
+    found.register(&db)?;
+    migrate(&mut db, &found)?;
+    if meta(&db, "identity")?.is_none() {
+        set_meta(&db, "identity", &owner.to_string())?;
+    }
+    if source.came_in_file {
+        storage_key::remember(&db, found.place)?;
+    }
+    rewrite(&db);
+    // Later than that, because a rewritten database may be larger than the memory.
+    db.execute_batch("PRAGMA temp_store = MEMORY;")?;
     grow_log(&db)?;
     close_to_others(path);
-    Ok(db)
+    Ok((db, found))
 }
 
 /// Opens the database to read. It must have been opened to write before.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_to_read(path: &Path, found: &Found) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(std::time::Duration::from_secs(5))?;
-    db.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
+    db.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;",
+    )?;
+    found.register(&db)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }
@@ -85,12 +114,24 @@ fn check_whole(db: &Connection, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Damaged { path: path.to_owned(), problem: said })
 }
 
-fn migrate(db: &mut Connection) -> Result<(), StoreError> {
+/// Whether the database's values are sealed.
+pub(super) fn is_sealed(db: &Connection) -> Result<bool, StoreError> {
+    let version: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(MIGRATIONS.iter().take(version).any(|sql| *sql == AT_REST))
+}
+
+fn migrate(db: &mut Connection, found: &Found) -> Result<(), StoreError> {
     let version: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     for (number, sql) in (1..).zip(MIGRATIONS).skip(done) {
         let transaction = db.transaction()?;
         transaction.execute_batch(sql)?;
+        if *sql == AT_REST {
+            storage_key::remember(&transaction, found.place)?;
+            if done > 0 {
+                set_meta(&transaction, TO_REWRITE, "plain text may be left in free pages")?;
+            }
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
@@ -109,13 +150,36 @@ fn grow_log(db: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn check_owner(db: &Connection, path: &Path, owner: &PeerId) -> Result<(), StoreError> {
-    let found: Option<String> = meta(db, "identity")?;
-    match found {
-        None => set_meta(db, "identity", &owner.to_string()),
-        Some(found) if found == owner.to_string() => Ok(()),
-        Some(found) => Err(StoreError::OtherNode { path: path.to_owned(), owner: found }),
+/// Writes a database anew that was sealed where it stood, so that nothing of the plain text is left
+/// in it or in its log. What fails here is done at the next start.
+fn rewrite(db: &Connection) {
+    let rewritten = meta(db, TO_REWRITE).and_then(|due| {
+        if due.is_some() {
+            db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+            forget_meta(db, TO_REWRITE)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = rewritten {
+        tracing::warn!(%error, "messages that were not sealed may still be in the database's file");
     }
+}
+
+fn check_owner(db: &Connection, path: &Path, owner: &PeerId) -> Result<(), StoreError> {
+    if !has_meta(db)? {
+        return Ok(());
+    }
+    match meta(db, "identity")? {
+        Some(found) if found != owner.to_string() => {
+            Err(StoreError::OtherNode { path: path.to_owned(), owner: found })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether the database has its first table.
+pub(super) fn has_meta(db: &Connection) -> Result<bool, StoreError> {
+    Ok(db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'")?.exists([])?)
 }
 
 fn close_to_others(path: &Path) {
@@ -155,4 +219,22 @@ pub fn set_meta(db: &Connection, key: &str, value: &str) -> Result<(), StoreErro
                ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     db.prepare_cached(sql)?.execute([key, value])?;
     Ok(())
+}
+
+/// The schema before values were sealed.
+#[cfg(test)]
+pub(super) fn before_at_rest() -> usize {
+    MIGRATIONS.iter().position(|sql| *sql == AT_REST).unwrap()
+}
+
+/// A database as it was at an older schema.
+#[cfg(test)]
+pub(super) fn make(path: &Path, version: usize) {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    for sql in &MIGRATIONS[..version] {
+        db.execute_batch(sql).unwrap();
+    }
+    db.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+    db.pragma_update(None, "user_version", version).unwrap();
 }

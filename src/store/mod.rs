@@ -13,9 +13,11 @@ pub mod peers;
 pub mod pending;
 pub mod policies;
 mod rows;
+pub mod seal;
 pub mod search;
 pub mod sessions;
 pub mod shown;
+pub mod storage_key;
 pub mod talks;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub mod timeline;
 pub mod tokens;
 pub mod verdicts;
 pub mod witnesses;
+pub mod words;
 mod worker;
 
 pub use worker::Store;
@@ -81,6 +84,20 @@ pub enum StoreError {
         /// What is wrong.
         problem: String,
     },
+    /// A sealed value does not open.
+    #[error(
+        "a row of {table} cannot be read: its {column} does not open, so it was damaged, changed, or \
+         moved here from another row; restore it from a copy, or go on without it"
+    )]
+    Sealed {
+        /// Which table.
+        table: &'static str,
+        /// Which column of it.
+        column: &'static str,
+    },
+    /// The key of the sealed columns cannot be used; says what to do.
+    #[error("{0}")]
+    Key(String),
     /// What waited was decided by somebody else first.
     #[error("nothing waits under {0}: it was decided, or expired")]
     Decided(crate::base::PendingId),

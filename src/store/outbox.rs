@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::{StoreError, rows::all};
+use super::{
+    StoreError,
+    rows::{Columns, all},
+    seal::{self, Place},
+};
 use crate::base::{MessageId, PeerId};
 
 /// One thing to send.
@@ -25,12 +29,17 @@ pub fn add(
     id: &MessageId,
     own: Option<&[u8]>,
 ) -> Result<i64, StoreError> {
+    let own = seal::seal_opt(db, &own_place(peer, id), own)?;
     let sql = "INSERT INTO outbox (peer, id, envelope) VALUES (?1, ?2, ?3)";
     db.prepare_cached(sql)?.execute(params![peer.as_bytes(), id.as_bytes(), own])?;
     Ok(db.last_insert_rowid())
 }
 
-/// At most `limit` envelopes for a peer after number `after`, in their order.
+fn own_place(peer: &PeerId, id: &MessageId) -> Place {
+    Place::of("outbox.envelope", &[peer.as_bytes().as_slice(), id.as_bytes()].concat())
+}
+
+/// At most `limit` envelopes for a peer after number `after`, in their order. One that does not open has no byte, and so is no envelope.
 ///
 /// # Errors
 /// When the database fails.
@@ -40,14 +49,29 @@ pub fn after(
     after: i64,
     limit: usize,
 ) -> Result<Vec<OutboxRow>, StoreError> {
-    let sql = "SELECT o.number AS number, coalesce(o.envelope, m.envelope) AS envelope
-               FROM outbox o LEFT JOIN messages m
+    let sql = "SELECT o.number AS number, o.peer AS peer, o.id AS id, o.envelope AS own,
+               m.envelope AS of_message FROM outbox o LEFT JOIN messages m
                ON o.envelope IS NULL AND m.id = o.id AND m.peer = o.peer AND m.outgoing = 1
                WHERE o.peer = ?1 AND o.number > ?2 ORDER BY o.number LIMIT ?3";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     all(db, "outbox", sql, params![peer.as_bytes(), after, limit], |row| {
-        Ok(OutboxRow { number: row.get("number")?, envelope: row.get("envelope")? })
+        let envelope = match envelope(row) {
+            Err(error @ StoreError::Sealed { .. }) => {
+                tracing::error!(%error, "what waits for a peer cannot be read");
+                Vec::new()
+            }
+            envelope => envelope?,
+        };
+        Ok(OutboxRow { number: row.get("number")?, envelope })
     })
+}
+
+fn envelope(row: &Columns<'_>) -> Result<Vec<u8>, StoreError> {
+    let (id, peer) = (row.id("id", MessageId::from_slice)?, row.id("peer", PeerId::from_slice)?);
+    if let Some(own) = row.opened_opt("own", &own_place(&peer, &id))? {
+        return Ok(own);
+    }
+    row.opened("of_message", &Place::message("messages.envelope", &id, &peer, true))
 }
 
 /// Removes one thing that the peer has.

@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    rows::{Columns, all, ms},
+    rows::{Columns, ms, readable},
+    seal::{self, Place},
 };
 use crate::{
     base::{ApproverId, ClaimedName, Digest, InviteId, Note, PeerId},
@@ -17,8 +18,12 @@ use crate::{
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn all_pairings(db: &Connection) -> Result<Vec<Pairing>, StoreError> {
-    all(db, "pairings", "SELECT * FROM pairings", [], read)
+    readable(db, "pairings", "SELECT * FROM pairings", [], read)
 }
+
+const PROOF: &str = "pairings.proof";
+const NONCE: &str = "pairings.nonce";
+const NOTE: &str = "pairings.note";
 
 /// The pairing with this peer.
 ///
@@ -26,25 +31,30 @@ pub fn all_pairings(db: &Connection) -> Result<Vec<Pairing>, StoreError> {
 /// When the database fails, or the row is not what we wrote.
 pub fn find(db: &Connection, peer: &PeerId) -> Result<Option<Pairing>, StoreError> {
     let sql = "SELECT * FROM pairings WHERE peer = ?1";
-    Ok(all(db, "pairings", sql, [peer.as_bytes()], read)?.into_iter().next())
+    Ok(readable(db, "pairings", sql, [peer.as_bytes()], read)?.into_iter().next())
 }
 
 fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
     let signature = |column: &str| {
         row.id_opt(column, |bytes| <[u8; crate::identity::SIGNATURE_BYTES]>::try_from(bytes).ok())
     };
+    let peer = row.id("peer", PeerId::from_slice)?;
+    let place = |column| Place::of(column, peer.as_bytes());
+    let proof = row.opened("proof", &place(PROOF))?;
+    let nonce = row.opened("nonce", &place(NONCE))?;
+    let note = row.opened_text_opt("note", &place(NOTE))?;
     let joiner: bool = row.get("joiner")?;
     let fingerprint = row.id_opt("fingerprint", |bytes| bytes.try_into().ok())?;
     Ok(Pairing {
-        peer: row.id("peer", PeerId::from_slice)?,
+        peer,
         role: match (joiner, fingerprint) {
             (true, Some(fingerprint)) => Role::Joiner { fingerprint },
             (true, None) => return Err(row.wrong("fingerprint")),
             (false, _) => Role::Inviter,
         },
         invite: row.id("invite", InviteId::from_slice)?,
-        proof: row.id("proof", Digest::from_slice)?,
-        nonce: row.id("nonce", |bytes| bytes.try_into().ok())?,
+        proof: Digest::from_slice(&proof).ok_or_else(|| row.wrong("proof"))?,
+        nonce: nonce.try_into().map_err(|_| row.wrong("nonce"))?,
         commitment: row.id("commitment", Digest::from_slice)?,
         knocked: row.time("knocked_ms")?,
         their_name: row
@@ -55,7 +65,7 @@ fn read(row: &Columns<'_>) -> Result<Pairing, StoreError> {
         ours: signature("ours")?,
         theirs: signature("theirs")?,
         kept: row.get("kept")?,
-        note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+        note: note.and_then(|note| Note::parse(&note).ok()),
         by_code: row.get("by_code")?,
     })
 }
@@ -73,13 +83,15 @@ pub fn put(db: &Connection, pairing: &Pairing) -> Result<(), StoreError> {
         Role::Joiner { fingerprint } => Some(fingerprint),
         Role::Inviter => None,
     };
+    let place = |column| Place::of(column, pairing.peer.as_bytes());
+    let note = pairing.note.as_ref().map(|note| note.as_str().as_bytes());
     db.prepare_cached(sql)?.execute(params![
         pairing.peer.as_bytes(),
         fingerprint.is_some(),
         pairing.invite.as_bytes(),
-        pairing.proof.as_bytes(),
+        seal::seal(db, &place(PROOF), pairing.proof.as_bytes())?,
         fingerprint,
-        pairing.nonce,
+        seal::seal(db, &place(NONCE), &pairing.nonce)?,
         pairing.commitment.as_bytes(),
         ms(pairing.knocked),
         pairing.their_name.as_ref().map(ClaimedName::as_str),
@@ -88,7 +100,7 @@ pub fn put(db: &Connection, pairing: &Pairing) -> Result<(), StoreError> {
         pairing.ours,
         pairing.theirs,
         pairing.kept,
-        pairing.note.as_ref().map(Note::as_str),
+        seal::seal_opt(db, &place(NOTE), note)?,
         pairing.by_code
     ])?;
     Ok(())

@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    rows::{Columns, all, ms},
+    rows::{Columns, all, ms, readable},
+    seal::{self, Place},
 };
 use crate::{
     base::{ApproverId, ClaimedName, InviteId, Note, PeerId, PeerName, Secret, Timestamp},
@@ -210,6 +211,9 @@ pub fn set_requires(db: &Connection, peer: &PeerId, requires: &[String]) -> Resu
     Ok(())
 }
 
+const SECRET: &str = "invites.secret";
+const NOTE: &str = "invites.note";
+
 /// An invite that we made.
 pub struct InviteRow {
     /// Which.
@@ -234,11 +238,15 @@ pub struct InviteRow {
 /// When the database fails, or a row is not what we wrote.
 pub fn open_invites(db: &Connection, now: Timestamp) -> Result<Vec<InviteRow>, StoreError> {
     let sql = "SELECT * FROM invites WHERE expires_ms > ?1";
-    all(db, "invites", sql, [ms(now)], |row| {
+    readable(db, "invites", sql, [ms(now)], |row| {
+        let id = row.id("id", InviteId::from_slice)?;
+        let secret = Secret::new(row.opened("secret", &Place::of(SECRET, id.as_bytes()))?);
+        let secret = secret.expose_secret().as_slice().try_into();
+        let note = row.opened_text_opt("note", &Place::of(NOTE, id.as_bytes()))?;
         Ok(InviteRow {
-            id: row.id("id", InviteId::from_slice)?,
-            secret: Secret::new(row.id("secret", |bytes| bytes.try_into().ok())?),
-            note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+            id,
+            secret: Secret::new(secret.map_err(|_| row.wrong("secret"))?),
+            note: note.and_then(|note| Note::parse(&note).ok()),
             expires: row.time("expires_ms")?,
             used_by: row.id_opt("used_by", PeerId::from_slice)?,
             by_code: row.get("by_code")?,
@@ -252,12 +260,14 @@ pub fn open_invites(db: &Connection, now: Timestamp) -> Result<Vec<InviteRow>, S
 /// # Errors
 /// When the database fails.
 pub fn add_invite(db: &Connection, invite: &InviteRow, now: Timestamp) -> Result<(), StoreError> {
+    let place = |column| Place::of(column, invite.id.as_bytes());
+    let note = invite.note.as_ref().map(|note| note.as_str().as_bytes());
     let sql = "INSERT INTO invites (id, secret, note, created_ms, expires_ms, by_code)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         invite.id.as_bytes(),
-        invite.secret.expose_secret(),
-        invite.note.as_ref().map(Note::as_str),
+        seal::seal(db, &place(SECRET), invite.secret.expose_secret())?,
+        seal::seal_opt(db, &place(NOTE), note)?,
         ms(now),
         ms(invite.expires),
         invite.by_code

@@ -6,8 +6,10 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    rows::{Columns, all, ms},
-    verdicts::Verdict,
+    messages,
+    rows::{Columns, all, ms, readable},
+    seal::{self, Place},
+    verdicts::{VERDICT, Verdict},
 };
 use crate::{
     base::{Digest, MessageId, Note, PeerId, PendingId, Timestamp, limits},
@@ -53,19 +55,29 @@ struct StoredReason {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn all_pending(db: &Connection) -> Result<Vec<PendingRow>, StoreError> {
-    all(db, "pending", "SELECT * FROM pending ORDER BY created_ms, id", [], read)
+    readable(db, "pending", "SELECT * FROM pending ORDER BY created_ms, id", [], read)
 }
 
+const ITEM: &str = "pending.item";
+const REASONS: &str = "pending.reasons";
+const NOTE: &str = "pending.note";
+
 fn read(row: &Columns<'_>) -> Result<PendingRow, StoreError> {
+    let id = row.id("id", PendingId::from_slice)?;
+    let place = |column| Place::of(column, id.as_bytes());
+    let reasons = row.opened("reasons", &place(REASONS))?;
     let reasons: Vec<StoredReason> =
-        serde_json::from_str(&row.get::<String>("reasons")?).map_err(|_| row.wrong("reasons"))?;
+        serde_json::from_slice(&reasons).map_err(|_| row.wrong("reasons"))?;
+    let item = row.opened_opt("item", &place(ITEM))?;
+    let item = item.map(|item| Item::decode(&item).map_err(|_| row.wrong("item"))).transpose()?;
+    let note = row.opened_text_opt("note", &place(NOTE))?;
     let reason = |StoredReason { rule, severity, text }| Reason { rule, severity, text };
     Ok(PendingRow {
-        id: row.id("id", PendingId::from_slice)?,
+        id,
         what: row.word("what", What::parse)?,
         peer: row.id("peer", PeerId::from_slice)?,
         message: row.id_opt("message", MessageId::from_slice)?,
-        item: row.id_opt("item", |bytes| Item::decode(bytes).ok())?,
+        item,
         reasons: reasons.into_iter().map(reason).collect(),
         after: row.get::<Option<Vec<u8>>>("after")?.map_or_else(
             || Ok(Vec::new()),
@@ -74,7 +86,7 @@ fn read(row: &Columns<'_>) -> Result<PendingRow, StoreError> {
                 ids.ok_or_else(|| row.wrong("after"))
             },
         )?,
-        note: row.get::<Option<String>>("note")?.and_then(|note| Note::parse(&note).ok()),
+        note: note.and_then(|note| Note::parse(&note).ok()),
         created: row.time("created_ms")?,
         expires: row.time("expires_ms")?,
     })
@@ -92,6 +104,10 @@ pub fn put(db: &Connection, row: &PendingRow) -> Result<(), StoreError> {
     };
     let reasons: Vec<StoredReason> = row.reasons.iter().map(stored).collect();
     let after: Vec<u8> = row.after.iter().flat_map(|peer| *peer.as_bytes()).collect();
+    let reasons = serde_json::to_vec(&reasons).unwrap_or_default();
+    let item = row.item.as_ref().map(Item::encode);
+    let place = |column| Place::of(column, row.id.as_bytes());
+    let note = row.note.as_ref().map(|note| note.as_str().as_bytes());
     let sql = "INSERT OR REPLACE INTO pending (id, what, peer, message, item, reasons, note,
                created_ms, expires_ms, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     db.prepare_cached(sql)?.execute(params![
@@ -99,9 +115,9 @@ pub fn put(db: &Connection, row: &PendingRow) -> Result<(), StoreError> {
         row.what.as_str(),
         row.peer.as_bytes(),
         row.message.as_ref().map(MessageId::as_bytes),
-        row.item.as_ref().map(Item::encode),
-        serde_json::to_string(&reasons).unwrap_or_default(),
-        row.note.as_ref().map(Note::as_str),
+        seal::seal_opt(db, &place(ITEM), item.as_deref())?,
+        seal::seal(db, &place(REASONS), &reasons)?,
+        seal::seal_opt(db, &place(NOTE), note)?,
         ms(row.created),
         ms(row.expires),
         (!after.is_empty()).then_some(after)
@@ -167,7 +183,8 @@ pub fn of_message(
 /// # Errors
 /// When the database fails.
 pub fn set_note(db: &Connection, peer: &PeerId, note: &Note) -> Result<(), StoreError> {
-    let sql = "UPDATE pending SET note = ?2 WHERE peer = ?1 AND message IS NULL";
+    let sql = "UPDATE pending SET note = seal('pending.note', ?2, id)
+               WHERE peer = ?1 AND message IS NULL";
     db.prepare_cached(sql)?.execute(params![peer.as_bytes(), note.as_str()])?;
     Ok(())
 }
@@ -203,14 +220,15 @@ pub struct GivenYes {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<GivenYes>, StoreError> {
-    let sql = "SELECT d.what, d.peer, d.at_ms, m.verdict FROM decisions AS d JOIN messages AS m
+    let sql = "SELECT d.what, d.at_ms, m.id, m.peer, m.outgoing, m.verdict FROM decisions AS d JOIN messages AS m
                ON m.id = d.message AND m.peer = d.peer AND m.outgoing = (d.what = 'message_out')
                WHERE d.decision = 'approved' AND d.at_ms > ?1 AND m.verdict IS NOT NULL
                ORDER BY d.at_ms DESC LIMIT ?2";
     let params = params![ms(since), limits::REPEATS_KEPT_MAX];
-    let mut found = all(db, "decisions", sql, params, |row| {
-        let verdict: Verdict = serde_json::from_str(&row.get::<String>("verdict")?)
-            .map_err(|_| row.wrong("verdict"))?;
+    let mut found = readable(db, "messages", sql, params, |row| {
+        let verdict = row.opened("verdict", &messages::place(row, VERDICT)?)?;
+        let verdict: Verdict =
+            serde_json::from_slice(&verdict).map_err(|_| row.wrong("verdict"))?;
         Ok(GivenYes {
             what: row.word("what", What::parse)?,
             peer: row.id("peer", PeerId::from_slice)?,

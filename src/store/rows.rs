@@ -1,14 +1,18 @@
 //! Reading columns as the types that they were written from.
 
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
 
-use super::StoreError;
+use super::{
+    StoreError,
+    seal::{self, Place},
+};
 use crate::base::{SessionName, Timestamp};
 
 /// A row of one table, with errors that name the table.
 pub(super) struct Columns<'r> {
     pub(super) table: &'static str,
     pub(super) row: &'r Row<'r>,
+    pub(super) db: &'r Connection,
 }
 
 impl Columns<'_> {
@@ -20,6 +24,34 @@ impl Columns<'_> {
         self.row
             .get(column)
             .map_err(|e| StoreError::Row { table: self.table, problem: e.to_string() })
+    }
+
+    /// A sealed value.
+    pub(super) fn opened(&self, column: &str, place: &Place) -> Result<Vec<u8>, StoreError> {
+        seal::open(self.db, place, &self.get::<Vec<u8>>(column)?)
+    }
+
+    pub(super) fn opened_opt(
+        &self,
+        column: &str,
+        place: &Place,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sealed: Option<Vec<u8>> = self.get(column)?;
+        sealed.map(|sealed| seal::open(self.db, place, &sealed)).transpose()
+    }
+
+    /// A sealed text.
+    pub(super) fn opened_text(&self, column: &str, place: &Place) -> Result<String, StoreError> {
+        seal::open_text(self.db, place, &self.get::<Vec<u8>>(column)?)
+    }
+
+    pub(super) fn opened_text_opt(
+        &self,
+        column: &str,
+        place: &Place,
+    ) -> Result<Option<String>, StoreError> {
+        let sealed: Option<Vec<u8>> = self.get(column)?;
+        sealed.map(|sealed| seal::open_text(self.db, place, &sealed)).transpose()
     }
 
     /// A blob that is an id.
@@ -75,7 +107,7 @@ pub(super) fn ms(time: Timestamp) -> i64 {
 
 /// Runs a query and reads every row.
 pub(super) fn all<T>(
-    db: &rusqlite::Connection,
+    db: &Connection,
     table: &'static str,
     sql: &str,
     params: impl rusqlite::Params,
@@ -85,7 +117,27 @@ pub(super) fn all<T>(
     let mut rows = statement.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(read(&Columns { table, row })?);
+        found.push(read(&Columns { table, row, db })?);
     }
     Ok(found)
+}
+
+/// As [`all`], without the rows that do not open: one that was damaged keeps no other from being
+/// read.
+pub(super) fn readable<T>(
+    db: &Connection,
+    table: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl Fn(&Columns<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let found = all(db, table, sql, params, |row| match read(row) {
+        Ok(found) => Ok(Some(found)),
+        Err(error @ StoreError::Sealed { .. }) => {
+            tracing::error!(%error, "a row is passed over");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }

@@ -1,7 +1,13 @@
 //! Looking for words in messages.
 //!
+//! The index holds no word: for each word of a message, and for some beginnings of it, there is a
+//! token, a keyed hash ([`super::seal`]). Tokens find messages that may have the words; each is
+//! opened and held against the words before it counts.
+//!
 //! The index is filled when somebody searches, so that no message waits for it. A message's text
 //! never changes, so what is indexed stays right.
+
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
@@ -9,7 +15,9 @@ use super::{
     StoreError,
     messages::{self, MessageRow},
     migrate,
-    rows::all,
+    rows::Columns,
+    seal::{self, Blind},
+    words::{self, Query},
 };
 use crate::base::{PeerId, limits};
 
@@ -30,16 +38,17 @@ pub fn index_batch(db: &Connection) -> Result<bool, StoreError> {
 
 /// Gives the last place that is indexed now, and whether it stopped before the end.
 fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
-    let sql = "SELECT number, text FROM messages WHERE number > ?1 ORDER BY number LIMIT ?2";
+    let sql = "SELECT number, id, peer, outgoing, text FROM messages WHERE number > ?1
+               ORDER BY number LIMIT ?2";
     let mut messages = db.prepare_cached(sql)?;
-    let mut add = db.prepare_cached("INSERT INTO words (rowid, text) VALUES (?1, ?2)")?;
+    let mut add = db.prepare_cached("INSERT INTO words (rowid, hashes) VALUES (?1, ?2)")?;
     let mut rows = messages.query(params![done, limits::INDEX_BATCH])?;
     let (mut last, mut count, mut bytes) = (done, 0, 0_usize);
     while let Some(row) = rows.next()? {
-        // What is no text has no words.
-        let text = row.get_ref(1)?.as_str().unwrap_or_default();
-        last = row.get(0)?;
-        add.execute(params![last, text])?;
+        let row = Columns { table: "messages", row, db };
+        let text = messages::text(&row)?;
+        last = row.get("number")?;
+        add.execute(params![last, tokens(db, &text)?])?;
         (count, bytes) = (count + 1, bytes.saturating_add(text.len()));
         if bytes >= limits::INDEX_BATCH_BYTES {
             return Ok((last, true));
@@ -48,35 +57,33 @@ fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
     Ok((last, count >= limits::INDEX_BATCH))
 }
 
-/// What a person typed as a query of FTS5: every word is there, in any order, and the last may be
-/// a beginning. Each is quoted, so none is an operator. `None` where there is no word.
-#[must_use]
-pub fn words_query(typed: &str) -> Option<String> {
-    // FTS5 reads up to a NUL, and nobody looks for a control character.
-    let between = |c: char| c.is_whitespace() || c.is_control();
-    let quoted = |word: &str| format!("\"{}\"", word.replace('"', "\"\""));
-    let mut words: Vec<&str> = Vec::new();
-    for word in typed.split(between).filter(|word| !word.is_empty()) {
-        // Once more is nothing more to find. The last one stays last.
-        words.retain(|known| *known != word);
-        words.push(word);
+/// The tokens of a text, each once and in an order of their own.
+fn tokens(db: &Connection, text: &str) -> Result<String, StoreError> {
+    let words: BTreeSet<String> = words::words(text).into_iter().map(|word| word.folded).collect();
+    let begins: BTreeSet<&str> = words.iter().flat_map(|word| words::beginnings(word)).collect();
+    let mut tokens = BTreeSet::new();
+    for word in &words {
+        tokens.insert(seal::blind(db, Blind::Word, word)?);
     }
-    let words: Vec<String> = words.into_iter().map(quoted).collect();
-    // Words beside each other, rather than with AND: then one of mere signs is left out.
-    (!words.is_empty()).then(|| words.join(" ") + "*")
+    for begin in begins {
+        tokens.insert(seal::blind(db, Blind::Beginning, begin)?);
+    }
+    Ok(tokens.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// Of [`words_query`].
-    pub query: String,
+    /// The words.
+    pub query: Query,
     /// Only with this peer.
     pub peer: Option<PeerId>,
     /// Before this place.
     pub before: i64,
     /// At most this many.
     pub limit: u32,
+    /// At most this many messages are opened for it; see [`limits::SEARCH_LOOKS_MAX`].
+    pub looks: u32,
     /// Put before and after what was found.
     pub marks: (String, String),
 }
@@ -90,30 +97,63 @@ pub struct HitRow {
     pub marked: String,
 }
 
-/// The index comes first in the join: it gives its hits newest first, and none is sorted. Of
-/// FTS5's own functions, `snippet` compares each place with each other one, which for a text of
-/// one word again and again takes minutes; `highlight` goes through it once.
+/// What a search found.
+#[derive(Clone, Debug, Default)]
+pub struct HitRows {
+    /// Newest first.
+    pub hits: Vec<HitRow>,
+    /// It opened as many messages as it may: there may be more before this place.
+    pub stopped: Option<i64>,
+}
+
+/// The index comes first in the join: it gives its hits newest first, and none is sorted.
 pub(super) const SEARCH: &str = "
-    SELECT messages.*, highlight(words, 0, ?2, ?3) AS marked
-    FROM words CROSS JOIN messages ON messages.number = words.rowid
-    WHERE words MATCH ?1 AND words.rowid < ?4 AND (?5 IS NULL OR messages.peer = ?5)
-    ORDER BY words.rowid DESC LIMIT ?6";
+    SELECT messages.* FROM words CROSS JOIN messages ON messages.number = words.rowid
+    WHERE words MATCH ?1 AND words.rowid < ?2 AND (?3 IS NULL OR messages.peer = ?3)
+    ORDER BY words.rowid DESC";
 
 /// Messages with these words that are in the index, newest first.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
-pub fn search(db: &Connection, search: &Search) -> Result<Vec<HitRow>, StoreError> {
-    let (begins, ends) = &search.marks;
-    let params = params![
-        search.query,
-        begins,
-        ends,
-        search.before,
-        search.peer.as_ref().map(PeerId::as_bytes),
-        search.limit
-    ];
-    all(db, "messages", SEARCH, params, |row| {
-        Ok(HitRow { message: messages::read(row)?, marked: row.get("marked")? })
-    })
+pub fn search(db: &Connection, search: &Search) -> Result<HitRows, StoreError> {
+    let marks = (search.marks.0.as_str(), search.marks.1.as_str());
+    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
+    let query = query(db, &search.query)?;
+    let mut statement = db.prepare_cached(SEARCH)?;
+    let peer = search.peer.as_ref().map(PeerId::as_bytes);
+    let mut rows = statement.query(params![query, search.before, peer])?;
+    let mut found = HitRows::default();
+    let mut looks = 0;
+    while found.hits.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let row = Columns { table: "messages", row, db };
+        looks += 1;
+        if let Some(marked) = search.query.mark(&messages::text(&row)?, marks) {
+            found.hits.push(HitRow { message: messages::read(&row)?, marked });
+        }
+        if looks >= search.looks && found.hits.len() < limit {
+            found.stopped = Some(row.get("number")?);
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The words' tokens as a query of FTS5: all of them are there.
+fn query(db: &Connection, query: &Query) -> Result<String, StoreError> {
+    let last = query.parts.len().saturating_sub(1);
+    let mut tokens = BTreeSet::new();
+    for (at, part) in query.parts.iter().enumerate() {
+        for (which, word) in part.iter().enumerate() {
+            let is_last = at == last && which + 1 == part.len();
+            let token = match words::beginnings(word).last().filter(|_| is_last && query.open) {
+                Some(begin) => seal::blind(db, Blind::Beginning, begin)?,
+                None => seal::blind(db, Blind::Word, word)?,
+            };
+            tokens.insert(format!("\"{token}\""));
+        }
+    }
+    Ok(tokens.into_iter().collect::<Vec<_>>().join(" "))
 }

@@ -74,12 +74,16 @@ pub struct ThreadRow {
     pub last: Timestamp,
 }
 
+/// Characters of a thread's first message that are read.
+const TITLE_CHARS: usize = 1000;
+
 pub(super) const THREADS: &str = "
     WITH threads AS (
         SELECT thread AS which, count(*) AS said, min(number) AS first, max(number) AS last
         FROM messages WHERE peer = ?1 GROUP BY thread ORDER BY last DESC LIMIT ?2
     )
-    SELECT which, said, begin.kind AS kind, substr(begin.text, 1, 1000) AS text,
+    SELECT which, said, begin.kind AS kind, begin.id AS id,
+           begin.peer AS peer, begin.outgoing AS outgoing, begin.text AS text,
            newest.stored_ms AS stored_ms
     FROM threads CROSS JOIN messages AS begin ON begin.number = threads.first
     CROSS JOIN messages AS newest ON newest.number = threads.last
@@ -95,7 +99,7 @@ pub fn threads(db: &Connection, peer: &PeerId, limit: u32) -> Result<Vec<ThreadR
             thread: row.id("which", ThreadId::from_slice)?,
             messages: row.get("said")?,
             kind: Kind::parse(&row.get::<String>("kind")?),
-            text: row.get("text")?,
+            text: messages::text(row)?.chars().take(TITLE_CHARS).collect(),
             last: row.time("stored_ms")?,
         })
     })

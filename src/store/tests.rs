@@ -1,5 +1,6 @@
 //! The store's own rules.
 
+mod at_rest;
 mod codes;
 mod grants;
 mod search;
@@ -9,7 +10,10 @@ mod timeline;
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError, audit, messages, migrate, outbox, pending};
+use super::{
+    Store, StoreError, audit, messages, migrate, outbox, pending, seal::Sealer,
+    storage_key::KeySource,
+};
 use crate::{
     audit::Event,
     base::{Digest, MessageId, MessageText, PeerId, PendingId, Secret, Timestamp},
@@ -53,14 +57,22 @@ impl Folder {
         self.0.path().join("countersign.db")
     }
 
+    fn source(&self) -> KeySource {
+        KeySource::file(self.0.path().join("store.key"))
+    }
+
     fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.path(), &owner().id())
+        Store::open(&self.path(), &owner().id(), &self.source())
     }
 
     fn raw(&self) -> Connection {
         let db = Connection::open(self.path()).unwrap();
         // The threads of a store that was dropped may still be folding the log.
         db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        let key = super::keys::read_storage_key(&self.0.path().join("store.key")).unwrap();
+        if let Some(key) = key {
+            Sealer::new(&key).register(&db).unwrap();
+        }
         db
     }
 }
@@ -111,6 +123,7 @@ async fn after_a_fold_the_database_is_one_file() {
     written.await.unwrap().unwrap();
     let copy = Folder::new();
     std::fs::copy(folder.path(), copy.path()).unwrap();
+    std::fs::copy(folder.0.path().join("store.key"), copy.0.path().join("store.key")).unwrap();
     let copied = copy.open().unwrap().read(|db| migrate::meta(db, "key")).await.unwrap().unwrap();
     assert_eq!(copied.as_deref(), Some("value"));
 }
@@ -119,7 +132,7 @@ async fn after_a_fold_the_database_is_one_file() {
 fn a_file_that_is_not_ours_is_refused_by_name() {
     let folder = Folder::new();
     drop(folder.open().unwrap());
-    let other = Store::open(&folder.path(), &PeerId::from_bytes([9; 32]));
+    let other = Store::open(&folder.path(), &PeerId::from_bytes([9; 32]), &folder.source());
     assert!(matches!(other, Err(StoreError::OtherNode { .. })));
     folder.raw().execute_batch("PRAGMA user_version = 99").unwrap();
     let error = folder.open().unwrap_err();

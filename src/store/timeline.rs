@@ -38,7 +38,7 @@ pub fn newest(db: &Connection, filter: &Filter) -> Result<Vec<Record>, StoreErro
         let event = row.get_ref("event")?.as_str().unwrap_or_default();
         let named = begins.is_empty() || begins.iter().any(|begin| event.starts_with(begin));
         if named && filter.peer.map_or(Ok(true), |peer| is_about(db, event, &peer))? {
-            found.push(read_record(&Columns { table: "audit", row })?);
+            found.push(read_record(&Columns { table: "audit", row, db })?);
         }
     }
     Ok(found)

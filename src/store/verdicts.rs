@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
+    messages,
     rows::{all, ms},
 };
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
     policy::Reason,
     risk::Severity,
 };
+
+/// The column, as a place.
+pub(super) const VERDICT: &str = "messages.verdict";
 
 /// What the policy said of a message when it was written down.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -49,7 +53,8 @@ impl From<&Reason> for VerdictReason {
 /// When the database fails.
 pub fn set_verdict(db: &Connection, number: i64, verdict: &Verdict) -> Result<(), StoreError> {
     let json = serde_json::to_string(verdict).unwrap_or_default();
-    let sql = "UPDATE messages SET verdict = ?2 WHERE number = ?1";
+    let sql = "UPDATE messages SET verdict = seal('messages.verdict', ?2, id, peer, outgoing)
+               WHERE number = ?1";
     db.prepare_cached(sql)?.execute(params![number, json])?;
     Ok(())
 }
@@ -57,11 +62,14 @@ pub fn set_verdict(db: &Connection, number: i64, verdict: &Verdict) -> Result<()
 /// What the policy said of a message. `None` for one that is older than such notes.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails, or the note does not open.
 pub fn verdict(db: &Connection, number: i64) -> Result<Option<Verdict>, StoreError> {
-    let sql = "SELECT verdict FROM messages WHERE number = ?1";
-    let json: Option<String> = db.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
-    Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
+    let sql = "SELECT id, peer, outgoing, verdict FROM messages WHERE number = ?1";
+    let found = all(db, "messages", sql, [number], |row| {
+        row.opened_opt("verdict", &messages::place(row, VERDICT)?)
+    })?;
+    let json = found.into_iter().next().flatten();
+    Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
 }
 
 /// When messages went which way with whom since `since`, oldest first; true went out.

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, audit, migrate};
+use super::{StoreError, audit, migrate, storage_key::KeySource};
 use crate::{
     audit::Head,
     base::{PeerId, limits},
@@ -41,13 +41,13 @@ pub struct Store {
 type DurableHead = Arc<Mutex<Head>>;
 
 impl Store {
-    /// Opens the database, brings its schema up to date and starts the two threads.
+    /// Opens the database under the key that `key` finds or makes, brings its schema up to date and starts the two threads.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn open(path: &Path, owner: &PeerId) -> Result<Self, StoreError> {
-        let writer = migrate::open(path, owner)?;
-        let reader = migrate::open_to_read(path)?;
+    pub fn open(path: &Path, owner: &PeerId, key: &KeySource) -> Result<Self, StoreError> {
+        let (writer, found) = migrate::open(path, owner, key)?;
+        let reader = migrate::open_to_read(path, &found)?;
         let head = Arc::new(Mutex::new(audit::head(&writer)?));
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);

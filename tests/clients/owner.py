@@ -26,6 +26,11 @@ class Owner:
         }
 
     def init(self):
+        # No test asks the keyring of whoever runs it.
+        home = self.env["COUNTERSIGN_HOME"]
+        os.makedirs(home, mode=0o700, exist_ok=True)
+        with open(os.path.join(home, "config.toml"), "w") as config:
+            config.write(f"name = \"{self.name}\"\n\n[storage]\nkey = \"file\"\n")
         self.type(["init", "--name", self.name], [self.passphrase, self.passphrase])
 
     def approve(self, item):

@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod at_rest;
 mod channel;
 mod cli;
 mod codes;

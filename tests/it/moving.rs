@@ -9,7 +9,7 @@ use std::{
 
 use countersign::{
     base::{Secret, Timestamp},
-    store::archive::{self, Making, Part},
+    store::archive::{self, Making, Part, Source},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,7 +18,8 @@ use crate::support::{
     Home, Output, SOON, alice, bob, mcp::Session, pairing::friends, pty::Terminal, until,
 };
 
-const NAMES: [&str; 4] = ["identity.key", "approver.key", "config.toml", "countersign.db"];
+const NAMES: [&str; 5] =
+    ["identity.key", "approver.key", "config.toml", "countersign.db", "store.key"];
 
 /// A place for an archive, as a stick between two hosts would be.
 fn stick() -> (TempDir, PathBuf) {
@@ -237,7 +238,7 @@ fn what_is_wrong_with_an_archive_is_said_and_leaves_no_home() {
 
 /// The files of a home in which no node runs.
 fn parts(home: &Home) -> Vec<Part> {
-    NAMES.map(|name| Part { name, path: home.path().join(name) }).to_vec()
+    NAMES.map(|name| Part { name, from: Source::File(home.path().join(name)) }).to_vec()
 }
 
 fn written(home: &Home, parts: &[Part], at: Timestamp) -> (TempDir, PathBuf) {
@@ -267,13 +268,14 @@ fn files_that_do_not_belong_together_make_no_home() {
     check(&|parts| parts[3] = self::parts(&bob)[3].clone(), "database in it is not of this home");
     let later = bob.path().join("later.toml");
     fs::write(&later, "name = \"alice\"\nunheard_of = 1\n").unwrap();
-    check(&|parts| parts[2].path.clone_from(&later), "unheard_of");
+    check(&|parts| parts[2].from = Source::File(later.clone()), "unheard_of");
     let newer = bob.path().join("newer.db");
-    fs::copy(&parts(&alice)[3].path, &newer).unwrap();
+    fs::copy(alice.path().join(NAMES[3]), &newer).unwrap();
     let db = rusqlite::Connection::open(&newer).unwrap();
     db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99;").unwrap();
     drop(db);
-    check(&|parts| parts[3].path.clone_from(&newer), "schema 99");
+    check(&|parts| parts[3].from = Source::File(newer.clone()), "schema 99");
+    check(&|parts| parts[4] = self::parts(&bob)[4].clone(), "storage key in it is not of this home");
 }
 
 #[test]
@@ -292,4 +294,28 @@ fn an_old_archive_is_the_past_and_the_person_is_told_so() {
     host.start();
     // What the manual says: the revocation was after it.
     until("the peer of that time is trusted", SOON, || host.peer_state(bob.name) == "trusted");
+}
+
+/// What `countersign move export` wrote before messages were sealed: Alice's home, who trusts Bob,
+/// has two messages, and has one that waits for him.
+const FIRST: &[u8] = include_bytes!("../vectors/homes/move1.countersign");
+
+#[test]
+fn an_archive_of_the_first_version_becomes_a_home_whose_messages_are_sealed() {
+    let (_stick, file) = stick();
+    fs::write(&file, FIRST).unwrap();
+    let host = Home::empty("alice", "mauve otter drifts past nine lanterns");
+    let imported = import(&host, &file, host.passphrase).expect(0);
+    assert!(imported.stdout.contains("of which 1 have still to reach a peer"), "{imported}");
+    let bytes = fs::read(host.path().join("countersign.db")).unwrap();
+    for said in ["before the move", "noted, with cinnamon", "while you were away"] {
+        let plain = bytes.windows(said.len()).any(|window| window == said.as_bytes());
+        assert!(!plain, "{said:?} can be read in the database");
+    }
+    host.set_page_port_anew();
+    host.start();
+    assert_eq!(host.texts(), ["noted, with cinnamon"]);
+    assert_eq!(host.peer_state("bob"), "trusted");
+    assert_eq!(host.json(&["audit", "verify"])["ok"], true);
+    assert_eq!(host.json(&["storage", "key"])["key"], "file");
 }

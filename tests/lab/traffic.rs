@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use countersign::store::{keys, seal::Sealer};
 use rusqlite::OpenFlags;
 
 use crate::{
@@ -137,10 +138,17 @@ impl Stream {
             return Vec::new();
         };
         db.busy_timeout(Duration::from_secs(5)).unwrap();
-        let query = "SELECT messages.text, messages.created_ms, messages.stored_ms FROM messages \
+        let Ok(Some(key)) = keys::read_storage_key(&self.to.path().join("store.key")) else {
+            return Vec::new();
+        };
+        Sealer::new(&key).register(&db).unwrap();
+        let query = "SELECT * FROM ( \
+                     SELECT CAST(unseal('messages.text', messages.text, messages.id, \
+                     messages.peer, messages.outgoing) AS TEXT) AS said, \
+                     messages.created_ms, messages.stored_ms FROM messages \
                      JOIN peers ON peers.id = messages.peer \
-                     WHERE NOT messages.outgoing AND peers.name = ?1 AND messages.text LIKE ?2 || '%' \
-                     ORDER BY messages.number";
+                     WHERE NOT messages.outgoing AND peers.name = ?1 ORDER BY messages.number) \
+                     WHERE said LIKE ?2 || '%'";
         let mut rows = db.prepare(query).unwrap();
         let row = |row: &rusqlite::Row<'_>| {
             let text: String = row.get(0)?;

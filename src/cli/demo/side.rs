@@ -15,9 +15,13 @@ use super::{
     agent::Agent,
     person::{self, Ended, Errand},
 };
-use crate::node::{
-    api::{PendingItem, PendingList, Status},
-    config::Home,
+use crate::{
+    base::ClaimedName,
+    node::{
+        api::{PendingItem, PendingList, Status},
+        config::{Config, Home, StorageConfig},
+    },
+    store::{keys, storage_key::KeyPlace},
 };
 
 /// The longest that one of our own commands may take.
@@ -48,6 +52,15 @@ impl Side {
     /// Its home.
     pub(super) fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Settings before the first start: the demo asks nothing of this person's keyring.
+    pub(super) fn settle(&self) -> anyhow::Result<()> {
+        keys::create_home(self.home.path())?;
+        let storage = StorageConfig { key: Some(KeyPlace::File) };
+        let config = Config { storage, ..Config::of(ClaimedName::parse(self.name)?) };
+        keys::replace(&self.home.config_file(), config.to_toml().as_bytes())?;
+        Ok(())
     }
 
     fn folder(&self) -> &Path {

@@ -43,6 +43,7 @@ async fn two_homes(stage: &mut Stage) -> anyhow::Result<()> {
          The demo plays both of them; all of it stays on 127.0.0.1.",
     )?;
     let init = async |side: &Side| {
+        side.settle()?;
         let typed = [side.passphrase, side.passphrase];
         let ended = side.person(&["init", "--name", side.name], &typed).await?;
         ensure!(

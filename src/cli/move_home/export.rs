@@ -19,12 +19,14 @@ use crate::{
     identity::IdentityKey,
     node::{
         api::{ApiError, ErrorKind},
-        clock, guard,
+        clock,
+        config::Config,
+        guard,
         moved::{self, Moved},
     },
     store::{
         archive::{self, ArchiveError, Making, Written},
-        keys,
+        keys, storage_key,
     },
 };
 
@@ -77,9 +79,12 @@ fn write(
 ) -> anyhow::Result<Written> {
     let home = &ctx.home;
     let spinner = print::spinner("writing the archive");
-    archive::fold(&home.database_file(), &key.id())?;
+    let source = home.key_source(&Config::read(home)?);
+    let (_, storage_key) = storage_key::key(&home.database_file(), &key.id(), &source)?;
+    archive::fold(&home.database_file(), &key.id(), &source)?;
     let making = Making { at: clock::now(), salt: clock::random(), nonce: clock::random() };
-    let written = archive::write(file, &parts(home), typed, &making).map_err(|e| trouble(&e))?;
+    let parts = parts(home, storage_key);
+    let written = archive::write(file, &parts, typed, &making).map_err(|e| trouble(&e))?;
     drop(spinner);
     let moved = Moved { at: making.at, archive: written.sha256.clone() };
     if let Err(error) = moved::mark(home, &moved) {
@@ -89,7 +94,7 @@ fn write(
         return Err(ApiError::new(ErrorKind::Failed, message, next).into());
     }
     let event = Event::HomeExported { archive: written.sha256.clone() };
-    archive::note(&home.database_file(), key, clock::now(), &event)?;
+    archive::note(&home.database_file(), (key, &source), clock::now(), &event)?;
     Ok(written)
 }
 

@@ -15,7 +15,7 @@ use super::{
         print::{self, Style, fields},
         terminal::Terminal,
     },
-    NAMES, passphrase, trouble,
+    NAMES, NAMES_1, STORAGE_KEY, passphrase, trouble,
 };
 use crate::{
     audit::Event,
@@ -32,6 +32,7 @@ use crate::{
         StoreError,
         archive::{self, Archive, Carried},
         keys,
+        storage_key::KeySource,
     },
 };
 
@@ -99,7 +100,8 @@ fn build(archive: Archive, typed: &Secret<String>, place: &Path) -> anyhow::Resu
     // 0700, and gone with all that is in it unless it is kept.
     let folder = tempfile::Builder::new().prefix(".countersign-").tempdir_in(above)?;
     let made = archive.made();
-    let sha256 = archive.extract(typed, &NAMES, folder.path()).map_err(|error| trouble(&error))?;
+    let names = if archive.version() == 1 { NAMES_1.as_slice() } else { &NAMES };
+    let sha256 = archive.extract(typed, names, folder.path()).map_err(|error| trouble(&error))?;
     let imported = verified(folder.path(), typed, (made, sha256), place)?;
     archive::sync_folder(&folder.path().join(super::IDENTITY))?;
     if let Err(error) = fs::rename(folder.path(), place) {
@@ -135,7 +137,11 @@ fn verified(
     })?;
     let event = Event::HomeImported { archive: sha256.clone(), made: made.rfc3339() };
     let now = (clock::now(), &event);
-    let carried = archive::settle(&file(super::DATABASE), &key, &OF_ONE_HOST, now);
+    // The key is a file in there, wherever the old host kept it; a database that is older than the
+    // key gets one now.
+    let source = KeySource::came_in(file(STORAGE_KEY));
+    let keys = (&key, &source);
+    let carried = archive::settle(&file(super::DATABASE), keys, &OF_ONE_HOST, now);
     let Carried { peers, messages, queued, tokens } = match carried {
         Ok(carried) => carried,
         Err(StoreError::Newer { found, known, .. }) => {
@@ -144,6 +150,7 @@ fn verified(
             return Err(ApiError::new(ErrorKind::Refused, message, next).into());
         }
         Err(StoreError::OtherNode { .. }) => return Err(unfit("database")),
+        Err(StoreError::Key(_)) => return Err(unfit("storage key")),
         Err(error) => return Err(error.into()),
     };
     Ok(Imported {

@@ -7,7 +7,7 @@ mod export;
 mod import;
 mod undo;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Subcommand;
 
@@ -19,7 +19,7 @@ use crate::{
         config::Home,
         moved,
     },
-    store::archive::{ArchiveError, Part},
+    store::archive::{ArchiveError, Part, Source},
 };
 
 /// Of `move`.
@@ -47,15 +47,19 @@ const IDENTITY: &str = "identity.key";
 const APPROVER: &str = "approver.key";
 const CONFIG: &str = "config.toml";
 const DATABASE: &str = "countersign.db";
-const NAMES: [&str; 4] = [IDENTITY, APPROVER, CONFIG, DATABASE];
+const STORAGE_KEY: &str = "store.key";
+const NAMES: [&str; 5] = [IDENTITY, APPROVER, CONFIG, DATABASE, STORAGE_KEY];
+/// Archives of the first version are older than the storage key.
+const NAMES_1: [&str; 4] = [IDENTITY, APPROVER, CONFIG, DATABASE];
 
 /// The files of a home that go with it. The log, the lock, the socket and the count of wrong
-/// passphrases stay.
-fn parts(home: &Home) -> Vec<Part> {
-    let paths =
+/// passphrases stay. The storage key goes along, wherever it is kept here.
+fn parts(home: &Home, key: Secret<[u8; 32]>) -> Vec<Part> {
+    let files =
         [home.identity_file(), home.approver_file(), home.config_file(), home.database_file()];
-    let part = |(name, path)| Part { name, path };
-    NAMES.into_iter().zip(paths).map(part).collect()
+    let key = Source::Key(Arc::new(key));
+    let sources = files.into_iter().map(Source::File).chain([key]);
+    NAMES.into_iter().zip(sources).map(|(name, from)| Part { name, from }).collect()
 }
 
 /// Runs one of the commands.

@@ -13,7 +13,9 @@ use crate::{
     daemon::Lock,
     node::{
         api::{ApiError, ErrorKind},
-        clock, guard, moved,
+        clock,
+        config::Config,
+        guard, moved,
     },
     store::{archive, keys},
 };
@@ -36,7 +38,8 @@ pub(super) async fn undo(ctx: &Ctx) -> anyhow::Result<Exit> {
     drop(typed);
     let _lock = Lock::take(home).await?;
     let key = keys::read_identity(&home.identity_file())?;
-    archive::note(&home.database_file(), &key, clock::now(), &Event::MoveUndone)?;
+    let source = home.key_source(&Config::read(home)?);
+    archive::note(&home.database_file(), (&key, &source), clock::now(), &Event::MoveUndone)?;
     moved::unmark(home).map_err(|error| trouble(&error))?;
     let value = serde_json::json!({ "home": home.path(), "id": key.id() });
     ctx.out.data(&value, |style| style.good("This home may start again."))?;

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     base::{MessageText, Secret},
     identity::{ApproverKey, IdentityKey},
-    store::Store,
+    store::{Store, storage_key::KeySource},
     wire::{Draft, Header},
 };
 
@@ -44,7 +44,9 @@ async fn in_store<T: Send + 'static>(
     work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
 ) -> T {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("countersign.db"), &key(1).id()).unwrap();
+    let source = KeySource::file(folder.path().join("store.key"));
+    let path = folder.path().join("countersign.db");
+    let store = Store::open(&path, &key(1).id(), &source).unwrap();
     store.write(work).await.unwrap().unwrap()
 }
 

@@ -297,8 +297,9 @@ async fn a_full_inbox_keeps_the_rest_at_the_sender_and_all_arrive_in_order() {
     })
     .await;
     until(async || (alice.state(&last).await == "read").then_some(())).await;
-    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
-    let mut rows = db.prepare("SELECT text FROM messages ORDER BY number").unwrap();
+    let db = database(&bob.home);
+    let text = "CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT)";
+    let mut rows = db.prepare(&format!("SELECT {text} FROM messages ORDER BY number")).unwrap();
     let stored = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let stored: Vec<u64> = stored.map(|text| text.unwrap().parse().unwrap()).collect();
     assert_eq!(stored, (1..=count).collect::<Vec<_>>());

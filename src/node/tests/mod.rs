@@ -29,7 +29,7 @@ use super::{
         AgentRequest, ApiError, ErrorKind, HumanRequest, InboxRequest, Reply, Request, SendRequest,
     },
     clock,
-    config::{Config, Home, NetworkConfig, NetworkMode},
+    config::{Config, Home, NetworkConfig, NetworkMode, StorageConfig},
     start::prepare,
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
     gate::{Answer, Decision, Item, Statement},
     identity::{ApproverKey, SealNonces, SealedApprover},
     policy::Policy,
-    store::keys,
+    store::{keys, seal::Sealer, storage_key::KeyPlace},
     wire::Method,
 };
 
@@ -48,6 +48,19 @@ pub(super) struct Side {
     tasks: TaskTracker,
     cancel: CancellationToken,
     folder: Option<tempfile::TempDir>,
+}
+
+/// No test asks the keyring of whoever runs it.
+pub(super) fn in_file() -> StorageConfig {
+    StorageConfig { key: Some(KeyPlace::File) }
+}
+
+/// The home's database, with the functions that open what is sealed. The node has started before.
+pub(super) fn database(home: &Home) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(home.database_file()).unwrap();
+    let key = keys::read_storage_key(&home.storage_key_file()).unwrap().unwrap();
+    Sealer::new(&key).register(&db).unwrap();
+    db
 }
 
 /// A home that is set up, and its human's key.
@@ -62,7 +75,7 @@ pub(super) fn home(name: &str) -> (Home, ApproverKey, tempfile::TempDir) {
     keys::create_identity(&home.identity_file(), &Secret::new(clock::random())).unwrap();
     let network = NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
     let name = ClaimedName::parse(name).unwrap();
-    let config = Config { network, ..Config::of(name) };
+    let config = Config { network, storage: in_file(), ..Config::of(name) };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     (home, ApproverKey::from_seed(&Secret::new(seed)), folder)
 }

@@ -18,9 +18,12 @@ use crate::{
     identity::Argon2Params,
 };
 
-const MAGIC: &[u8; 18] = b"countersign-move1\n";
-/// What archives of all versions begin with.
+/// What archives of all versions begin with; a digit and a line feed follow.
 const KIND: &[u8] = b"countersign-move";
+const MAGIC_BYTES: usize = KIND.len() + 2;
+/// The version that is written. Version 1 is read too: it has no storage key, and its database is of
+/// a schema that needed none.
+pub(super) const VERSION: u8 = 2;
 /// Bytes of a chunk, without its tag.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of a Poly1305 tag (RFC 8439).
@@ -29,6 +32,7 @@ pub(super) const TAG_BYTES: usize = 16;
 /// What can be read of an archive without a passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) version: u8,
     pub(super) made: Timestamp,
     pub(super) argon2id: Argon2Params,
     pub(super) salt: [u8; 16],
@@ -40,23 +44,26 @@ impl Header {
         let Argon2Params { memory_kib, passes, lanes } = self.argon2id;
         let numbers = [memory_kib, passes, lanes].map(u32::to_be_bytes).concat();
         let made = self.made.ms().to_be_bytes();
-        [MAGIC.as_slice(), &made, &numbers, &self.salt, &self.nonce].concat()
+        [KIND, &[b'0' + self.version, b'\n'], &made, &numbers, &self.salt, &self.nonce].concat()
     }
 
     pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, ArchiveError> {
         let mut kind = Vec::new();
-        let magic = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
+        let magic = u64::try_from(MAGIC_BYTES).unwrap_or(u64::MAX);
         file.take(magic).read_to_end(&mut kind).map_err(io_error(path))?;
-        if kind != MAGIC {
-            let path = path.to_owned();
-            let ours = kind.starts_with(KIND) && kind.len() == MAGIC.len();
-            return Err(if ours { ArchiveError::Newer(path) } else { ArchiveError::Foreign(path) });
+        let version = match kind.strip_prefix(KIND) {
+            Some([digit, b'\n']) => digit.wrapping_sub(b'0'),
+            Some([_, _]) => u8::MAX,
+            Some(_) | None => return Err(ArchiveError::Foreign(path.to_owned())),
+        };
+        if !(1..=VERSION).contains(&version) {
+            return Err(ArchiveError::Newer(path.to_owned()));
         }
         let made = Timestamp::from_ms(u64::from_be_bytes(array(file, path)?));
         let mut number = || array(file, path).map(u32::from_be_bytes);
         let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
         let argon2id = Argon2Params { memory_kib, passes, lanes };
-        Ok(Self { made, argon2id, salt: array(file, path)?, nonce: array(file, path)? })
+        Ok(Self { version, made, argon2id, salt: array(file, path)?, nonce: array(file, path)? })
     }
 }
 

@@ -24,9 +24,9 @@ fn making() -> Making {
 fn archive(size: usize) -> (TempDir, PathBuf, Written) {
     let folder = tempfile::tempdir().unwrap();
     let large: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
-    let parts = NAMES.map(|name| Part { name, path: folder.path().join(name) });
-    fs::write(&parts[0].path, b"secret words").unwrap();
-    fs::write(&parts[1].path, large).unwrap();
+    let parts = NAMES.map(|name| Part { name, from: Source::File(folder.path().join(name)) });
+    fs::write(folder.path().join("small"), b"secret words").unwrap();
+    fs::write(folder.path().join("large"), large).unwrap();
     let target = folder.path().join("archive");
     let written = write(&target, &parts, &passphrase("right"), &making()).unwrap();
     (folder, target, written)
@@ -65,7 +65,7 @@ fn what_goes_in_comes_out_at_every_size_around_a_chunk() {
 fn the_header_is_as_it_is_written_down() {
     let (_folder, path, _) = archive(1);
     let bytes = fs::read(&path).unwrap();
-    let mut expected = b"countersign-move1\n".to_vec();
+    let mut expected = b"countersign-move2\n".to_vec();
     expected.extend(1_700_000_000_000_u64.to_be_bytes());
     expected.extend([0, 1, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]);
     expected.extend([7; 16]);
@@ -142,7 +142,7 @@ fn what_is_no_archive_and_what_is_a_later_one_is_said() {
         fs::write(&path, bytes).unwrap();
         assert!(matches!(Archive::open(&path), Err(ArchiveError::Foreign(_))), "{bytes:?}");
     }
-    fs::write(&path, b"countersign-move2\n and what nobody knows yet").unwrap();
+    fs::write(&path, b"countersign-move3\n and what nobody knows yet").unwrap();
     assert!(matches!(Archive::open(&path), Err(ArchiveError::Newer(_))));
 }
 
@@ -159,7 +159,7 @@ fn a_header_that_asks_for_too_much_is_refused() {
 fn nothing_is_written_over_and_a_failure_leaves_nothing() {
     let (folder, path, _) = archive(10);
     let before = fs::read(&path).unwrap();
-    let part = |name: &str| vec![Part { name: "small", path: folder.path().join(name) }];
+    let part = |name: &str| vec![Part { name: "small", from: Source::File(folder.path().join(name)) }];
     let again = write(&path, &part("small"), &passphrase("right"), &making());
     assert!(matches!(again, Err(ArchiveError::Exists(_))));
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -173,23 +173,24 @@ fn a_database_is_folded_noted_and_settled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("countersign.db");
     let key = IdentityKey::from_seed(&Secret::new([1; 32]));
-    let db = migrate::open(&path, &key.id()).unwrap();
+    let source = KeySource::file(folder.path().join("store.key"));
+    let (db, _) = migrate::open(&path, &key.id(), &source).unwrap();
     migrate::set_meta(&db, "udp_port", "7000").unwrap();
     migrate::set_meta(&db, "kept", "yes").unwrap();
     drop(db);
-    fold(&path, &key.id()).unwrap();
+    fold(&path, &key.id(), &source).unwrap();
     let event = Event::HomeImported { archive: "ab".into(), made: "then".into() };
-    let carried = settle(&path, &key, &["udp_port"], (MADE, &event)).unwrap();
+    let carried = settle(&path, (&key, &source), &["udp_port"], (MADE, &event)).unwrap();
     assert_eq!(carried, Carried::default());
-    note(&path, &key, MADE, &Event::MoveUndone).unwrap();
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "all of it is in one file");
-    let db = migrate::open(&path, &key.id()).unwrap();
+    note(&path, (&key, &source), MADE, &Event::MoveUndone).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "all of it is in one file, beside its key");
+    let (db, _) = migrate::open(&path, &key.id(), &source).unwrap();
     assert_eq!(migrate::meta(&db, "udp_port").unwrap(), None);
     assert_eq!(migrate::meta(&db, "kept").unwrap().as_deref(), Some("yes"));
     let verified = chain::verify(&db, &key.id()).unwrap();
     assert_eq!((verified.records, verified.checkpoints), (2, 2));
     let other = IdentityKey::from_seed(&Secret::new([2; 32]));
     drop(db);
-    let refused = settle(&path, &other, &[], (MADE, &Event::MoveUndone));
+    let refused = settle(&path, (&other, &source), &[], (MADE, &Event::MoveUndone));
     assert!(matches!(refused, Err(StoreError::OtherNode { .. })));
 }

@@ -24,20 +24,18 @@ fn invite(n: u8, by_code: bool) -> InviteRow {
 #[test]
 fn what_was_invited_and_begun_before_codes_is_as_it_was() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
-    // As version 4 left it.
-    db.execute_batch(
-        "ALTER TABLE invites DROP COLUMN by_code; ALTER TABLE invites DROP COLUMN approver;
-         ALTER TABLE pairings DROP COLUMN by_code; DROP TABLE witnesses;
-         DROP TABLE anchors; PRAGMA user_version = 4;
-         INSERT INTO invites (id, secret, created_ms, expires_ms)
+    migrate::make(&folder.path(), 4);
+    folder
+        .raw()
+        .execute_batch(
+        "INSERT INTO invites (id, secret, created_ms, expires_ms)
          VALUES (zeroblob(16), zeroblob(16), 1, 9000000);
          INSERT INTO pairings (peer, joiner, invite, proof, nonce, commitment, knocked_ms)
          VALUES (zeroblob(32), 0, zeroblob(16), zeroblob(32), zeroblob(16), zeroblob(32), 7);",
     )
     .unwrap();
     drop(folder.open().unwrap());
+    let db = folder.raw();
     peers::remove_unsaid_codes(&db).unwrap();
     let open = peers::open_invites(&db, NOW).unwrap();
     assert_eq!(open.iter().map(|row| row.by_code).collect::<Vec<_>>(), [false]);

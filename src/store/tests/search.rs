@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     base::limits,
-    store::search::{self, Search, words_query},
+    store::{
+        search::{self, HitRow, Search},
+        words::Query,
+    },
 };
 
 fn add(db: &Connection, n: u8, text: &str) {
@@ -26,14 +29,17 @@ fn index(db: &Connection) -> usize {
 
 fn asked(typed: &str) -> Option<Search> {
     let marks = ("<".to_owned(), ">".to_owned());
-    let query = words_query(typed)?;
-    Some(Search { query, peer: None, before: i64::MAX, limit: 1000, marks })
+    let query = Query::of(typed)?;
+    Some(Search { query, peer: None, before: i64::MAX, limit: 1000, looks: 100_000, marks })
+}
+
+fn hits(db: &Connection, asked: &Search) -> Result<Vec<HitRow>, StoreError> {
+    search::search(db, asked).map(|found| found.hits)
 }
 
 fn find(db: &Connection, typed: &str) -> Vec<i64> {
     let Some(asked) = asked(typed) else { return Vec::new() };
-    let hits = search::search(db, &asked).unwrap_or_else(|e| panic!("{typed:?}: {e}"));
-    hits.into_iter().map(|hit| hit.message.number).collect()
+    hits(db, &asked).unwrap_or_else(|e| panic!("{typed:?}: {e}")).into_iter().map(|hit| hit.message.number).collect()
 }
 
 #[test]
@@ -122,7 +128,7 @@ fn the_longest_query_of_the_shortest_words_is_answered() {
     let short: Vec<String> = ('\u{4e00}'..).take(340).map(String::from).collect();
     assert!(find(&db, &short.join(" ")).is_empty());
     let same = vec!["every"; limits::SEARCH_QUERY_BYTES_MAX / 6].join(" ");
-    assert_eq!(words_query(&same).unwrap(), "\"every\"*");
+    assert_eq!(Query::of(&same), Query::of("every"));
     assert_eq!(find(&db, &same).len(), 1000);
 }
 
@@ -173,7 +179,7 @@ fn a_search_walks_the_index_from_its_end_and_stops() {
     index(&db);
     let mut asked = asked("every").unwrap();
     let numbers = |asked: &Search| -> Vec<i64> {
-        let hits = search::search(&db, asked).unwrap();
+        let hits = hits(&db, asked).unwrap();
         hits.iter().map(|hit| hit.message.number).collect()
     };
     asked.limit = 3;
@@ -192,7 +198,7 @@ fn what_was_found_is_marked_where_it_stands() {
     add(&db, 1, "here Zürich <b> there\nzürich-west");
     index(&db);
     let marked =
-        |typed: &str| search::search(&db, &asked(typed).unwrap()).unwrap()[0].marked.clone();
+        |typed: &str| hits(&db, &asked(typed).unwrap()).unwrap()[0].marked.clone();
     assert_eq!(marked("zurich"), "here <Zürich> <b> there\n<zürich>-west");
     assert_eq!(marked("there zürich-w"), "here Zürich <b> <there>\n<zürich-west>");
 }
@@ -231,7 +237,7 @@ async fn the_index_works_through_the_two_threads_and_after_the_next_open() {
     let look = |db: &Connection| {
         let is: i64 = db.pragma_query_value(None, "query_only", |row| row.get(0))?;
         assert_eq!(is, 1);
-        search::search(db, &asked("word7").unwrap())
+        hits(db, &asked("word7").unwrap())
     };
     assert_eq!(store.read(look).await.unwrap().unwrap().len(), 1);
     store.fold().await;
@@ -256,8 +262,8 @@ async fn a_batch_that_fails_leaves_no_half_of_it_in_the_index() {
     assert!(failed.await.unwrap().is_err());
     let done = store.write(|db| {
         search::index_batch(db)?;
-        db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)", [])?;
-        search::search(db, &asked("every").unwrap())
+        db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 0)", [])?;
+        hits(db, &asked("every").unwrap())
     });
     assert_eq!(done.await.unwrap().unwrap().len(), 10);
 }

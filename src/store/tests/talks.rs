@@ -16,7 +16,9 @@ pub(super) fn fill(db: &Connection, count: u32, peers: u32, threads: u32) {
                               unread, created_ms, expires_ms, stored_ms)
         SELECT i % 2, CAST(printf('%032d', i % ?2) AS BLOB), CAST(printf('%016d', i) AS BLOB),
                zeroblob(32), 'text', CAST(printf('%08d%08d', i % ?2, i / ?2 % ?3) AS BLOB),
-               'word' || i || ' every', zeroblob(300), 'accepted', 0, i, i, i FROM n";
+               seal('messages.text', 'word' || i || ' every', CAST(printf('%016d', i) AS BLOB),
+                    CAST(printf('%032d', i % ?2) AS BLOB), i % 2),
+               zeroblob(300), 'accepted', 0, i, i, i FROM n";
     db.execute(sql, params![count, peers, threads]).unwrap();
 }
 

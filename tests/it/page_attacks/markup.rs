@@ -37,6 +37,7 @@ fn texts() -> Vec<String> {
 /// A home whose name is an attack.
 fn hostile() -> Home {
     let home = Home::empty("mallory", "quartz heron forgot the seventh staircase");
+    home.keep_key_in_file();
     let mut terminal = Terminal::open(&home, &["init", "--name", NAME]);
     terminal.answer(home.passphrase);
     terminal.answer(home.passphrase);
@@ -185,7 +186,10 @@ fn alter(home: &Home) {
     let db = home.database();
     let last = "(SELECT max(number) FROM messages WHERE outgoing = 0 AND state != 'held')";
     db.execute(
-        &format!("UPDATE messages SET kind = ?1, text = '' WHERE number = {last}"),
+        &format!(
+            "UPDATE messages SET kind = ?1, text = seal('messages.text', '', id, peer, outgoing)
+             WHERE number = {last}"
+        ),
         ["<img src=x onerror=__pwned=1>"],
     )
     .unwrap();

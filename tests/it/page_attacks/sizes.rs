@@ -244,7 +244,12 @@ fn multiply(home: &Home, times: i64) {
             "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
              INSERT INTO messages (outgoing, peer, id, digest, kind, thread, text, envelope, state,
                  unread, created_ms, expires_ms, stored_ms)
-             SELECT outgoing, peer, randomblob(16), digest, kind, thread, 'number ' || n, envelope,
+             SELECT outgoing, peer, CAST(printf('%016d', n) AS BLOB), digest, kind, thread,
+                 seal('messages.text', 'number ' || n, CAST(printf('%016d', n) AS BLOB), peer,
+                      outgoing),
+                 seal('messages.envelope',
+                      unseal('messages.envelope', envelope, id, peer, outgoing),
+                      CAST(printf('%016d', n) AS BLOB), peer, outgoing),
                  state, 0, created_ms, expires_ms, stored_ms FROM messages, n
              WHERE number = (SELECT max(number) FROM messages)",
             params![times],

@@ -14,12 +14,14 @@ pub(crate) mod wait;
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use countersign::store::{keys, seal::Sealer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -85,6 +87,26 @@ impl Home {
         fs::write(&file, format!("{config}\n[page]\nport = {port}\n")).unwrap();
     }
 
+    /// As [`Self::set_page_port`], for a home whose settings name a port already.
+    pub(crate) fn set_page_port_anew(&self) {
+        let file = self.path().join("config.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let before = config.split("[page]").next().unwrap_or_default();
+        fs::write(&file, before).unwrap();
+        self.set_page_port();
+    }
+
+    /// Settings for a home that is to be made: no test asks the keyring of whoever runs it.
+    pub(crate) fn keep_key_in_file(&self) {
+        let mut home = fs::DirBuilder::new();
+        home.recursive(true).mode(0o700).create(self.path()).unwrap();
+        let file = self.path().join("config.toml");
+        if !file.exists() {
+            let config = format!("name = \"{}\"\n\n[storage]\nkey = \"file\"\n", self.name);
+            fs::write(file, config).unwrap();
+        }
+    }
+
     /// `COUNTERSIGN_HOME`.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("h")
@@ -98,6 +120,8 @@ impl Home {
             ("HOME", path(self.folder.path())),
             ("COUNTERSIGN_HOME", path(&self.path())),
             ("COUNTERSIGN_NETWORK", "loopback".to_owned()),
+            // Without it, the default would be the bus of whoever runs the tests.
+            ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/dev/null".to_owned()),
             ("RUST_BACKTRACE", "1".to_owned()),
         ];
         always.into_iter().chain(self.more.iter().cloned()).collect()
@@ -136,9 +160,15 @@ impl Home {
         Output::of(command)
     }
 
-    /// The node's database, for changes behind its back. The node must not run.
+    /// The node's database, for changes behind its back, with the functions that seal and open what
+    /// is in it. The node must not run.
     pub(crate) fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.path().join("countersign.db")).unwrap()
+        let db = rusqlite::Connection::open(self.path().join("countersign.db")).unwrap();
+        let key = keys::read_storage_key(&self.path().join("store.key")).unwrap();
+        if let Some(key) = key {
+            Sealer::new(&key).register(&db).unwrap();
+        }
+        db
     }
 
     fn node(&self) -> MutexGuard<'_, Option<Child>> {

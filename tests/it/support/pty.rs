@@ -199,6 +199,7 @@ fn plain(bytes: &[u8]) -> String {
 
 /// Sets a home up: types the passphrase twice.
 pub(crate) fn init(home: &Home, passphrase: &str) -> Output {
+    home.keep_key_in_file();
     let mut terminal = Terminal::open(home, &["init", "--name", home.name]);
     terminal.answer(passphrase);
     terminal.answer(passphrase);

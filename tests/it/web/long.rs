@@ -9,6 +9,9 @@ const MESSAGES: u32 = 10_000;
 /// Far above what it takes, so that a busy machine fails no test.
 const FIRST_PAINT_MAX: Duration = Duration::from_secs(5);
 
+/// The id of a message that was repeated.
+const ID: &str = "CAST(printf('%016d', value) AS BLOB)";
+
 /// Says the one message that came in again and again, as rows of the database.
 fn repeat(database: &rusqlite::Connection, messages: u32) {
     let mut columns = Vec::new();
@@ -21,8 +24,17 @@ fn repeat(database: &rusqlite::Connection, messages: u32) {
     let values: Vec<String> = columns
         .iter()
         .map(|column| match column.as_str() {
-            "id" | "thread" => "randomblob(16)".to_owned(),
-            "text" => "'Message ' || value || ' of a long conversation. ' || text".to_owned(),
+            "id" => ID.to_owned(),
+            "thread" => "randomblob(16)".to_owned(),
+            "text" => format!(
+                "seal('messages.text', 'Message ' || value || ' of a long conversation. ' ||
+                 CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT),
+                 {ID}, peer, outgoing)"
+            ),
+            sealed @ ("envelope" | "verdict") => format!(
+                "seal('messages.{sealed}', unseal('messages.{sealed}', {sealed}, id, peer, outgoing),
+                 {ID}, peer, outgoing)"
+            ),
             other => other.to_owned(),
         })
         .collect();
