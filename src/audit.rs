@@ -62,6 +62,18 @@ pub enum Event {
     HomeImported { archive: String, made: String },
     /// The human said that the home starts here again.
     MoveUndone,
+    /// The human set how long messages are kept: of a peer, or of everybody; no days: for ever;
+    /// `default`: as for everybody.
+    RetentionSet { peer: Option<String>, days: Option<u32>, default: bool },
+    /// So many messages were deleted here: by their age, or because the human named them.
+    Deleted { messages: u64, peer: Option<String>, aged: bool },
+    /// The human had a peer forgotten. Of a blocked one the block stays.
+    PeerForgotten { peer: String, blocked: bool },
+    /// The home was copied into the backup of this SHA-256.
+    HomeBackedUp { archive: String },
+    /// The home was put back from the backup of this SHA-256, which was made then: what came after
+    /// that is not in this chain.
+    HomeRestored { archive: String, made: String },
     /// Something was refused that nobody may do.
     Refused { what: String, peer: Option<String> },
 }

@@ -5,6 +5,7 @@
 
 mod agent;
 pub mod api;
+mod backup;
 pub mod clock;
 mod codes;
 pub mod config;
@@ -12,6 +13,7 @@ mod connect;
 mod decide;
 mod drafts;
 mod effective;
+mod erase;
 mod evidence;
 mod explain;
 mod grants;
@@ -22,6 +24,7 @@ mod human;
 mod inbound;
 mod inline;
 mod judge;
+mod keep;
 mod known;
 mod orders;
 mod outbound;

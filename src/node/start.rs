@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -10,13 +11,17 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NodeError, NodeHandle, clock,
+    NodeError, NodeHandle,
+    backup::remove_copy,
+    clock,
     codes::Codes,
     config::{Config, Home, NetworkMode, PostQuantum},
     effective,
+    erase::tell_erased,
     grants::verified,
     handle::Question,
     judge::{Kept, Recent},
+    keep::Keeping,
     known::Watched,
     moved, orders,
     page::PageCodes,
@@ -43,6 +48,7 @@ use crate::{
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
         policies::{self, PolicyRows},
+        retention::{self, Setting},
         shown,
         tokens::{self, TokenRow},
         verdicts,
@@ -70,6 +76,7 @@ struct Loaded {
     port: u16,
     requires: Vec<(PeerId, Vec<String>)>,
     tokens: Vec<TokenRow>,
+    keeping: Vec<Setting>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -90,6 +97,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         port,
         requires: peers::all_requires(db)?,
         tokens: tokens::live_tokens(db)?,
+        keeping: retention::settings(db)?,
     })
 }
 
@@ -131,6 +139,7 @@ pub(super) async fn prepare(
     }
     let config = Config::read(home)?;
     let mode = config.mode()?;
+    remove_copy(home);
     let store = Store::open(&home.database_file(), &key.id())?;
     let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
@@ -204,6 +213,7 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
         migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
         peers::remove_unsaid_codes(db)?;
+        tell_erased(db, (None, false), now)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
@@ -285,6 +295,12 @@ fn assemble(
         told: super::tell::ToldBefore::default(),
         page_codes: PageCodes::default(),
         roster: Roster::default(),
+        keeping: Keeping::of(&loaded.keeping),
+        swept: Duration::ZERO,
+        erasing: false,
+        log_holds_deleted: false,
+        copying: false,
+        copy_made: None,
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),

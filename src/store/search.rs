@@ -48,6 +48,19 @@ fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
     Ok((last, count >= limits::INDEX_BATCH))
 }
 
+/// Takes a message's words out of the index, if they are in it. `text` is what the message says.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget(db: &Connection, number: i64, text: String) -> Result<(), StoreError> {
+    let done: i64 = migrate::meta(db, INDEXED)?.and_then(|n| n.parse().ok()).unwrap_or(0);
+    if number <= done {
+        let sql = "INSERT INTO words (words, rowid, text) VALUES ('delete', ?1, ?2)";
+        db.prepare_cached(sql)?.execute(params![number, text])?;
+    }
+    Ok(())
+}
+
 /// What a person typed as a query of FTS5: every word is there, in any order, and the last may be
 /// a beginning. Each is quoted, so none is an operator. `None` where there is no word.
 #[must_use]

@@ -5,6 +5,7 @@
 //! anything. The shapes are a contract: fields are added, never renamed.
 
 mod invite;
+mod keep;
 mod page;
 mod reach;
 mod reply;
@@ -15,6 +16,7 @@ mod tell;
 mod trouble;
 
 pub use invite::*;
+pub use keep::*;
 pub use page::*;
 pub use reach::*;
 pub use reply::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TellRequest;
+use super::{KeepRequest, TellRequest};
 use crate::trust::PeerState;
 
 /// What an agent can ask.
@@ -351,6 +351,8 @@ pub enum HumanRequest {
         /// What it is called.
         name: String,
     },
+    /// About what the home keeps: for how long, what is deleted, and copies of it.
+    Keep(KeepRequest),
     /// What the policy would say of a text.
     PolicyCheck {
         /// The text.
