@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub use super::{bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs};
+pub use super::{
+    bundle::BundleArgs, data::DataCommand, join::JoinArgs, move_home::MoveCommand, ping::PingArgs,
+};
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
 
 const ENVIRONMENT: &str = "\
@@ -257,6 +259,9 @@ pub enum Command {
     /// Bearer tokens of MCP clients that come over HTTP; each is let in as `countersign mcp` is
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What the home keeps.
+    #[command(flatten)]
+    Data(DataCommand),
     /// Carry this home to another host: keys, settings, trust and every message
     #[command(subcommand)]
     Move(MoveCommand),

@@ -150,6 +150,12 @@ impl Home {
         self.0.join("node.lock")
     }
 
+    /// The key of the data at rest, where this home has one as a file.
+    #[must_use]
+    pub fn store_key_file(&self) -> PathBuf {
+        self.0.join("store.key")
+    }
+
     /// The copy of the database that a backup is made from: there only while one is made.
     #[must_use]
     pub fn copy_file(&self) -> PathBuf {

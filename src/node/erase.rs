@@ -144,7 +144,8 @@ impl Node {
         if !self.erasing && !self.copying {
             return Ok(());
         }
-        let what = if self.copying { "a backup is being made" } else { "messages are being deleted" };
+        let what =
+            if self.copying { "a backup is being made" } else { "messages are being deleted" };
         Err(ApiError::new(ErrorKind::Busy, what, "try again when that is over"))
     }
 
@@ -158,19 +159,22 @@ impl Node {
     }
 
     fn count_on(&mut self, mut erasing: Erasing) {
+        let finish = erasing.finish.take();
         let op = move |db: &Connection| {
-            let more = erasing.step(db, clock::now());
+            let more = erasing.step(db, clock::now())?;
             Ok((erasing, more))
         };
         self.read(op, |node, done| match done {
-            Ok((erasing, Ok(true))) => node.count_on(erasing),
-            Ok((erasing, Ok(false))) => {
+            Ok((erasing, true)) => node.count_on(Erasing { finish, ..erasing }),
+            Ok((erasing, false)) => {
                 let result = erasing.result(true);
-                erasing.end(node, Ok(result));
+                Erasing { finish, ..erasing }.end(node, Ok(result));
             }
-            Ok((erasing, Err(error))) => erasing.end(node, Err(error)),
-            // Dropped with what waited for it: whoever asked hears that the node goes.
-            Err(error) => tracing::warn!(%error, "messages were not counted"),
+            Err(error) => {
+                if let Some(finish) = finish {
+                    finish(node, Err(error));
+                }
+            }
         });
     }
 
@@ -178,6 +182,7 @@ impl Node {
         let last = self.stopping;
         let about = erasing.about;
         let now = clock::now();
+        let finish = erasing.finish.take();
         let op = move |db: &Connection| {
             let more = !last && erasing.step(db, now)?;
             if !more {
@@ -186,24 +191,29 @@ impl Node {
             Ok((erasing, more))
         };
         self.write(op, |node, done| match done {
-            Ok((mut erasing, true)) => {
-                erasing.answer_if_late(node);
-                node.erase_on(erasing);
-            }
-            Ok((erasing, false)) if erasing.wipe || erasing.messages > 0 => {
-                node.handle.tell(Event::PeersChanged);
-                node.shrink_on(erasing);
-            }
-            Ok((erasing, false)) => {
-                let result = erasing.result(true);
-                erasing.end(node, Ok(result));
-            }
+            Ok((erasing, more)) => node.erased(Erasing { finish, ..erasing }, more),
             Err(error) => {
-                // The rest stays as it is; what was deleted is told at the next start or deletion.
+                // The rest stays as it is; what was deleted is told with the next deletion.
                 tracing::warn!(%error, "messages could not be deleted");
                 node.erasing = false;
+                if let Some(finish) = finish {
+                    finish(node, Err(error));
+                }
             }
         });
+    }
+
+    fn erased(&mut self, mut erasing: Erasing, more: bool) {
+        if more {
+            erasing.answer_if_late(self);
+            self.erase_on(erasing);
+        } else if erasing.wipe || erasing.messages > 0 {
+            self.handle.tell(Event::PeersChanged);
+            self.shrink_on(erasing);
+        } else {
+            let result = erasing.result(true);
+            erasing.end(self, Ok(result));
+        }
     }
 
     fn shrink_on(&mut self, mut erasing: Erasing) {

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use super::{
     agent::no_message,
     api::{
-        ApiError, Erased, ErrorKind, Event, Forgotten, KeepRequest, KeepTime, Kept, KeptOf, PeerRef,
-        Reply,
+        ApiError, Erased, ErrorKind, Event, Forgotten, KeepRequest, KeepTime, Kept, KeptOf,
+        PeerRef, Reply,
     },
     clock,
     erase::{Erasing, tell_erased},
@@ -223,7 +223,8 @@ impl Node {
         if over && !self.pairings.contains_key(&peer) && !self.connecting.contains(&peer) {
             return Ok((peer, state));
         }
-        let message = format!("{} is {}; nothing was forgotten", self.name_of(&peer), state.as_str());
+        let message =
+            format!("{} is {}; nothing was forgotten", self.name_of(&peer), state.as_str());
         let next = "end that first: countersign revoke PEER";
         Err(ApiError::new(ErrorKind::Refused, message, next))
     }
@@ -265,7 +266,8 @@ impl Node {
     pub(super) fn sweep_kept(&mut self, now: Timestamp, uptime: std::time::Duration) {
         self.wipe_late();
         let since = uptime.saturating_sub(self.swept);
-        let due = if self.swept.is_zero() { limits::RETENTION_FIRST } else { limits::RETENTION_EVERY };
+        let due =
+            if self.swept.is_zero() { limits::RETENTION_FIRST } else { limits::RETENTION_EVERY };
         if since < due || self.may_erase().is_err() {
             return;
         }
@@ -302,6 +304,7 @@ fn parse_time(time: KeepTime, of_peer: bool) -> Result<Option<Keep>, ApiError> {
 
 fn waits(id: &MessageId) -> ApiError {
     let message = format!("message {id} is held or has still to reach its peer; it stays");
-    let next = "decide about it first (countersign pending), or wait until it has arrived or expired";
+    let next =
+        "decide about it first (countersign pending), or wait until it has arrived or expired";
     ApiError::new(ErrorKind::Refused, message, next)
 }

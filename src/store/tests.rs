@@ -1,6 +1,7 @@
 //! The store's own rules.
 
 mod codes;
+mod deletion;
 mod grants;
 mod search;
 mod sessions;

@@ -23,7 +23,7 @@ use crate::{
         moved::{self, Moved},
     },
     store::{
-        archive::{self, ArchiveError, Making, Written},
+        archive::{self, ArchiveError, Making, Purpose, Written},
         keys,
     },
 };
@@ -78,7 +78,12 @@ fn write(
     let home = &ctx.home;
     let spinner = print::spinner("writing the archive");
     archive::fold(&home.database_file(), &key.id())?;
-    let making = Making { at: clock::now(), salt: clock::random(), nonce: clock::random() };
+    let making = Making {
+        purpose: Purpose::Move,
+        at: clock::now(),
+        salt: clock::random(),
+        nonce: clock::random(),
+    };
     let written = archive::write(file, &parts(home), typed, &making).map_err(|e| trouble(&e))?;
     drop(spinner);
     let moved = Moved { at: making.at, archive: written.sha256.clone() };

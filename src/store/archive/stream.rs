@@ -12,15 +12,29 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ArchiveError, io_error};
+use super::{ArchiveError, Purpose, io_error};
 use crate::{
     base::{Secret, Timestamp},
     identity::Argon2Params,
 };
 
-const MAGIC: &[u8; 18] = b"countersign-move1\n";
-/// What archives of all versions begin with.
-const KIND: &[u8] = b"countersign-move";
+/// Bytes of what an archive begins with.
+const MAGIC_BYTES: usize = 18;
+
+impl Purpose {
+    const fn magic(self) -> &'static [u8; MAGIC_BYTES] {
+        match self {
+            Self::Move => b"countersign-move1\n",
+            Self::Backup => b"countersign-back1\n",
+        }
+    }
+
+    /// What archives of all versions begin with.
+    fn kind(self) -> &'static [u8] {
+        self.magic().get(..MAGIC_BYTES - 2).unwrap_or_default()
+    }
+}
+
 /// Bytes of a chunk, without its tag.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of a Poly1305 tag (RFC 8439).
@@ -29,6 +43,7 @@ pub(super) const TAG_BYTES: usize = 16;
 /// What can be read of an archive without a passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) purpose: Purpose,
     pub(super) made: Timestamp,
     pub(super) argon2id: Argon2Params,
     pub(super) salt: [u8; 16],
@@ -40,23 +55,38 @@ impl Header {
         let Argon2Params { memory_kib, passes, lanes } = self.argon2id;
         let numbers = [memory_kib, passes, lanes].map(u32::to_be_bytes).concat();
         let made = self.made.ms().to_be_bytes();
-        [MAGIC.as_slice(), &made, &numbers, &self.salt, &self.nonce].concat()
+        [self.purpose.magic().as_slice(), &made, &numbers, &self.salt, &self.nonce].concat()
     }
 
-    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, ArchiveError> {
-        let mut kind = Vec::new();
-        let magic = u64::try_from(MAGIC.len()).unwrap_or(u64::MAX);
-        file.take(magic).read_to_end(&mut kind).map_err(io_error(path))?;
-        if kind != MAGIC {
-            let path = path.to_owned();
-            let ours = kind.starts_with(KIND) && kind.len() == MAGIC.len();
-            return Err(if ours { ArchiveError::Newer(path) } else { ArchiveError::Foreign(path) });
+    /// Reads the header of an archive that was made for `purpose`.
+    pub(super) fn read(
+        file: &mut File,
+        path: &Path,
+        purpose: Purpose,
+    ) -> Result<Self, ArchiveError> {
+        let mut begin = Vec::new();
+        let magic = u64::try_from(MAGIC_BYTES).unwrap_or(u64::MAX);
+        file.take(magic).read_to_end(&mut begin).map_err(io_error(path))?;
+        if begin != purpose.magic() {
+            return Err(not_for(purpose, &begin, path));
         }
         let made = Timestamp::from_ms(u64::from_be_bytes(array(file, path)?));
         let mut number = || array(file, path).map(u32::from_be_bytes);
         let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
         let argon2id = Argon2Params { memory_kib, passes, lanes };
-        Ok(Self { made, argon2id, salt: array(file, path)?, nonce: array(file, path)? })
+        Ok(Self { purpose, made, argon2id, salt: array(file, path)?, nonce: array(file, path)? })
+    }
+}
+
+/// What is wrong with an archive that does not begin as those for `purpose` do.
+fn not_for(purpose: Purpose, begin: &[u8], path: &Path) -> ArchiveError {
+    let path = path.to_owned();
+    let whole = begin.len() == MAGIC_BYTES;
+    let is = |purpose: &Purpose| whole && begin.starts_with(purpose.kind());
+    match [Purpose::Move, Purpose::Backup].into_iter().find(is) {
+        Some(found) if found == purpose => ArchiveError::Newer(path),
+        Some(made_for) => ArchiveError::MadeFor { path, made_for },
+        None => ArchiveError::Foreign { path, purpose },
     }
 }
 
@@ -202,7 +232,7 @@ impl<'p> Opening<'p> {
         Ok(opening)
     }
 
-    fn damaged(&self) -> ArchiveError {
+    pub(super) fn damaged(&self) -> ArchiveError {
         ArchiveError::Damaged(self.path.to_owned())
     }
 
@@ -254,10 +284,26 @@ impl<'p> Opening<'p> {
         Ok(bytes)
     }
 
+    /// Reads the name of a file.
+    pub(super) fn name(&mut self) -> Result<Vec<u8>, ArchiveError> {
+        let length = usize::from(self.bytes(1)?.first().copied().unwrap_or_default());
+        self.bytes(length)
+    }
+
     /// Reads the name of a file, which must be this one.
     pub(super) fn expect_name(&mut self, name: &str) -> Result<(), ArchiveError> {
-        let length = usize::from(self.bytes(1)?.first().copied().unwrap_or_default());
-        if self.bytes(length)? == name.as_bytes() { Ok(()) } else { Err(self.damaged()) }
+        if self.name()? == name.as_bytes() { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// Whether nothing comes after what was read.
+    pub(super) fn is_over(&mut self) -> Result<bool, ArchiveError> {
+        while self.read == self.plain.len() {
+            if self.stream.is_none() {
+                return Ok(true);
+            }
+            self.next_chunk()?;
+        }
+        Ok(false)
     }
 
     /// Reads a size.
