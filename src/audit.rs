@@ -86,6 +86,18 @@ pub enum Event {
     HeadDisputed { peer: String, chain: String, number: u64, hash: String, receipt: String },
     /// The human looked at what a peer disputes, or at what is wrong with its chain.
     DisputeAccepted { peer: String },
+    /// The human set how long messages are kept: of a peer, or of everybody; no days: for ever;
+    /// `default`: as for everybody.
+    RetentionSet { peer: Option<String>, days: Option<u32>, default: bool },
+    /// So many messages were deleted here: by their age, or because the human named them.
+    Deleted { messages: u64, peer: Option<String>, aged: bool },
+    /// The human had a peer forgotten. Of a blocked one the block stays.
+    PeerForgotten { peer: String, blocked: bool },
+    /// The home was copied into the backup of this SHA-256.
+    HomeBackedUp { archive: String },
+    /// The home was put back from the backup of this SHA-256, which was made then: what came after
+    /// that is not in this chain.
+    HomeRestored { archive: String, made: String },
 }
 
 impl Event {

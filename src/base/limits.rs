@@ -589,6 +589,34 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// An archive of a home that is older is imported with a warning: what was revoked since is not
 /// in it.
 pub const ARCHIVE_FRESH: Duration = hours(24);
+/// Messages that one write deletes, and bytes of their envelopes: about a hundredth of a second, so
+/// that nobody waits for a clean-up.
+pub const DELETE_BATCH: usize = 64;
+/// See [`DELETE_BATCH`].
+pub const DELETE_BATCH_BYTES: u64 = 256 * KIB as u64;
+/// Messages that one read counts, before another read has its turn.
+pub const COUNT_BATCH: usize = 1024;
+/// Peers that one write of a clean-up looks at.
+pub const DELETE_PEERS: usize = 128;
+/// Free pages of 4 KiB that one write gives back to the file system.
+pub const SHRINK_PAGES: u32 = 128;
+/// How often messages that were kept for long enough are looked for.
+pub const RETENTION_EVERY: Duration = hours(1);
+/// Not so soon after a start: a clock that is wrong at a boot is set by then.
+pub const RETENTION_FIRST: Duration = minutes(10);
+/// Days that messages can be kept.
+pub const RETENTION_DAYS_MAX: u32 = 36_500;
+/// How long the emptying of the log waits for a reader, while writers wait for it.
+pub const WIPE_WAIT: Duration = Duration::from_millis(100);
+/// How often it is tried for whoever waits for the end of a deletion.
+pub const WIPE_TRIES: u32 = 50;
+/// A deletion that takes longer is answered, and goes on.
+pub const DELETE_ANSWER: Duration = Duration::from_secs(40);
+/// A database of the old make up to this size is written anew at a start, so that its file can
+/// shrink: a second or two.
+pub const REWRITE_BYTES_MAX: u64 = 256 * MIB as u64;
+/// How long the copy that a backup is made from may lie in the home.
+pub const BACKUP_COPY_LIFE: Duration = hours(1);
 /// How long a shutdown may take.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.

@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 pub use audit::{AuditCommand, Kept, Since};
 
 pub use super::{
-    bundle::BundleArgs, join::JoinArgs, move_home::MoveCommand, ping::PingArgs,
+    bundle::BundleArgs, data::DataCommand, join::JoinArgs, move_home::MoveCommand, ping::PingArgs,
     storage::StorageCommand,
 };
 use crate::base::{GrantId, KnownId, PendingId, SessionName, limits::HOOK_BYTES_DEFAULT};
@@ -264,6 +264,9 @@ pub enum Command {
     /// Bearer tokens of MCP clients that come over HTTP; each is let in as `countersign mcp` is
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What the home keeps.
+    #[command(flatten)]
+    Data(DataCommand),
     /// Carry this home to another host: keys, settings, trust and every message
     #[command(subcommand)]
     Move(MoveCommand),

@@ -12,6 +12,7 @@ mod audit;
 mod bundle;
 mod code;
 mod ctx;
+mod data;
 mod demo;
 mod doctor;
 mod escape;
@@ -183,6 +184,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
         Command::Move(command) => move_home::run(&ctx, command).await,
         Command::Storage(command) => storage::run(&ctx, command).await,
+        Command::Data(command) => data::run(&ctx, command).await,
         Command::Doctor => doctor::doctor(&ctx).await,
         // Taken above: they need no home.
         Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {

@@ -147,6 +147,17 @@ impl Client {
         self.ask_within(request, None).await
     }
 
+    /// As [`Client::ask`], for what takes long, such as a copy of the whole database.
+    ///
+    /// # Errors
+    /// What the node answers, or what broke.
+    pub async fn ask_slow<T: DeserializeOwned>(
+        &mut self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        self.ask_within(request, Some(limits::WAIT_MAX)).await
+    }
+
     /// A page of the inbox; when it is empty, the node waits for a message until `wait` is over.
     ///
     /// # Errors

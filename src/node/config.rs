@@ -170,6 +170,12 @@ impl Home {
         self.0.join("node.lock")
     }
 
+    /// The copy of the database that a backup is made from: there only while one is made.
+    #[must_use]
+    pub fn copy_file(&self) -> PathBuf {
+        self.0.join("backup.db")
+    }
+
     /// There when this home has moved to another host.
     #[must_use]
     pub fn moved_file(&self) -> PathBuf {

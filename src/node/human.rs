@@ -89,6 +89,7 @@ impl Node {
             HumanRequest::TokenNew { name, hash } => self.token_new(&name, &hash, answer),
             HumanRequest::Tokens => reply(answer, Ok(self.list_tokens())),
             HumanRequest::TokenEnd { name } => self.token_end(&name, answer),
+            HumanRequest::Keep(request) => self.on_keep(request, answer),
             HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
     }

@@ -5,6 +5,7 @@
 
 mod agent;
 pub mod api;
+mod backup;
 pub mod clock;
 mod chain;
 mod codes;
@@ -13,6 +14,7 @@ mod connect;
 mod decide;
 mod drafts;
 mod effective;
+mod erase;
 mod evidence;
 mod explain;
 mod grants;
@@ -23,6 +25,7 @@ mod human;
 mod inbound;
 mod inline;
 mod judge;
+mod keep;
 mod known;
 mod orders;
 mod outbound;

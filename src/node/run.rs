@@ -34,6 +34,7 @@ pub(super) async fn run(
     cancel: &CancellationToken,
 ) {
     let mut sweep = tokio::time::interval(SWEEP);
+    let began = tokio::time::Instant::now();
     while !node.stopping {
         let due = node.next_due();
         tokio::select! {
@@ -47,7 +48,7 @@ pub(super) async fn run(
                 node.on_question(question);
             }
             () = tokio::time::sleep(due) => node.tick(),
-            _ = sweep.tick() => node.sweep(),
+            _ = sweep.tick() => node.sweep(began.elapsed()),
         }
     }
     finish(node).await;
@@ -56,6 +57,8 @@ pub(super) async fn run(
 /// Lets what is being written be written, signs the audit chain's head, and ends the net.
 async fn finish(mut node: Node) {
     node.note_left_out(true);
+    // What goes on in steps ends with the next one.
+    node.stopping = true;
     while let Some(then) = node.writes.next().await {
         then(&mut node);
     }
@@ -194,7 +197,7 @@ impl Node {
         self.tick_pairings();
     }
 
-    fn sweep(&mut self) {
+    fn sweep(&mut self, uptime: Duration) {
         let now = clock::now();
         self.expire(now);
         self.expire_pending(now);
@@ -203,6 +206,8 @@ impl Node {
         self.prompts_tick();
         self.remember_used_tokens();
         self.note_left_out(false);
+        self.sweep_kept(now, uptime);
+        self.sweep_copy(now);
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -10,13 +11,17 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NodeError, NodeHandle, clock,
+    NodeError, NodeHandle,
+    backup::remove_copy,
+    clock,
     codes::Codes,
     config::{Config, Home, NetworkMode, PostQuantum},
     effective,
+    erase::tell_erased,
     grants::verified,
     handle::Question,
     judge::{Kept, Recent},
+    keep::Keeping,
     known::Watched,
     moved, orders,
     page::PageCodes,
@@ -45,6 +50,7 @@ use crate::{
         peers::{self, ConsentRow, InviteRow, PeerRow},
         pending::{self, PendingRow},
         policies::{self, PolicyRows},
+        retention::{self, Setting},
         shown,
         tokens::{self, TokenRow},
         verdicts,
@@ -75,6 +81,7 @@ struct Loaded {
     tokens: Vec<TokenRow>,
     witnesses: Vec<(PeerId, Witness)>,
     wrong_noted: u64,
+    keeping: Vec<Setting>,
 }
 
 fn load(db: &Connection) -> Result<Loaded, StoreError> {
@@ -97,6 +104,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         tokens: tokens::live_tokens(db)?,
         witnesses: witness::load(db)?,
         wrong_noted: refusals::wrong_noted(db)?,
+        keeping: retention::settings(db)?,
     })
 }
 
@@ -138,6 +146,7 @@ pub(super) async fn prepare(
     }
     let config = Config::read(home)?;
     let mode = config.mode()?;
+    remove_copy(home);
     let store = Store::open(&home.database_file(), &key.id(), &home.key_source(&config))?;
     let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
@@ -211,6 +220,7 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
         migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
         peers::remove_unsaid_codes(db)?;
+        tell_erased(db, (None, false), now)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
     });
     done.await.map_err(|_| StoreError::Closed)??;
@@ -300,6 +310,12 @@ fn assemble(
         refusals: Refusals::default(),
         wrong_noted: loaded.wrong_noted,
         roster: Roster::default(),
+        keeping: Keeping::of(&loaded.keeping),
+        swept: Duration::ZERO,
+        erasing: false,
+        log_holds_deleted: false,
+        copying: false,
+        copy_made: None,
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{
@@ -20,6 +21,7 @@ use super::{
     grants::GrantEntry,
     handle::NodeHandle,
     judge::{Kept, Recent},
+    keep::Keeping,
     known::Watched,
     page::PageCodes,
     reach::Doubles,
@@ -173,6 +175,18 @@ pub(super) struct Node {
     pub(super) wrong_noted: u64,
     pub(super) told: ToldBefore,
     pub(super) roster: Roster,
+    /// How long messages are kept.
+    pub(super) keeping: Keeping,
+    /// How long this node had run when messages of enough age were looked for last.
+    pub(super) swept: Duration,
+    /// Messages are being deleted.
+    pub(super) erasing: bool,
+    /// The log could not be emptied after the last deletion.
+    pub(super) log_holds_deleted: bool,
+    /// The database is being copied.
+    pub(super) copying: bool,
+    /// Since when there is a copy.
+    pub(super) copy_made: Option<Timestamp>,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,

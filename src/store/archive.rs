@@ -14,13 +14,17 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{StoreError, audit as chain, migrate, storage_key::KeySource};
+use super::{
+    StoreError, audit as chain, migrate,
+    rows::{all, ms},
+    storage_key::KeySource,
+};
 use crate::{
     audit::Event,
     base::{PeerId, Secret, Timestamp},
     identity::{Argon2Params, IdentityError, IdentityKey, stretch},
 };
-use stream::{Header, Opening, Sealing, VERSION};
+use stream::{Header, Opening, Sealing};
 
 /// Why an archive was not written or not read.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +41,21 @@ pub enum ArchiveError {
     #[error("{0} is there already")]
     Exists(PathBuf),
     /// It is something else.
-    #[error("{0} is no archive of `countersign move export`")]
-    Foreign(PathBuf),
+    #[error("{path} is no archive of `countersign {}`", purpose.command())]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What it was taken for.
+        purpose: Purpose,
+    },
+    /// It is an archive of ours, made for something else.
+    #[error("{path} was made by `countersign {}`", made_for.command())]
+    MadeFor {
+        /// Which file.
+        path: PathBuf,
+        /// What it is.
+        made_for: Purpose,
+    },
     /// It is of a later version.
     #[error("{0} is of another version of countersign, which this one cannot read")]
     Newer(PathBuf),
@@ -62,6 +79,26 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> ArchiveError + '_ {
     move |error| ArchiveError::Io { path: path.to_owned(), error }
 }
 
+/// What an archive is made for. One cannot be used as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The home goes to another host, and starts here no more.
+    Move,
+    /// The home stays in use, and can be put back as it was.
+    Backup,
+}
+
+impl Purpose {
+    /// The command that writes such an archive.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Move => "move export",
+            Self::Backup => "backup",
+        }
+    }
+}
+
 /// A file that goes into an archive.
 #[derive(Clone)]
 pub struct Part {
@@ -83,6 +120,8 @@ pub enum Source {
 /// What an archive takes beside its files.
 #[derive(Clone, Copy, Debug)]
 pub struct Making {
+    /// What it is made for.
+    pub purpose: Purpose,
     /// When it is made.
     pub at: Timestamp,
     /// Random bytes for Argon2.
@@ -133,8 +172,10 @@ fn fill(
     passphrase: &Secret<String>,
     making: &Making,
 ) -> Result<Written, ArchiveError> {
-    let Making { at, salt, nonce } = *making;
-    let header = Header { version: VERSION, made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
+    let Making { purpose, at, salt, nonce } = *making;
+    let version = purpose.version();
+    let argon2id = Argon2Params::DEFAULT;
+    let header = Header { purpose, version, made: at, argon2id, salt, nonce };
     let key = key(&header, passphrase, target)?;
     let mut sealing = Sealing::begin(file, &header, &key).map_err(io_error(target))?;
     for part in parts {
@@ -199,14 +240,20 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Reads the header.
+    /// Reads the header of an archive that was made for `purpose`.
     ///
     /// # Errors
     /// When the file cannot be read, or is something else.
-    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+    pub fn open(path: &Path, purpose: Purpose) -> Result<Self, ArchiveError> {
         let mut file = File::open(path).map_err(io_error(path))?;
-        let header = Header::read(&mut file, path)?;
+        let header = Header::read(&mut file, path, purpose)?;
         Ok(Self { path: path.to_owned(), file, header })
+    }
+
+    /// What it was made for, as the header says. It is verified with the rest.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.header.purpose
     }
 
     /// When it was made, as the header says. It is verified with the rest.
@@ -236,15 +283,18 @@ impl Archive {
         let mut opening = Opening::begin(self.file, &self.header, &key, &self.path)?;
         for name in names {
             opening.expect_name(name)?;
-            let size = opening.number()?;
-            let target = folder.join(name);
-            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target);
-            let mut file = made.map_err(io_error(&target))?;
-            opening.copy(size, &mut file, &target)?;
-            file.sync_all().map_err(io_error(&target))?;
+            take_out(&mut opening, &folder.join(name))?;
         }
         opening.finish()
     }
+}
+
+fn take_out(opening: &mut Opening<'_>, target: &Path) -> Result<(), ArchiveError> {
+    let size = opening.number()?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    let mut file = made.map_err(io_error(target))?;
+    opening.copy(size, &mut file, target)?;
+    file.sync_all().map_err(io_error(target))
 }
 
 /// How much came with a database.
@@ -293,12 +343,46 @@ pub fn note(
 /// When it is of a later version, of another node, not whole, or fails.
 pub fn settle(
     path: &Path,
-    (key, source): (&IdentityKey, &KeySource),
+    keys: (&IdentityKey, &KeySource),
     of_that_host: &[&str],
     (at, event): (Timestamp, &Event),
 ) -> Result<Carried, StoreError> {
+    settle_with(path, keys, of_that_host, (at, event), |_| Ok(()))
+}
+
+/// As [`settle`], for a database of the past: what may have ended since ends with it. Grants do, because
+/// nobody knows how often they were used since; and invites, because somebody may have used them. Gives
+/// the names of the peers that it trusts, of whom some may have been revoked since.
+///
+/// # Errors
+/// As [`settle`].
+pub fn settle_past(
+    path: &Path,
+    keys: (&IdentityKey, &KeySource),
+    of_that_host: &[&str],
+    (at, event): (Timestamp, &Event),
+) -> Result<(Carried, Vec<String>), StoreError> {
+    let mut trusted = Vec::new();
+    let carried = settle_with(path, keys, of_that_host, (at, event), |db| {
+        db.execute("UPDATE grants SET ended_ms = ?1 WHERE ended_ms IS NULL", [ms(at)])?;
+        db.execute("DELETE FROM invites", [])?;
+        let sql = "SELECT name FROM peers WHERE state = 'trusted' ORDER BY name";
+        trusted = all(db, "peers", sql, [], |row| row.get("name"))?;
+        Ok(())
+    })?;
+    Ok((carried, trusted))
+}
+
+fn settle_with(
+    path: &Path,
+    (key, source): (&IdentityKey, &KeySource),
+    of_that_host: &[&str],
+    (at, event): (Timestamp, &Event),
+    also: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<Carried, StoreError> {
     let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
+    also(&transaction)?;
     for key in of_that_host {
         migrate::forget_meta(&transaction, key)?;
     }

@@ -128,7 +128,7 @@ pub fn find(db: &Connection, query: &Query) -> Result<Found, StoreError> {
     let mut rows = statement.query(params![query.after, limits::AUDIT_SCAN_RECORDS])?;
     let (mut found, mut looked, mut last) = (Found::default(), 0_u64, query.after);
     while let Some(row) = rows.next()? {
-        let record = read_record(&Columns { table: "audit", row })?;
+        let record = read_record(&Columns { table: "audit", row, db })?;
         looked += 1;
         last = record.seq;
         let named = begin.is_empty() || begin.iter().any(|begin| record.event.starts_with(begin));

@@ -77,7 +77,8 @@ impl From<&Grant> for Room {
 /// # Errors
 /// When the database fails.
 pub fn has_room(db: &Connection, room: &Room, now: Timestamp) -> Result<bool, StoreError> {
-    let sql = "SELECT count(*) = 1 AND (SELECT count(*) FROM messages WHERE granted = ?1) < ?2
+    let sql = "SELECT count(*) = 1 AND (SELECT count(*) FROM messages WHERE granted = ?1)
+               + (SELECT count(*) FROM spent WHERE granted = ?1) < ?2
                FROM grants WHERE id = ?1 AND ended_ms IS NULL";
     let all = params![room.id.as_bytes(), room.messages_max];
     let open: bool = db.prepare_cached(sql)?.query_row(all, |row| row.get(0))?;
@@ -88,7 +89,8 @@ pub fn has_room(db: &Connection, room: &Room, now: Timestamp) -> Result<bool, St
 /// How many messages passed by a grant after `since`. What was held at first passed when it was
 /// queued.
 fn used_since(db: &Connection, id: GrantId, since: Timestamp) -> Result<u64, StoreError> {
-    let sql = "SELECT count(*) FROM messages WHERE granted = ?1 AND (stored_ms > ?2 OR EXISTS
+    let sql = "SELECT (SELECT count(*) FROM spent WHERE granted = ?1 AND at_ms > ?2) + count(*)
+               FROM messages WHERE granted = ?1 AND (stored_ms > ?2 OR EXISTS
                (SELECT 1 FROM history WHERE message = number AND state = 'queued' AND at_ms > ?2))";
     let params = params![id.as_bytes(), ms(since)];
     Ok(db.prepare_cached(sql)?.query_row(params, |row| row.get(0))?)

@@ -1,17 +1,20 @@
 //! Opening: whose file it is, which schema it has, and whether it is whole.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::{
-    StoreError,
+    StoreError, space,
     storage_key::{self, Found, KeySource},
 };
-use crate::base::PeerId;
+use crate::base::{PeerId, limits};
 
 /// `CSgn`, in `SQLite`'s header, so that `file` and we know what it is.
 const APPLICATION_ID: i32 = 0x4353_676e;
+
+/// How long a connection waits for another one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the schema from its index to the next number. Never changed once released.
 const MIGRATIONS: &[&str] = &[
@@ -22,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
     AT_REST,
+    include_str!("migrations/0008.sql"),
 ];
 
 /// From here on what people say is sealed: the connection must know the functions.
@@ -43,8 +47,10 @@ pub(super) fn open(
     source: &KeySource,
 ) -> Result<(Connection, Found), StoreError> {
     let mut db = Connection::open(path)?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     check_kind(&db, path)?;
+    // Of a new file alone: one that has tables keeps how it was made.
+    db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON; PRAGMA cache_size = -2048;
@@ -64,6 +70,7 @@ pub(super) fn open(
         storage_key::remember(&db, found.place)?;
     }
     rewrite(&db);
+    make_shrinkable(&db, path);
     // Later than that, because a rewritten database may be larger than the memory.
     db.execute_batch("PRAGMA temp_store = MEMORY;")?;
     grow_log(&db)?;
@@ -73,12 +80,18 @@ pub(super) fn open(
 
 /// Opens the database to read. It must have been opened to write before.
 pub(super) fn open_to_read(path: &Path, found: &Found) -> Result<Connection, StoreError> {
+    let db = open_without_key(path)?;
+    found.register(&db)?;
+    Ok(db)
+}
+
+/// As [`open_to_read`], for what is not sealed, or is taken as it is.
+pub(super) fn open_without_key(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
     db.execute_batch(
         "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;",
     )?;
-    found.register(&db)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }
@@ -142,7 +155,7 @@ fn migrate(db: &mut Connection, found: &Found) -> Result<(), StoreError> {
 /// Makes the log as long as it becomes before its first checkpoint (4,000 pages of 4 KiB), by a
 /// transaction that spills into it and is undone. A commit into a log that grows waits for the
 /// file system's own journal too, which is ten times as long.
-fn grow_log(db: &Connection) -> Result<(), StoreError> {
+pub(super) fn grow_log(db: &Connection) -> Result<(), StoreError> {
     db.execute_batch(
         "PRAGMA cache_size = -256; BEGIN IMMEDIATE; CREATE TABLE log_is_grown (x BLOB);
          INSERT INTO log_is_grown VALUES (zeroblob(17000000)); ROLLBACK; PRAGMA cache_size = -2048;",
@@ -155,13 +168,29 @@ fn grow_log(db: &Connection) -> Result<(), StoreError> {
 fn rewrite(db: &Connection) {
     let rewritten = meta(db, TO_REWRITE).and_then(|due| {
         if due.is_some() {
-            db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+            db.execute_batch(
+                "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);",
+            )?;
             forget_meta(db, TO_REWRITE)?;
         }
         Ok(())
     });
     if let Err(error) = rewritten {
         tracing::warn!(%error, "messages that were not sealed may still be in the database's file");
+    }
+}
+
+/// A database that was made before its file could shrink is written anew, once, where it is small
+/// enough for a start. A larger one uses its free pages again, and keeps its size.
+fn make_shrinkable(db: &Connection, path: &Path) {
+    let mode = db.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, u32>(0));
+    let size = std::fs::metadata(path).map_or(u64::MAX, |file| file.len());
+    if mode.is_ok_and(|mode| mode != space::INCREMENTAL) && size <= limits::REWRITE_BYTES_MAX {
+        let made = db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+        if let Err(error) = made {
+            // It is as good as before.
+            tracing::warn!(%error, "the database keeps its free pages");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod deletion;
 pub mod grants;
 pub mod keys;
 pub mod known;
@@ -12,12 +13,14 @@ pub mod pairings;
 pub mod peers;
 pub mod pending;
 pub mod policies;
+pub mod retention;
 mod rows;
 pub mod seal;
 pub mod search;
 pub mod sessions;
 pub mod shown;
 pub mod storage_key;
+pub mod space;
 pub mod talks;
 #[cfg(test)]
 mod tests;

@@ -57,6 +57,15 @@ fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
     Ok((last, count >= limits::INDEX_BATCH))
 }
 
+/// Takes a message's tokens out of the index, if they are in it.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget(db: &Connection, number: i64) -> Result<(), StoreError> {
+    db.prepare_cached("DELETE FROM words WHERE rowid = ?1")?.execute([number])?;
+    Ok(())
+}
+
 /// The tokens of a text, each once and in an order of their own.
 fn tokens(db: &Connection, text: &str) -> Result<String, StoreError> {
     let words: BTreeSet<String> = words::words(text).into_iter().map(|word| word.folded).collect();

@@ -356,6 +356,16 @@ pub fn key(
     Ok((found.place, found.into_key()))
 }
 
+/// The key of a home's database, which has one; a node may run.
+///
+/// # Errors
+/// When the database or the key cannot be used.
+pub fn read(path: &Path, owner: &PeerId, source: &KeySource) -> Result<Key, StoreError> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = Connection::open_with_flags(path, flags)?;
+    Ok(source.find(&db, owner)?.into_key())
+}
+
 /// Where the key of a home is kept; a node may run. `None`: there is none yet.
 ///
 /// # Errors

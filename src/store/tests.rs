@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod codes;
+mod deletion;
 mod grants;
 mod search;
 mod sessions;
@@ -253,7 +254,7 @@ fn an_audit_chain_that_was_touched_is_found_out() {
     let whole = verify();
     assert_eq!((whole.records, whole.checkpoints, whole.problem), (200, 4, None));
     db.execute_batch("SAVEPOINT s; UPDATE audit SET event = 'x' WHERE number = 7").unwrap();
-    assert_eq!(verify().problem, Some(crate::audit::ChainError::Broken(7)));
+    assert!(matches!(verify().problem, Some(crate::audit::ChainError::Broken { seq: 7, .. })));
     db.execute_batch("ROLLBACK TO s; DELETE FROM audit WHERE number > 150").unwrap();
     let cut = crate::audit::ChainError::Cut { last: 150, signed: 200 };
     assert_eq!(verify().problem, Some(cut));

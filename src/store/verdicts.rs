@@ -82,8 +82,9 @@ pub fn recent(
 ) -> Result<Vec<(PeerId, bool, Timestamp)>, StoreError> {
     // Numbers grow with the time; what is older than a busy day is not looked at.
     let sql = "SELECT peer, outgoing, stored_ms FROM
-               (SELECT * FROM messages ORDER BY number DESC LIMIT 50000)
-               WHERE stored_ms > ?1 ORDER BY number";
+               (SELECT peer, outgoing, stored_ms FROM messages ORDER BY number DESC LIMIT 50000)
+               WHERE stored_ms > ?1 UNION ALL
+               SELECT peer, outgoing, at_ms FROM spent WHERE at_ms > ?1 ORDER BY stored_ms";
     all(db, "messages", sql, [ms(since)], |row| {
         let peer = row.id("peer", PeerId::from_slice)?;
         Ok((peer, row.get("outgoing")?, row.time("stored_ms")?))

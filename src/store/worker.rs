@@ -27,6 +27,8 @@ enum Job {
     Write(Write),
     /// Everything before it is done: fold the log into the database file.
     Fold(oneshot::Sender<()>),
+    /// Everything before it is done: leave nothing in the log. `false`: somebody reads.
+    Wipe(oneshot::Sender<bool>),
 }
 
 /// A handle on the database. Cheap to clone; the threads end when the last one is dropped.
@@ -102,6 +104,19 @@ impl Store {
         }
     }
 
+    /// Queues that the log is emptied, after all writes so far: what was deleted is in no file then.
+    /// `false` when it was not, because somebody reads or the store has too much to do.
+    pub fn wipe_log(&self) -> oneshot::Receiver<bool> {
+        let (answer, answered) = oneshot::channel();
+        if let Err(error) = self.writes.try_send(Job::Wipe(answer))
+            && let Job::Wipe(answer) = error.into_inner()
+        {
+            // Whoever asked may have gone.
+            answer.send(false).ok();
+        }
+        answered
+    }
+
     /// Queues a read of what is committed.
     pub fn read<T: Send + 'static>(
         &self,
@@ -142,15 +157,17 @@ fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
 
 fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, head: &DurableHead) {
     while let Some(first) = queue.blocking_recv() {
-        let mut fold = None;
+        let (mut fold, mut wipe) = (None, None);
         let mut writes = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
                 Job::Write(write) => writes.push(write),
                 Job::Fold(answer) => fold = Some(answer),
+                Job::Wipe(answer) => wipe = Some(answer),
             }
-            let full = fold.is_some() || writes.len() >= limits::STORE_BATCH_WRITES;
+            let ends = fold.is_some() || wipe.is_some();
+            let full = ends || writes.len() >= limits::STORE_BATCH_WRITES;
             next = if full { None } else { queue.try_recv().ok() };
         }
         if !writes.is_empty() {
@@ -160,6 +177,9 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, head: &DurableHead)
             fold_log(&db);
             // Whoever waited may have gone.
             answer.send(()).ok();
+        }
+        if let Some(answer) = wipe {
+            answer.send(wipe_log(&db)).ok(); // As above.
         }
     }
     fold_log(&db);
@@ -206,6 +226,23 @@ fn fold_log(db: &Connection) {
     if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the log stays beside the database");
     }
+}
+
+/// Writers do not wait long for a reader: who asked asks again.
+fn wipe_log(db: &Connection) -> bool {
+    let wiped = db
+        .busy_timeout(limits::WIPE_WAIT)
+        .and_then(|()| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)));
+    let wiped = wiped.map(|busy: i64| busy == 0);
+    let usual = db.busy_timeout(migrate::BUSY_TIMEOUT);
+    let wiped = usual.and(wiped).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the log was not emptied");
+        false
+    });
+    if wiped && let Err(error) = migrate::grow_log(db) {
+        tracing::warn!(%error, "the log grows by itself");
+    }
+    wiped
 }
 
 fn read_all(db: &Connection, mut queue: mpsc::Receiver<Read>) {

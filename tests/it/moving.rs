@@ -9,7 +9,7 @@ use std::{
 
 use countersign::{
     base::{Secret, Timestamp},
-    store::archive::{self, Making, Part, Source},
+    store::archive::{self, Making, Part, Purpose, Source},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -243,7 +243,7 @@ fn parts(home: &Home) -> Vec<Part> {
 
 fn written(home: &Home, parts: &[Part], at: Timestamp) -> (TempDir, PathBuf) {
     let (stick, file) = stick();
-    let making = Making { at, salt: [1; 16], nonce: [2; 19] };
+    let making = Making { purpose: Purpose::Move, at, salt: [1; 16], nonce: [2; 19] };
     let passphrase = Secret::new(home.passphrase.to_owned());
     archive::write(&file, parts, &passphrase, &making).unwrap();
     (stick, file)

@@ -25,7 +25,7 @@ use crate::{
         moved::{self, Moved},
     },
     store::{
-        archive::{self, ArchiveError, Making, Written},
+        archive::{self, ArchiveError, Making, Purpose, Written},
         keys, storage_key,
     },
 };
@@ -82,7 +82,12 @@ fn write(
     let source = home.key_source(&Config::read(home)?);
     let (_, storage_key) = storage_key::key(&home.database_file(), &key.id(), &source)?;
     archive::fold(&home.database_file(), &key.id(), &source)?;
-    let making = Making { at: clock::now(), salt: clock::random(), nonce: clock::random() };
+    let making = Making {
+        purpose: Purpose::Move,
+        at: clock::now(),
+        salt: clock::random(),
+        nonce: clock::random(),
+    };
     let parts = parts(home, storage_key);
     let written = archive::write(file, &parts, typed, &making).map_err(|e| trouble(&e))?;
     drop(spinner);

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::{
     super::{
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     audit::Event,
     base::{PeerId, Secret, Timestamp, limits},
-    identity::IdentityError,
+    identity::{IdentityError, IdentityKey},
     node::{
         api::{ApiError, ErrorKind},
         clock,
@@ -30,7 +31,7 @@ use crate::{
     },
     store::{
         StoreError,
-        archive::{self, Archive, Carried},
+        archive::{self, Archive, Carried, Purpose},
         keys,
         storage_key::KeySource,
     },
@@ -38,24 +39,27 @@ use crate::{
 
 /// What came.
 #[derive(Serialize)]
-struct Imported {
-    home: PathBuf,
+pub(in crate::cli) struct Imported {
+    pub(in crate::cli) home: PathBuf,
     name: String,
     id: PeerId,
-    made: String,
+    pub(in crate::cli) made: String,
     sha256: String,
-    peers: u64,
+    pub(in crate::cli) peers: u64,
     messages: u64,
     queued: u64,
-    tokens: u64,
+    pub(in crate::cli) tokens: u64,
     /// Settings that name something of the old host.
     look_at: Vec<&'static str>,
+    /// Of a backup, the names of the peers that it trusts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::cli) trusted: Vec<String>,
 }
 
 /// Makes this home from an archive, when the passphrase is typed.
 pub(super) fn import(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
     let place = place(&ctx.home)?;
-    let archive = Archive::open(file).map_err(|error| trouble(&error))?;
+    let archive = Archive::open(file, Purpose::Move).map_err(|error| trouble(&error))?;
     let made = archive.made();
     let mut terminal = Terminal::open_for("moving a home needs")?;
     guard::close_memory()?;
@@ -63,7 +67,7 @@ pub(super) fn import(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
     terminal.say(&explanation(&place, file, made, style))?;
     let typed = passphrase(&terminal)?;
     let spinner = print::spinner("reading the archive");
-    let imported = build(archive, &typed, &place)?;
+    let imported = build(archive, &typed, &place)?.put(&place)?;
     drop((typed, spinner));
     ctx.out.data(&imported, |style| text(&imported, style))?;
     tell(&imported);
@@ -71,9 +75,8 @@ pub(super) fn import(ctx: &Ctx, file: &Path) -> anyhow::Result<Exit> {
 }
 
 /// Where the home will be. There is nothing yet, or an empty folder.
-fn place(home: &Home) -> anyhow::Result<PathBuf> {
-    // A rename replaces an empty folder, but no link to one.
-    let path = fs::canonicalize(home.path()).unwrap_or_else(|_| home.path().to_owned());
+pub(in crate::cli) fn place(home: &Home) -> anyhow::Result<PathBuf> {
+    let path = real_path(home);
     let shown = path.display();
     let (message, next) = match fs::read_dir(&path).map(|mut found| found.next().is_some()) {
         Ok(false) => return Ok(path),
@@ -93,32 +96,65 @@ fn place(home: &Home) -> anyhow::Result<PathBuf> {
     Err(ApiError::new(ErrorKind::Refused, message, next).into())
 }
 
-fn build(archive: Archive, typed: &Secret<String>, place: &Path) -> anyhow::Result<Imported> {
+/// Where a home is, or will be. A rename replaces an empty folder, but no link to one.
+pub(in crate::cli) fn real_path(home: &Home) -> PathBuf {
+    fs::canonicalize(home.path()).unwrap_or_else(|_| home.path().to_owned())
+}
+
+/// A home that is whole, verified and beside its place. Dropped, it is gone.
+pub(in crate::cli) struct Built {
+    folder: TempDir,
+    imported: Imported,
+}
+
+impl Built {
+    /// Puts it where nothing is, or an empty folder.
+    pub(in crate::cli) fn put(self, place: &Path) -> anyhow::Result<Imported> {
+        let Self { folder, imported } = self;
+        if let Err(error) = fs::rename(folder.path(), place) {
+            let message = format!("{} cannot be made: {error}", place.display());
+            let next = "see that nothing is there, and try again; nothing was changed";
+            return Err(ApiError::new(ErrorKind::Failed, message, next).into());
+        }
+        drop(folder.keep()); // It has another name now.
+        archive::sync_folder(place)?;
+        Ok(imported)
+    }
+}
+
+/// Makes a home of an archive, in a folder beside its place.
+pub(in crate::cli) fn build(
+    archive: Archive,
+    typed: &Secret<String>,
+    place: &Path,
+) -> anyhow::Result<Built> {
     let above = place.parent().filter(|above| !above.as_os_str().is_empty());
     let above = above.unwrap_or(Path::new("."));
     fs::create_dir_all(above).with_context(|| above.display().to_string())?;
     // 0700, and gone with all that is in it unless it is kept.
     let folder = tempfile::Builder::new().prefix(".countersign-").tempdir_in(above)?;
-    let made = archive.made();
-    let names = if archive.version() == 1 { NAMES_1.as_slice() } else { &NAMES };
+    let (purpose, made) = (archive.purpose(), archive.made());
+    let before_keys = purpose == Purpose::Move && archive.version() == 1;
+    let names = if before_keys { NAMES_1.as_slice() } else { &NAMES };
     let sha256 = archive.extract(typed, names, folder.path()).map_err(|error| trouble(&error))?;
-    let imported = verified(folder.path(), typed, (made, sha256), place)?;
+    let of = Of { purpose, made, sha256 };
+    let imported = verified(folder.path(), typed, of, place)?;
     archive::sync_folder(&folder.path().join(super::IDENTITY))?;
-    if let Err(error) = fs::rename(folder.path(), place) {
-        let message = format!("{} cannot be made: {error}", place.display());
-        let next = "see that nothing is there, and import again; nothing was changed";
-        return Err(ApiError::new(ErrorKind::Failed, message, next).into());
-    }
-    drop(folder.keep()); // It has another name now.
-    archive::sync_folder(place)?;
-    Ok(imported)
+    Ok(Built { folder, imported })
+}
+
+/// The archive that a home was made of.
+struct Of {
+    purpose: Purpose,
+    made: Timestamp,
+    sha256: String,
 }
 
 /// Looks at the files together, and makes the database one of this host.
 fn verified(
     folder: &Path,
     typed: &Secret<String>,
-    (made, sha256): (Timestamp, String),
+    of: Of,
     place: &Path,
 ) -> anyhow::Result<Imported> {
     let file = |name| folder.join(name);
@@ -132,27 +168,15 @@ fn verified(
     let settings = fs::read_to_string(file(super::CONFIG))?;
     let config: Config = toml::from_str(&settings).map_err(|error| {
         let message = format!("its config.toml cannot be read: {error}");
-        let next = "update countersign on this host, and import again; nothing was changed";
+        let next = "update countersign on this host, and try again; nothing was changed";
         ApiError::new(ErrorKind::Refused, message, next)
     })?;
-    let event = Event::HomeImported { archive: sha256.clone(), made: made.rfc3339() };
-    let now = (clock::now(), &event);
     // The key is a file in there, wherever the old host kept it; a database that is older than the
     // key gets one now.
     let source = KeySource::came_in(file(STORAGE_KEY));
-    let keys = (&key, &source);
-    let carried = archive::settle(&file(super::DATABASE), keys, &OF_ONE_HOST, now);
-    let Carried { peers, messages, queued, tokens } = match carried {
-        Ok(carried) => carried,
-        Err(StoreError::Newer { found, known, .. }) => {
-            let message = format!("it is of schema {found}, and this countersign knows {known}");
-            let next = "update countersign on this host, and import again; nothing was changed";
-            return Err(ApiError::new(ErrorKind::Refused, message, next).into());
-        }
-        Err(StoreError::OtherNode { .. }) => return Err(unfit("database")),
-        Err(StoreError::Key(_)) => return Err(unfit("storage key")),
-        Err(error) => return Err(error.into()),
-    };
+    let (carried, trusted) = settled(&file(super::DATABASE), (&key, &source), &of)?;
+    let Carried { peers, messages, queued, tokens } = carried;
+    let Of { made, sha256, .. } = of;
     Ok(Imported {
         home: place.to_owned(),
         name: config.name.to_string(),
@@ -164,12 +188,45 @@ fn verified(
         queued,
         tokens,
         look_at: of_the_old_host(&config),
+        trusted,
     })
+}
+
+/// Makes the database one of this host. Of a backup, what may have ended since ends.
+fn settled(
+    database: &Path,
+    keys: (&IdentityKey, &KeySource),
+    of: &Of,
+) -> anyhow::Result<(Carried, Vec<String>)> {
+    let (archive, made) = (of.sha256.clone(), of.made.rfc3339());
+    let now = clock::now();
+    let settled = match of.purpose {
+        Purpose::Move => {
+            let event = Event::HomeImported { archive, made };
+            let carried = archive::settle(database, keys, &OF_ONE_HOST, (now, &event));
+            carried.map(|carried| (carried, Vec::new()))
+        }
+        Purpose::Backup => {
+            let event = Event::HomeRestored { archive, made };
+            archive::settle_past(database, keys, &OF_ONE_HOST, (now, &event))
+        }
+    };
+    match settled {
+        Ok(settled) => Ok(settled),
+        Err(StoreError::Newer { found, known, .. }) => {
+            let message = format!("it is of schema {found}, and this countersign knows {known}");
+            let next = "update countersign on this host, and try again; nothing was changed";
+            Err(ApiError::new(ErrorKind::Refused, message, next).into())
+        }
+        Err(StoreError::OtherNode { .. }) => Err(unfit("database")),
+        Err(StoreError::Key(_)) => Err(unfit("storage key")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn unfit(what: &str) -> anyhow::Error {
     let message = format!("the {what} in it is not of this home");
-    let next = "export the home again; nothing was changed";
+    let next = "make the archive again; nothing was changed";
     ApiError::new(ErrorKind::Refused, message, next).into()
 }
 
@@ -211,7 +268,8 @@ fn explanation(place: &Path, file: &Path, made: Timestamp, style: Style) -> Stri
     )
 }
 
-fn text(imported: &Imported, style: Style) -> String {
+/// What is there now, in words.
+pub(in crate::cli) fn text(imported: &Imported, style: Style) -> String {
     let Imported { home, name, id, made, peers, messages, queued, .. } = imported;
     let rows = [
         ("home", escape::line(&home.display().to_string())),

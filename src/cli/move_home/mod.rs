@@ -4,7 +4,7 @@
 //! in an archive, and what it is good for, is in [`crate::store::archive`].
 
 mod export;
-mod import;
+pub(super) mod import;
 mod undo;
 
 use std::{path::PathBuf, sync::Arc};
@@ -19,7 +19,7 @@ use crate::{
         config::Home,
         moved,
     },
-    store::archive::{ArchiveError, Part, Source},
+    store::archive::{ArchiveError, Part, Purpose, Source},
 };
 
 /// Of `move`.
@@ -54,7 +54,7 @@ const NAMES_1: [&str; 4] = [IDENTITY, APPROVER, CONFIG, DATABASE];
 
 /// The files of a home that go with it. The log, the lock, the socket and the count of wrong
 /// passphrases stay. The storage key goes along, wherever it is kept here.
-fn parts(home: &Home, key: Secret<[u8; 32]>) -> Vec<Part> {
+pub(super) fn parts(home: &Home, key: Secret<[u8; 32]>) -> Vec<Part> {
     let files =
         [home.identity_file(), home.approver_file(), home.config_file(), home.database_file()];
     let key = Source::Key(Arc::new(key));
@@ -77,7 +77,7 @@ pub(super) fn warning(home: &Home) -> Option<String> {
 }
 
 /// Asks for the passphrase.
-fn passphrase(terminal: &Terminal) -> anyhow::Result<Secret<String>> {
+pub(super) fn passphrase(terminal: &Terminal) -> anyhow::Result<Secret<String>> {
     let typed = terminal.passphrase(order::PROMPT)?;
     if typed.expose_secret().is_empty() {
         let next = "run the command again when you want it";
@@ -87,18 +87,24 @@ fn passphrase(terminal: &Terminal) -> anyhow::Result<Secret<String>> {
 }
 
 /// An error about an archive, with what to do.
-fn trouble(error: &ArchiveError) -> ApiError {
+pub(super) fn trouble(error: &ArchiveError) -> ApiError {
     let next = match error {
         ArchiveError::Io { .. } => "see that the file can be read or written, and try again",
         ArchiveError::Exists(_) => "choose a name that is free; nothing was changed",
-        ArchiveError::Foreign(_) => "give the file that `countersign move export` wrote",
-        ArchiveError::Newer(_) => "update countersign on this host, and import again",
+        ArchiveError::Foreign { .. } => "give the file that this command wrote",
+        ArchiveError::MadeFor { made_for: Purpose::Move, .. } => {
+            "use it with: countersign move import FILE"
+        }
+        ArchiveError::MadeFor { made_for: Purpose::Backup, .. } => {
+            "use it with: countersign restore FILE"
+        }
+        ArchiveError::Newer(_) => "update countersign on this host, and try again",
         ArchiveError::WrongPassphrase(_) => {
-            "type the approval passphrase of the home that was exported; nothing was changed"
+            "type the approval passphrase of the home that it was made of; nothing was changed"
         }
         ArchiveError::Damaged(_) => {
-            "copy it again from the old host, or export it again there after `countersign move \
-             undo`; nothing was changed"
+            "take another copy of it, or another backup; a home that was exported can be exported \
+             again after `countersign move undo`; nothing was changed"
         }
         ArchiveError::Parameters { .. } => "it is damaged: copy it again; nothing was changed",
     };

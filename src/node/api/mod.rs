@@ -6,6 +6,7 @@
 
 mod audit;
 mod invite;
+mod keep;
 mod page;
 mod reach;
 mod reply;
@@ -17,6 +18,7 @@ mod trouble;
 
 pub use audit::*;
 pub use invite::*;
+pub use keep::*;
 pub use page::*;
 pub use reach::*;
 pub use reply::*;

@@ -12,6 +12,7 @@ use super::page::{
 };
 use super::{
     invite::InviteMade,
+    keep::{CopyMade, Erased, Forgotten, Kept},
     reach::{Checked, Peers, Reached},
     rules::{Explained, KnownKey, KnownValues, PolicyShown, TaintState},
     tell::Told,
@@ -75,6 +76,10 @@ pub enum Reply {
     Sessions(Sessions),
     Reached(Reached),
     Checked(Box<Checked>),
+    Kept(Kept),
+    Erased(Erased),
+    Forgotten(Forgotten),
+    CopyMade(CopyMade),
 }
 
 /// Who this node is.

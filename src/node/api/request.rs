@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRequest, TellRequest};
+use super::{AuditRequest, KeepRequest, TellRequest};
 use crate::trust::PeerState;
 
 /// What an agent can ask.
@@ -353,6 +353,8 @@ pub enum HumanRequest {
         /// What it is called.
         name: String,
     },
+    /// About what the home keeps: for how long, what is deleted, and copies of it.
+    Keep(KeepRequest),
     /// What the policy would say of a text.
     PolicyCheck {
         /// The text.

@@ -12,18 +12,34 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{ArchiveError, io_error};
+use super::{ArchiveError, Purpose, io_error};
 use crate::{
     base::{Secret, Timestamp},
     identity::Argon2Params,
 };
 
-/// What archives of all versions begin with; a digit and a line feed follow.
-const KIND: &[u8] = b"countersign-move";
-const MAGIC_BYTES: usize = KIND.len() + 2;
-/// The version that is written. Version 1 is read too: it has no storage key, and its database is of
-/// a schema that needed none.
-pub(super) const VERSION: u8 = 2;
+/// Bytes of what an archive begins with: its purpose's, a digit and a line feed.
+const MAGIC_BYTES: usize = 18;
+
+impl Purpose {
+    /// What archives of all versions begin with.
+    const fn kind(self) -> &'static [u8] {
+        match self {
+            Self::Move => b"countersign-move",
+            Self::Backup => b"countersign-back",
+        }
+    }
+
+    /// The version that is written. Version 1 of a move is read too: it has no storage key, and its
+    /// database is of a schema that needed none.
+    pub(super) const fn version(self) -> u8 {
+        match self {
+            Self::Move => 2,
+            Self::Backup => 1,
+        }
+    }
+}
+
 /// Bytes of a chunk, without its tag.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of a Poly1305 tag (RFC 8439).
@@ -32,6 +48,7 @@ pub(super) const TAG_BYTES: usize = 16;
 /// What can be read of an archive without a passphrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    pub(super) purpose: Purpose,
     pub(super) version: u8,
     pub(super) made: Timestamp,
     pub(super) argon2id: Argon2Params,
@@ -44,26 +61,46 @@ impl Header {
         let Argon2Params { memory_kib, passes, lanes } = self.argon2id;
         let numbers = [memory_kib, passes, lanes].map(u32::to_be_bytes).concat();
         let made = self.made.ms().to_be_bytes();
-        [KIND, &[b'0' + self.version, b'\n'], &made, &numbers, &self.salt, &self.nonce].concat()
+        let digit = [b'0'.saturating_add(self.version), b'\n'];
+        let parts: [&[u8]; 6] =
+            [self.purpose.kind(), &digit, &made, &numbers, &self.salt, &self.nonce];
+        parts.concat()
     }
 
-    pub(super) fn read(file: &mut File, path: &Path) -> Result<Self, ArchiveError> {
-        let mut kind = Vec::new();
+    /// Reads the header of an archive that was made for `purpose`.
+    pub(super) fn read(
+        file: &mut File,
+        path: &Path,
+        purpose: Purpose,
+    ) -> Result<Self, ArchiveError> {
+        let mut begin = Vec::new();
         let magic = u64::try_from(MAGIC_BYTES).unwrap_or(u64::MAX);
-        file.take(magic).read_to_end(&mut kind).map_err(io_error(path))?;
-        let version = match kind.strip_prefix(KIND) {
+        file.take(magic).read_to_end(&mut begin).map_err(io_error(path))?;
+        let version = match begin.strip_prefix(purpose.kind()) {
             Some([digit, b'\n']) => digit.wrapping_sub(b'0'),
-            Some([_, _]) => u8::MAX,
-            Some(_) | None => return Err(ArchiveError::Foreign(path.to_owned())),
+            Some(_) | None => return Err(not_for(purpose, &begin, path)),
         };
-        if !(1..=VERSION).contains(&version) {
+        if !(1..=purpose.version()).contains(&version) {
             return Err(ArchiveError::Newer(path.to_owned()));
         }
         let made = Timestamp::from_ms(u64::from_be_bytes(array(file, path)?));
         let mut number = || array(file, path).map(u32::from_be_bytes);
         let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
         let argon2id = Argon2Params { memory_kib, passes, lanes };
-        Ok(Self { version, made, argon2id, salt: array(file, path)?, nonce: array(file, path)? })
+        let (salt, nonce) = (array(file, path)?, array(file, path)?);
+        Ok(Self { purpose, version, made, argon2id, salt, nonce })
+    }
+}
+
+/// What is wrong with an archive that does not begin as those for `purpose` do.
+fn not_for(purpose: Purpose, begin: &[u8], path: &Path) -> ArchiveError {
+    let path = path.to_owned();
+    let whole = begin.len() == MAGIC_BYTES;
+    let is = |purpose: &Purpose| whole && begin.starts_with(purpose.kind());
+    match [Purpose::Move, Purpose::Backup].into_iter().find(is) {
+        Some(found) if found == purpose => ArchiveError::Newer(path),
+        Some(made_for) => ArchiveError::MadeFor { path, made_for },
+        None => ArchiveError::Foreign { path, purpose },
     }
 }
 
@@ -209,7 +246,7 @@ impl<'p> Opening<'p> {
         Ok(opening)
     }
 
-    fn damaged(&self) -> ArchiveError {
+    pub(super) fn damaged(&self) -> ArchiveError {
         ArchiveError::Damaged(self.path.to_owned())
     }
 
@@ -261,10 +298,26 @@ impl<'p> Opening<'p> {
         Ok(bytes)
     }
 
+    /// Reads the name of a file.
+    pub(super) fn name(&mut self) -> Result<Vec<u8>, ArchiveError> {
+        let length = usize::from(self.bytes(1)?.first().copied().unwrap_or_default());
+        self.bytes(length)
+    }
+
     /// Reads the name of a file, which must be this one.
     pub(super) fn expect_name(&mut self, name: &str) -> Result<(), ArchiveError> {
-        let length = usize::from(self.bytes(1)?.first().copied().unwrap_or_default());
-        if self.bytes(length)? == name.as_bytes() { Ok(()) } else { Err(self.damaged()) }
+        if self.name()? == name.as_bytes() { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// Whether nothing comes after what was read.
+    pub(super) fn is_over(&mut self) -> Result<bool, ArchiveError> {
+        while self.read == self.plain.len() {
+            if self.stream.is_none() {
+                return Ok(true);
+            }
+            self.next_chunk()?;
+        }
+        Ok(false)
     }
 
     /// Reads a size.

@@ -17,7 +17,7 @@ fn passphrase(text: &str) -> Secret<String> {
 }
 
 fn making() -> Making {
-    Making { at: MADE, salt: [7; 16], nonce: [9; 19] }
+    Making { purpose: Purpose::Move, at: MADE, salt: [7; 16], nonce: [9; 19] }
 }
 
 /// An archive of two files, the second of so many bytes.
@@ -34,7 +34,8 @@ fn archive(size: usize) -> (TempDir, PathBuf, Written) {
 
 fn extract(path: &Path, typed: &str, names: &[&str]) -> Result<(TempDir, String), ArchiveError> {
     let folder = tempfile::tempdir().unwrap();
-    let digest = Archive::open(path)?.extract(&passphrase(typed), names, folder.path())?;
+    let archive = Archive::open(path, Purpose::Move)?;
+    let digest = archive.extract(&passphrase(typed), names, folder.path())?;
     Ok((folder, digest))
 }
 
@@ -71,7 +72,7 @@ fn the_header_is_as_it_is_written_down() {
     expected.extend([7; 16]);
     expected.extend([9; 19]);
     assert_eq!(bytes[..HEADER_BYTES], expected);
-    assert_eq!(Archive::open(&path).unwrap().made(), MADE);
+    assert_eq!(Archive::open(&path, Purpose::Move).unwrap().made(), MADE);
     let shown = bytes.windows(12).any(|window| window == b"secret words");
     assert!(!shown, "plain text in the archive");
 }
@@ -140,10 +141,29 @@ fn what_is_no_archive_and_what_is_a_later_one_is_said() {
     let path = folder.path().join("file");
     for bytes in [&b""[..], b"countersign", b"age-encryption.org/v1\nand more of it"] {
         fs::write(&path, bytes).unwrap();
-        assert!(matches!(Archive::open(&path), Err(ArchiveError::Foreign(_))), "{bytes:?}");
+        for purpose in [Purpose::Move, Purpose::Backup] {
+            let found = Archive::open(&path, purpose);
+            assert!(matches!(found, Err(ArchiveError::Foreign { .. })), "{bytes:?}");
+        }
     }
     fs::write(&path, b"countersign-move3\n and what nobody knows yet").unwrap();
-    assert!(matches!(Archive::open(&path), Err(ArchiveError::Newer(_))));
+    assert!(matches!(Archive::open(&path, Purpose::Move), Err(ArchiveError::Newer(_))));
+    let other = Archive::open(&path, Purpose::Backup);
+    assert!(matches!(other, Err(ArchiveError::MadeFor { made_for: Purpose::Move, .. })));
+    fs::write(&path, b"countersign-back2\n and what nobody knows yet").unwrap();
+    assert!(matches!(Archive::open(&path, Purpose::Backup), Err(ArchiveError::Newer(_))));
+}
+
+#[test]
+fn a_backup_is_no_move_even_with_the_other_ones_first_bytes() {
+    let (_folder, path, _) = archive(10);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..18].copy_from_slice(b"countersign-back1\n");
+    fs::write(&path, bytes).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&path, Purpose::Backup).unwrap();
+    let opened = archive.extract(&passphrase("right"), &NAMES, folder.path());
+    assert!(matches!(opened, Err(ArchiveError::WrongPassphrase(_))));
 }
 
 #[test]

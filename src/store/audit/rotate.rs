@@ -111,7 +111,7 @@ pub fn part(db: &Connection, keep: Keep) -> Result<Option<Part>, StoreError> {
 /// # Errors
 /// See [`RotateError`].
 pub fn write(database: &Path, part: &Part, key: &IdentityKey) -> Result<PathBuf, RotateError> {
-    let db = migrate::open_to_read(database)?;
+    let db = migrate::open_without_key(database)?;
     let folder = database.parent().unwrap_or(Path::new("."));
     let path = folder.join(part.file_name());
     let temporary = path.with_extension("part");
@@ -233,9 +233,11 @@ fn about(event: &Event, now: Timestamp) -> Option<(String, bool)> {
         Event::KnownForgotten { known } => Some((format!("known {known}"), true)),
         Event::TokenMade { token, .. } => Some((format!("token {token}"), true)),
         Event::TokenEnded { token, .. } => Some((format!("token {token}"), false)),
-        Event::HomeExported { .. } | Event::HomeImported { .. } | Event::MoveUndone => {
-            Some(("home".to_owned(), true))
-        }
+        Event::PeerForgotten { peer, .. } => Some((format!("peer {peer}"), true)),
+        Event::HomeExported { .. }
+        | Event::HomeImported { .. }
+        | Event::HomeRestored { .. }
+        | Event::MoveUndone => Some(("home".to_owned(), true)),
         Event::Started { .. }
         | Event::Invited { .. }
         | Event::PeerAsked { .. }
@@ -246,6 +248,9 @@ fn about(event: &Event, now: Timestamp) -> Option<(String, bool)> {
         | Event::Arrived { .. }
         | Event::Moved { .. }
         | Event::KnownAdded { .. }
+        | Event::RetentionSet { .. }
+        | Event::Deleted { .. }
+        | Event::HomeBackedUp { .. }
         | Event::Refused { .. }
         | Event::WrongPassphrase { .. }
         | Event::Rotated { .. }

@@ -20,7 +20,7 @@ pub struct EvidenceView<'a> {
 }
 
 /// The events that can be chosen, by their names in the records.
-const EVENTS: [(&str, &str); 22] = [
+const EVENTS: [(&str, &str); 27] = [
     ("decided", "decisions"),
     ("granted", "grants"),
     ("grant_ended", "ends of grants"),
@@ -42,6 +42,11 @@ const EVENTS: [(&str, &str); 22] = [
     ("home_exported", "moves to another host"),
     ("home_imported", "moves to this host"),
     ("move_undone", "moves that were undone"),
+    ("home_backed_up", "backups"),
+    ("home_restored", "homes put back from a backup"),
+    ("retention_set", "changes of how long messages are kept"),
+    ("deleted", "deletions"),
+    ("peer_forgotten", "peers that were forgotten"),
     ("started", "starts"),
 ];
 
@@ -191,6 +196,9 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
                 @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
             },
             "home_exported" | "home_imported" | "move_undone" => (moved(event)),
+            "home_backed_up" | "home_restored" | "retention_set" | "deleted" | "peer_forgotten" => {
+                (kept(event, peers))
+            },
             other => { (text::line(&other.replace('_', " "))) "." },
         }
     }
@@ -208,6 +216,37 @@ fn moved(event: &Value) -> Markup {
                 (time::exact(field(event, "made"))) "."
             },
             _ => "You let this home start again after it had moved.",
+        }
+    }
+}
+
+/// What became of what the home keeps.
+fn kept(event: &Value, peers: &[PeerRef]) -> Markup {
+    let of = |name| text::line(field(event, name));
+    let one = !field(event, "peer").is_empty();
+    html! {
+        @match field(event, "event") {
+            "home_backed_up" => { "You made a backup of this home: " code { (of("archive")) } "." },
+            "home_restored" => {
+                "You put this home back from the backup " code { (of("archive")) } ", of "
+                (time::exact(field(event, "made"))) ". What came after that is not in it."
+            },
+            "retention_set" => {
+                "You set that messages" @if one { " with " (whom(event, peers)) } " are kept "
+                @if event.get("default").is_some_and(|is| is == true) { "as those with others." }
+                @else if number(event, "days") == 0 { "for ever." }
+                @else { "for " (words::count(number(event, "days"), "day")) "." }
+            },
+            "deleted" => {
+                (words::count(number(event, "messages"), "message"))
+                @if one { " with " (whom(event, peers)) }
+                @if event.get("aged").is_some_and(|is| is == true) { " had been kept for long enough." }
+                @else { " went because you said so." }
+            },
+            _ => {
+                "You had " (whom(event, peers)) " forgotten."
+                @if event.get("blocked").is_some_and(|is| is == true) { " It stays blocked." }
+            },
         }
     }
 }
