@@ -50,9 +50,7 @@ use crate::{
         review::Like,
     },
 };
-use args::{
-    GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand,
-};
+use args::{GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand};
 use ctx::Ctx;
 use print::Printer;
 

@@ -23,13 +23,13 @@ use super::{
     pairs::new_entry,
     prompts,
     reach::Doubles,
-    repeats::Liked,
     refusals::{self, Refusals},
+    repeats::Liked,
     require::{known, knows_heads, knows_sessions},
     roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
-    witness,
+    witness::{self, Chains},
 };
 use crate::{
     audit,
@@ -248,12 +248,12 @@ fn assemble(
         if let Some(entry) = peers.get_mut(&peer) {
             entry.requires = known(&features);
             entry.sessions = knows_sessions(&features);
-            entry.heads = knows_heads(&features);
+            entry.chains.speaks = knows_heads(&features);
         }
     }
     for (peer, witness) in loaded.witnesses {
         if let Some(entry) = peers.get_mut(&peer) {
-            entry.witness = witness;
+            entry.chains.seen = witness;
         }
     }
     let pending: BTreeMap<PendingId, PendingRow> =
@@ -364,8 +364,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         warning: warning.or(changed),
         requires: Vec::new(),
         sessions: false,
-        heads: false,
-        witness: Witness::default(),
+        chains: Chains::default(),
         refuses_us: changed_approver,
         version: None,
         skew_ms: None,

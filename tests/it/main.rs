@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod channel;
 mod cli;
 mod codes;

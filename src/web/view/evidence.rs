@@ -189,9 +189,38 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
             "refused" => {
                 "Refused: " (of("what"))
                 @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
+                @if number(event, "left_out") > 0 {
+                    " Before it, " (number(event, "left_out")) " more without a record."
+                }
             },
             "home_exported" | "home_imported" | "move_undone" => (moved(event)),
+            "wrong_passphrase" | "rotated" | "head_disputed" | "dispute_accepted" => {
+                (of_the_log(event, peers))
+            },
             other => { (text::line(&other.replace('_', " "))) "." },
+        }
+    }
+}
+
+fn of_the_log(event: &Value, peers: &[PeerRef]) -> Markup {
+    html! {
+        @match field(event, "event") {
+            "wrong_passphrase" => {
+                (words::count(number(event, "tries"), "wrong approval passphrase")) ", typed somewhere."
+            },
+            "rotated" => {
+                "You moved the records " (number(event, "first")) " to " (number(event, "last"))
+                " into a file."
+            },
+            "head_disputed" if field(event, "chain") == "ours" => {
+                (whom(event, peers)) " signed that it saw record " (number(event, "number"))
+                " of this log, which does not contain it."
+            },
+            "head_disputed" => {
+                "The audit log of " (whom(event, peers)) " went back or was replaced, at record "
+                (number(event, "number")) "."
+            },
+            _ => { "You looked at what is disputed with " (whom(event, peers)) "." },
         }
     }
 }
