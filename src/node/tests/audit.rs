@@ -123,11 +123,20 @@ impl Side {
 
     /// A refused attempt has a record with these words.
     async fn refuses(&self, request: HumanRequest, words: &str) {
-        let (answer, records) = self.noted(Request::Human(request)).await;
+        let (_, before) = records(self, 0).await;
+        let answer = self.ask(Request::Human(request)).await;
         assert!(answer.is_err(), "{words}: {answer:?}");
+        self.notes_refusal(before, words).await;
+    }
+
+    /// There is such a record after `before`; nobody is made to wait until it is written.
+    async fn notes_refusal(&self, before: u64, words: &str) {
         let refused = |record: &&Value| record["event"]["event"] == "refused";
-        let found = records.iter().filter(refused).any(|r| r.to_string().contains(words));
-        assert!(found, "no {words:?} in {records:#?}");
+        until(async || {
+            let records = records(self, before).await.0;
+            records.iter().filter(refused).any(|r| r.to_string().contains(words)).then_some(())
+        })
+        .await;
     }
 
     async fn ordered(&self, command: Command) -> SignedHex {
@@ -174,9 +183,10 @@ async fn every_request_that_changes_something_has_a_record() {
     let granted = grant(me, peer, Direction::Out);
     alice.changes(HumanRequest::Grant(signed(&granted, &alice.human))).await;
     alice.changes(HumanRequest::GrantEnd { id: granted.id.to_string() }).await;
-    let tighter = "version = 1\n[[ask]]\nname = \"all\"\n".to_owned();
-    alice.changes(HumanRequest::PolicySet { text: tighter, order: None }).await;
-    let order = alice.ordered(Command::Policy { serial: 1, text: String::new() }).await;
+    let loose = "version = 1\n[[allow]]\nname = \"all\"\n".to_owned();
+    let order = alice.ordered(Command::Policy { serial: 1, text: loose.clone() }).await;
+    alice.changes(HumanRequest::PolicySet { text: loose, order: Some(order) }).await;
+    let order = alice.ordered(Command::Policy { serial: 2, text: String::new() }).await;
     alice.changes(HumanRequest::PolicyReset { order: Some(order) }).await;
     alice.human(HumanRequest::KnownKey).await;
     let value = KnownNew { label: "a".into(), length: 20, filter: 1, mac: "ab".repeat(32) };
@@ -238,8 +248,9 @@ async fn every_refused_attempt_has_a_record_with_what_it_was() {
         assert!(alice.ask(Request::Human(garbage(&item, "xx"))).await.is_err());
     }
     let open = HumanRequest::PageOpen { code: "wrong".to_owned() };
-    let (_, noted) = alice.noted(Request::Human(open)).await;
-    assert!(noted[0].to_string().contains("a link to the page"), "{noted:?}");
+    let (_, before) = records(&alice, 0).await;
+    alice.human(open).await;
+    alice.notes_refusal(before, "a link to the page").await;
     // Wrong passphrases are counted in a file by whatever process they were typed into.
     for _ in 0..2 {
         let tried =
