@@ -251,10 +251,8 @@ fn assemble(
             entry.chains.speaks = knows_heads(&features);
         }
     }
-    for (peer, witness) in loaded.witnesses {
-        if let Some(entry) = peers.get_mut(&peer) {
-            entry.chains.seen = witness;
-        }
+    for (peer, seen) in loaded.witnesses {
+        peers.entry(peer).and_modify(|entry| entry.chains.seen = seen);
     }
     let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();

@@ -186,25 +186,23 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
                 "A message from " (whom(event, peers)) ": " (state(event)) ". " (link(event))
             },
             "moved" => { "A message became " (state(event)) ". " (link(event)) },
+            "home_exported" | "home_imported" | "move_undone" => (moved(event)),
+            other => (of_the_log(other, event, peers)),
+        }
+    }
+}
+
+/// What was refused, and what concerns the log itself.
+fn of_the_log(name: &str, event: &Value, peers: &[PeerRef]) -> Markup {
+    html! {
+        @match name {
             "refused" => {
-                "Refused: " (of("what"))
+                "Refused: " (text::line(field(event, "what")))
                 @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
                 @if number(event, "left_out") > 0 {
                     " Before it, " (number(event, "left_out")) " more without a record."
                 }
             },
-            "home_exported" | "home_imported" | "move_undone" => (moved(event)),
-            "wrong_passphrase" | "rotated" | "head_disputed" | "dispute_accepted" => {
-                (of_the_log(event, peers))
-            },
-            other => { (text::line(&other.replace('_', " "))) "." },
-        }
-    }
-}
-
-fn of_the_log(event: &Value, peers: &[PeerRef]) -> Markup {
-    html! {
-        @match field(event, "event") {
             "wrong_passphrase" => {
                 (words::count(number(event, "tries"), "wrong approval passphrase")) ", typed somewhere."
             },
@@ -220,7 +218,10 @@ fn of_the_log(event: &Value, peers: &[PeerRef]) -> Markup {
                 "The audit log of " (whom(event, peers)) " went back or was replaced, at record "
                 (number(event, "number")) "."
             },
-            _ => { "You looked at what is disputed with " (whom(event, peers)) "." },
+            "dispute_accepted" => {
+                "You looked at what is disputed with " (whom(event, peers)) "."
+            },
+            other => { (text::line(&other.replace('_', " "))) "." },
         }
     }
 }
