@@ -124,8 +124,7 @@ pub fn compare(mine: &Log, theirs: &Log) -> Vec<Row> {
         if mine.messages.contains_key(message) {
             continue;
         }
-        let (finding, why) =
-            if mine.covers(*at) { alone(*sent, said) } else { not_covered() };
+        let (finding, why) = if mine.covers(*at) { alone(*sent, said) } else { not_covered() };
         let row = (message, !*sent, finding, why);
         rows.push((*at, one(row, (None, Some(said.clone())))));
     }
@@ -287,9 +286,6 @@ mod tests {
         let later = log(2, 1, Some(5_000), &[]);
         assert_eq!(compare(&mine, &later)[0].finding, Finding::NotCovered);
         assert_eq!(compare(&later, &mine)[0].finding, Finding::NotCovered);
-        assert_eq!(
-            compare(&mine, &log(2, 1, None, &[]))[0].finding,
-            Finding::Contradiction
-        );
+        assert_eq!(compare(&mine, &log(2, 1, None, &[]))[0].finding, Finding::Contradiction);
     }
 }

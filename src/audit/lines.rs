@@ -186,9 +186,7 @@ impl Checker {
 /// The head after a record, which follows the one before it where both are there.
 fn next(top: &Top, head: Option<&Head>, record: &Record) -> Result<Head, ChainError> {
     match head {
-        Some(head) if top.whole || record.seq <= head.seq.saturating_add(1) => {
-            follow(head, record)
-        }
+        Some(head) if top.whole || record.seq <= head.seq.saturating_add(1) => follow(head, record),
         Some(_) | None => {
             check_alone(record)?;
             if record.seq == 0 {
@@ -285,7 +283,8 @@ mod tests {
         changed[2].at = Timestamp::from_ms(99);
         assert!(check(&file(false, &changed, head)).is_err());
         let mut replaced = some;
-        replaced[1] = Head { seq: 1, ..Head::EMPTY }.next(Timestamp::from_ms(2), &Event::MoveUndone);
+        replaced[1] =
+            Head { seq: 1, ..Head::EMPTY }.next(Timestamp::from_ms(2), &Event::MoveUndone);
         assert!(check(&file(false, &replaced, head)).is_err(), "two that are neighbours fit");
     }
 }

@@ -188,30 +188,30 @@ async fn verify(ctx: &Ctx) -> anyhow::Result<Exit> {
 
 fn checkup_text(checkup: &Checkup, style: Style) -> String {
     let Checkup { verified, moved, absent } = checkup;
-    let mut text = format!(
+    let counts = format!(
         "{} records and {} signed checkpoints were checked",
         verified.records, verified.checkpoints
     );
-    if *moved > 0 {
-        text.push_str(&format!(", and {moved} records in files"));
-    }
-    for file in absent {
+    let in_files =
+        if *moved > 0 { format!(", and {moved} records in files") } else { String::new() };
+    let absent = absent.iter().map(|file| {
         let file = escape::line(file);
-        text.push_str(&format!("\nnot there, so not checked: {file}"));
-    }
+        format!("\nnot there, so not checked: {file}")
+    });
+    let text = format!("{counts}{in_files}{}", absent.collect::<String>());
     if verified.ok {
         return format!("{}: {text}", style.good("whole"));
     }
     let problem = verified.problem.as_deref().unwrap_or("the chain is not whole");
-    let mut said = format!("{}: {}", style.bad("broken"), escape::line(problem));
-    if let Some(first) = &verified.first_bad {
+    let first = verified.first_bad.as_ref().map(|first| {
         let at = first.at.as_deref().map(|at| format!(", of {}", escape::line(at)));
-        said.push_str(&format!("\nfirst bad record: {}{}", first.seq, at.unwrap_or_default()));
-        if let Some(against) = &first.contradicts {
-            said.push_str(&format!("\nit contradicts {}", escape::line(against)));
-        }
-    }
-    format!("{said}\n{text}")
+        let against = first.contradicts.as_deref();
+        let against = against.map(|it| format!("\nit contradicts {}", escape::line(it)));
+        let (at, against) = (at.unwrap_or_default(), against.unwrap_or_default());
+        format!("\nfirst bad record: {}{at}{against}", first.seq)
+    });
+    let (broken, problem) = (style.bad("broken"), escape::line(problem));
+    format!("{broken}: {problem}{}\n{text}", first.unwrap_or_default())
 }
 
 /// What checking a file gave.
@@ -267,7 +267,7 @@ fn file_text(checkup: &FileCheckup, style: Style) -> String {
     };
     let records = checkup.verified.records;
     let what = if checkup.whole {
-        format!("{} records that follow each other", records)
+        format!("{records} records that follow each other")
     } else {
         format!("{records} chosen records, each checked by itself")
     };
@@ -369,8 +369,7 @@ fn rotated_text(ctx: &Ctx, rotated: &AuditRotated) -> String {
 async fn accept(ctx: &Ctx, peer: String) -> anyhow::Result<Exit> {
     let mut client = ctx.client().await?;
     let done: Done = ask(&mut client, AuditRequest::Accept { peer }).await?;
-    ctx.out.data(&done, |_| {
-        "noted; it stays in the audit log, and is warned of no more".to_owned()
-    })?;
+    ctx.out
+        .data(&done, |_| "noted; it stays in the audit log, and is warned of no more".to_owned())?;
     Ok(Exit::Done)
 }

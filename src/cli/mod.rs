@@ -52,9 +52,7 @@ use crate::{
         review::Like,
     },
 };
-use args::{
-    GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand,
-};
+use args::{GrantsCommand, KnownCommand, McpArgs, PolicyCommand, TaintCommand, TokenCommand};
 use ctx::Ctx;
 use print::Printer;
 
@@ -119,6 +117,12 @@ fn serve_mcp(args: McpArgs) -> anyhow::Result<Exit> {
     })
 }
 
+/// What looks at files of audit records, and needs no home.
+fn on_files(out: Printer, command: &Command) -> Option<anyhow::Result<Exit>> {
+    let Command::Audit(command) = command else { return None };
+    audit::is_of_a_file(command).then(|| audit::run_on_files(out, command))
+}
+
 async fn command(args: Args) -> anyhow::Result<Exit> {
     let out = Printer::new(args.json);
     if matches!(args.command, Command::Demo) {
@@ -133,10 +137,8 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
     if let Command::Bundle(args) = &args.command {
         return bundle::run(out, args);
     }
-    if let Command::Audit(command) = &args.command
-        && audit::is_of_a_file(command)
-    {
-        return audit::run_on_files(out, command);
+    if let Some(done) = on_files(out, &args.command) {
+        return done;
     }
     let ctx = Ctx { home: Home::from_env()?, out };
     match args.command {

@@ -179,7 +179,9 @@ pub(super) fn progress(what: &'static str, whole: u64) -> Progress {
     };
     // The template is a constant.
     let style = ProgressStyle::with_template(template);
-    Progress(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what))
+    Progress(
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(what),
+    )
 }
 
 /// Counts until it is dropped.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::ChainError,
-    base::limits,
+    base::{Timestamp, limits},
     store::{
         self, StoreError,
         audit::{
@@ -137,7 +137,7 @@ impl Node {
         };
         let first_bad = problem.as_ref().map(|problem| FirstBad {
             seq: problem.seq(),
-            at: problem.at().map(|at| at.rfc3339()),
+            at: problem.at().map(Timestamp::rfc3339),
             contradicts: self.against(problem),
         });
         Some(AuditVerified {

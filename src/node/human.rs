@@ -4,8 +4,8 @@ use data_encoding::HEXLOWER;
 
 use super::{
     api::{
-        ApiError, ErrorKind, FindingInfo, HumanRequest,
-        PendingList, PendingShown, PolicyAnswer, Reply, SendRequest, Status, Stopping,
+        ApiError, ErrorKind, FindingInfo, HumanRequest, PendingList, PendingShown, PolicyAnswer,
+        Reply, SendRequest, Status, Stopping,
     },
     clock,
     connect::Asker,

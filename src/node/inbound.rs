@@ -321,7 +321,7 @@ impl Node {
             Err(error) => node.not_stored(&peer, link, &error),
             Ok((changed, heads)) => {
                 if let Some(witness) = heads {
-                    node.witnessed(&peer, witness);
+                    node.witnessed(&peer, &witness);
                 }
                 for id in changed {
                     node.handle.tell(Event::MessageChanged { message: id.to_string() });

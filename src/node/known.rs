@@ -7,8 +7,7 @@ use super::{
     api::{
         ApiError, ErrorKind, Event, KnownInfo, KnownKey, KnownNew, KnownValues, Reply, SignedHex,
     },
-    clock,
-    orders,
+    clock, orders,
     state::{Answer, Node, reply, store_failed, usage},
 };
 use crate::{

@@ -432,7 +432,9 @@ impl Node {
         let chunks = by_peer.iter().flat_map(|(peer, entries)| {
             entries.chunks(limits::RECEIPT_ENTRIES_MAX).map(move |chunk| (peer, chunk.to_vec()))
         });
-        chunks.filter_map(|(peer, entries)| self.receipt(*peer, Receipt::of(entries), now)).collect()
+        chunks
+            .filter_map(|(peer, entries)| self.receipt(*peer, Receipt::of(entries), now))
+            .collect()
     }
 
     /// Signs a receipt. Entries without long reasons always fit an envelope.

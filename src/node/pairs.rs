@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use super::{
     api::{ApiError, ErrorKind, Event},
     clock,
-    refusals::Attempt,
     judge::PeerFacts,
     pair_write::PairWrite,
+    refusals::Attempt,
     start::lan_secret,
     state::{InviteEntry, Node, PairingEntry, reply},
 };

@@ -80,12 +80,11 @@ impl Node {
             "" => Policy::standard().clone(),
             text => review::policy(text)?,
         };
-        let (effective, signed) = match order {
-            Some(order) => self.signed(text, policy, order)?,
-            None => {
-                let tightened = self.tightened(policy);
-                (tightened.inspect_err(|error| self.note_refusal(error))?, None)
-            }
+        let (effective, signed) = if let Some(order) = order {
+            self.signed(text, policy, order)?
+        } else {
+            let tightened = self.tightened(policy);
+            (tightened.inspect_err(|error| self.note_refusal(error))?, None)
         };
         let known =
             self.known.detector().map_err(|error| usage(error, "countersign known list"))?;

@@ -126,7 +126,8 @@ impl Node {
     /// Notes that something was refused, or counts it.
     pub(super) fn refused(&mut self, kind: Attempt, what: String, peer: Option<PeerId>) {
         let now = clock::now();
-        let key = (kind, peer.filter(|peer| kind != Attempt::Knock && self.peers.contains_key(peer)));
+        let key =
+            (kind, peer.filter(|peer| kind != Attempt::Knock && self.peers.contains_key(peer)));
         let Some(left_out) = self.refusals.would(key, now) else {
             return self.refusals.left_out(key, 1);
         };
@@ -154,8 +155,9 @@ impl Node {
         self.note_passphrases();
         let now = clock::now();
         for ((kind, peer), count) in self.refusals.due(now, end) {
-            let op =
-                move |db: &Connection| note(db, now, (&format!("{count} {}", kind.words()), peer), count);
+            let op = move |db: &Connection| {
+                note(db, now, (&format!("{count} {}", kind.words()), peer), count)
+            };
             self.write(op, |_, done| {
                 if let Err(error) = done {
                     tracing::error!(%error, "refusals could not be noted");

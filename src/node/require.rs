@@ -71,11 +71,12 @@ impl Node {
     pub(super) fn told(&mut self, peer: PeerId, said: &[String]) {
         let (requires, sessions, heads) = (known(said), knows_sessions(said), knows_heads(said));
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        if (&entry.requires, entry.sessions, entry.heads) == (&requires, sessions, heads) {
+        if (&entry.requires, entry.sessions, entry.chains.speaks) == (&requires, sessions, heads) {
             return;
         }
         let kept = features(&requires, (sessions, heads));
-        (entry.requires, entry.sessions, entry.heads) = (requires, sessions, heads);
+        (entry.requires, entry.sessions) = (requires, sessions);
+        entry.chains.speaks = heads;
         self.write(move |db| peers::set_requires(db, &peer, &kept), |_, _| ());
     }
 

@@ -28,13 +28,13 @@ use super::{
     pairs::new_entry,
     prompts,
     reach::Doubles,
-    repeats::Liked,
     refusals::{self, Refusals},
+    repeats::Liked,
     require::{known, knows_heads, knows_sessions},
     roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
-    witness,
+    witness::{self, Chains},
 };
 use crate::{
     audit,
@@ -258,13 +258,11 @@ fn assemble(
         if let Some(entry) = peers.get_mut(&peer) {
             entry.requires = known(&features);
             entry.sessions = knows_sessions(&features);
-            entry.heads = knows_heads(&features);
+            entry.chains.speaks = knows_heads(&features);
         }
     }
-    for (peer, witness) in loaded.witnesses {
-        if let Some(entry) = peers.get_mut(&peer) {
-            entry.witness = witness;
-        }
+    for (peer, seen) in loaded.witnesses {
+        peers.entry(peer).and_modify(|entry| entry.chains.seen = seen);
     }
     let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
@@ -380,8 +378,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         warning: warning.or(changed),
         requires: Vec::new(),
         sessions: false,
-        heads: false,
-        witness: Witness::default(),
+        chains: Chains::default(),
         refuses_us: changed_approver,
         version: None,
         skew_ms: None,

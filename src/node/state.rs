@@ -29,6 +29,7 @@ use super::{
     repeats::Liked,
     roster::Roster,
     tell::ToldBefore,
+    witness::Chains,
 };
 use crate::{
     base::{
@@ -45,7 +46,7 @@ use crate::{
     identity::IdentityKey,
     net::{LinkId, Net},
     policy::{self, Requirement},
-    store::{Store, StoreError, pending::PendingRow, witnesses::Witness},
+    store::{Store, StoreError, pending::PendingRow},
     trust::{Consent, PeerState},
     wire::Envelope,
 };
@@ -70,10 +71,8 @@ pub(super) struct PeerEntry {
     pub(super) requires: Vec<Requirement>,
     /// Its node understands messages that name a session.
     pub(super) sessions: bool,
-    /// Its node understands receipts with heads of audit chains.
-    pub(super) heads: bool,
     /// What it signed of its audit chain and of ours.
-    pub(super) witness: Witness,
+    pub(super) chains: Chains,
     /// Its node refuses this one: it does not trust it (any more), or sees another approver.
     pub(super) refuses_us: bool,
     /// What its node said of its program's version.

@@ -22,11 +22,17 @@ use crate::{
         messages,
         witnesses::{self, What, Witness},
     },
-    wire::{
-        Body, ChainHead, Envelope, Receipt,
-        message::ReceiptEntry,
-    },
+    wire::{Body, ChainHead, Envelope, Receipt, message::ReceiptEntry},
 };
+
+/// What a peer knows of audit chains.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Chains {
+    /// Its node understands receipts with heads.
+    pub(super) speaks: bool,
+    /// What it signed.
+    pub(super) seen: Witness,
+}
 
 const fn sent(head: Head) -> Option<ChainHead> {
     if head.seq == 0 { None } else { Some(ChainHead { number: head.seq, hash: head.hash }) }
@@ -147,18 +153,20 @@ impl Node {
     /// Only for an acknowledgement: it is sent on the link whose hello says so, and never again.
     pub(super) fn acknowledging(&self, peer: &PeerId, entries: Vec<ReceiptEntry>) -> Receipt {
         let receipt = Receipt::of(entries);
-        let Some(entry) = self.peers.get(peer).filter(|entry| entry.heads) else { return receipt };
-        let echo = entry.witness.theirs.and_then(|seen| sent(seen.head));
+        let Some(entry) = self.peers.get(peer).filter(|entry| entry.chains.speaks) else {
+            return receipt;
+        };
+        let echo = entry.chains.seen.theirs.and_then(|seen| sent(seen.head));
         Receipt { head: sent(self.store.head()), echo, ..receipt }
     }
 
     /// What a peer signed of the two chains changed.
-    pub(super) fn witnessed(&mut self, peer: &PeerId, witness: Witness) {
+    pub(super) fn witnessed(&mut self, peer: &PeerId, witness: &Witness) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         // What was found at the start stays said.
-        let lost = witness.lost.or(entry.witness.lost);
-        let news = (entry.witness.lost, entry.witness.forked) != (lost, witness.forked);
-        entry.witness = Witness { lost, ..witness };
+        let lost = witness.lost.or(entry.chains.seen.lost);
+        let news = (entry.chains.seen.lost, entry.chains.seen.forked) != (lost, witness.forked);
+        entry.chains.seen = Witness { lost, ..*witness };
         if news {
             tracing::warn!(peer = %peer.short(), "an audit chain is not what was signed of it");
             self.handle.tell(Event::PeersChanged);
@@ -168,7 +176,7 @@ impl Node {
     /// What our human has to look at, about the two chains.
     pub(super) fn chain_warning(entry: &PeerEntry) -> Option<String> {
         let name = &entry.name;
-        let lost = entry.witness.lost.map(|lost| {
+        let lost = entry.chains.seen.lost.map(|lost| {
             format!(
                 "{name} has signed that it saw record {} of this node's audit log, and the log does not \
                  contain it: it was cut or rolled back, or {name}'s node is wrong (receipt {}); see \
@@ -176,7 +184,7 @@ impl Node {
                 lost.head.seq, lost.receipt
             )
         });
-        let forked = entry.witness.forked.zip(entry.witness.theirs).map(|(new, known)| {
+        let forked = entry.chains.seen.forked.zip(entry.chains.seen.theirs).map(|(new, known)| {
             format!(
                 "{name}'s audit log went back or was replaced: it showed record {} before, and then \
                  another record {} (receipt {}); ask {name}, then run countersign audit accept {name}",
@@ -219,7 +227,7 @@ impl Node {
         self.write(op, move |node, done| {
             let done = done.map_err(|error| store_failed(&error)).map(|witness| {
                 if let Some(entry) = node.peers.get_mut(&peer) {
-                    entry.witness = witness;
+                    entry.chains.seen = witness;
                 }
                 node.handle.tell(Event::PeersChanged);
                 Reply::Done(Done { done: true })

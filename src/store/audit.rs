@@ -133,7 +133,10 @@ pub fn find(db: &Connection, query: &Query) -> Result<Found, StoreError> {
         last = record.seq;
         let named = begin.is_empty() || begin.iter().any(|begin| record.event.starts_with(begin));
         let late = query.since.is_none_or(|since| record.at >= since);
-        if named && late && query.peer.map_or(Ok(true), |peer| is_about(db, &record.event, &peer))? {
+        if named
+            && late
+            && query.peer.map_or(Ok(true), |peer| is_about(db, &record.event, &peer))?
+        {
             found.records.push(record);
             if found.records.len() >= query.limit {
                 break;

@@ -1,6 +1,7 @@
 //! The store's own rules.
 
 mod at_rest;
+mod chain;
 mod codes;
 mod deletion;
 mod grants;
@@ -238,26 +239,6 @@ fn an_item_is_decided_once() {
     pending::add_decision(&db, &row).unwrap();
     assert!(pending::add_decision(&db, &row).is_err());
     assert!(!pending::remove(&db, &row.id).unwrap());
-}
-
-#[test]
-fn an_audit_chain_that_was_touched_is_found_out() {
-    let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
-    for n in 0..200 {
-        audit::append(&db, NOW, &Event::refused(format!("{n}"), None)).unwrap();
-        audit::checkpoint(&db, &owner(), false).unwrap();
-    }
-    audit::checkpoint(&db, &owner(), true).unwrap();
-    let verify = || audit::verify(&db, &owner().id()).unwrap();
-    let whole = verify();
-    assert_eq!((whole.records, whole.checkpoints, whole.problem), (200, 4, None));
-    db.execute_batch("SAVEPOINT s; UPDATE audit SET event = 'x' WHERE number = 7").unwrap();
-    assert!(matches!(verify().problem, Some(crate::audit::ChainError::Broken { seq: 7, .. })));
-    db.execute_batch("ROLLBACK TO s; DELETE FROM audit WHERE number > 150").unwrap();
-    let cut = crate::audit::ChainError::Cut { last: 150, signed: 200 };
-    assert_eq!(verify().problem, Some(cut));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 
 mod architecture;
 mod at_rest;
+mod audit;
 mod channel;
 mod cli;
 mod codes;

@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(since("2h"), Ok(Since::Ago(Duration::from_hours(2))));
         assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_hours(168))));
         assert_eq!(since("90m"), Ok(Since::Ago(Duration::from_mins(90))));
-        for wrong in ["", "d", "-1d", "2 h", "7w", "yesterday", "1969-01-01", "99999999999999999d"] {
+        for wrong in ["", "d", "-1d", "2 h", "7w", "yesterday", "1969-01-01", "99999999999999999d"]
+        {
             assert!(since(wrong).is_err(), "{wrong}");
         }
         let now = Timestamp::from_ms(10_000_000);

@@ -171,6 +171,7 @@ fn text(compared: &Compared, style: Style) -> String {
         "{matching} match, {explained} are explained, {not_covered} are before one log begins, \
          {contradictions} contradict"
     );
-    let word = if compared.ok { style.good("the logs fit") } else { style.bad("the logs contradict") };
+    let word =
+        if compared.ok { style.good("the logs fit") } else { style.bad("the logs contradict") };
     format!("{}\n{word}: {counts}", table(&rows, style))
 }

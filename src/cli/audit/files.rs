@@ -11,7 +11,7 @@ use crate::{
         Head, Record,
         lines::{Checked, Checker, FileError, LINE_BYTES_MAX},
     },
-    base::PeerId,
+    base::{PeerId, Timestamp},
     cli::print::Progress,
     node::api::{ApiError, AuditMoved, ErrorKind, FirstBad},
 };
@@ -32,7 +32,7 @@ impl Wrong {
         let first = match error {
             FileError::Chain(error) => Some(FirstBad {
                 seq: error.seq(),
-                at: error.at().map(|at| at.rfc3339()),
+                at: error.at().map(Timestamp::rfc3339),
                 contradicts: error.against(),
             }),
             FileError::Line { .. }

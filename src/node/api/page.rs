@@ -302,4 +302,3 @@ pub struct Sessions {
     /// Those that are open first, each by name.
     pub sessions: Vec<Session>,
 }
-

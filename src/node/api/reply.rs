@@ -3,12 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::audit::{
-    AuditFound, AuditPage, AuditPart, AuditRotated, AuditState, AuditVerified,
-};
+use super::audit::{AuditFound, AuditPage, AuditPart, AuditRotated, AuditState, AuditVerified};
 use super::page::{
-    Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened,
-    PagePort, PeerShown, Sessions, Talk, Threads, Timeline,
+    Conversations, Done, Drafted, Found, Grants, PageLink, PageOpened, PagePort, PeerShown,
+    Sessions, Talk, Threads, Timeline,
 };
 use super::{
     invite::InviteMade,

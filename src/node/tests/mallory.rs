@@ -208,6 +208,29 @@ impl Mallory {
         said
     }
 
+    /// Acknowledges the next data frame of Bob's with this receipt.
+    pub(super) async fn acknowledge(&mut self, receipt: Receipt, number: u16, created: Timestamp) {
+        let header = Header { created, ..self.header(number, Kind::Receipt) };
+        let sealed = Draft { header, body: Body::Receipt(receipt) }.seal(&self.key).unwrap();
+        let upto = self.data().await;
+        let ack = Outbound::Ack { upto, receipt: Some(gate::unasked(sealed)) };
+        self.net.send(&self.bob, self.link, ack).unwrap();
+    }
+
+    /// The number of the next data frame of Bob's.
+    async fn data(&mut self) -> u64 {
+        loop {
+            let NetEvent::Frames { frames, .. } = self.next().await else { continue };
+            let seq = |frame: &Inbound| match frame {
+                Inbound::Data { seq, .. } => Some(*seq),
+                Inbound::Ack { .. } => None,
+            };
+            if let Some(seq) = frames.iter().filter_map(seq).next_back() {
+                return seq;
+            }
+        }
+    }
+
     /// Says that a message of Bob's is in some state.
     pub(super) fn claim(&mut self, number: u16, entry: ReceiptEntry) {
         let header = self.header(number, Kind::Receipt);

@@ -1,6 +1,7 @@
 //! Two nodes in one process, over loopback, with both humans' keys at hand.
 
 mod again;
+mod audit;
 mod budget;
 pub(super) mod codes;
 mod crash;
@@ -16,6 +17,7 @@ mod rules;
 mod searching;
 mod sessions;
 mod talk;
+mod witness;
 
 use std::{future::Future, time::Duration};
 

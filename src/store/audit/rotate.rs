@@ -198,9 +198,8 @@ pub(super) fn kept_digest(db: &Connection, upto: u64) -> Result<Option<Digest>, 
 /// The records up to `upto` that say how things stand now: the last word about each thing that does
 /// not end by itself.
 fn standing(db: &Connection, upto: u64, now: Timestamp) -> Result<Vec<u64>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT number, event FROM audit WHERE number <= ?1 ORDER BY number",
-    )?;
+    let mut statement =
+        db.prepare_cached("SELECT number, event FROM audit WHERE number <= ?1 ORDER BY number")?;
     let mut rows = statement.query([upto])?;
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     while let Some(row) = rows.next()? {

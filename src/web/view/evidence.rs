@@ -191,13 +191,43 @@ fn sentence(event: &Value, peers: &[PeerRef]) -> Markup {
                 "A message from " (whom(event, peers)) ": " (state(event)) ". " (link(event))
             },
             "moved" => { "A message became " (state(event)) ". " (link(event)) },
-            "refused" => {
-                "Refused: " (of("what"))
-                @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
-            },
             "home_exported" | "home_imported" | "move_undone" => (moved(event)),
             "home_backed_up" | "home_restored" | "retention_set" | "deleted" | "peer_forgotten" => {
                 (kept(event, peers))
+            },
+            other => (of_the_log(other, event, peers)),
+        }
+    }
+}
+
+/// What was refused, and what concerns the log itself.
+fn of_the_log(name: &str, event: &Value, peers: &[PeerRef]) -> Markup {
+    html! {
+        @match name {
+            "refused" => {
+                "Refused: " (text::line(field(event, "what")))
+                @if !field(event, "peer").is_empty() { ", of " (whom(event, peers)) } "."
+                @if number(event, "left_out") > 0 {
+                    " Before it, " (number(event, "left_out")) " more without a record."
+                }
+            },
+            "wrong_passphrase" => {
+                (words::count(number(event, "tries"), "wrong approval passphrase")) ", typed somewhere."
+            },
+            "rotated" => {
+                "You moved the records " (number(event, "first")) " to " (number(event, "last"))
+                " into a file."
+            },
+            "head_disputed" if field(event, "chain") == "ours" => {
+                (whom(event, peers)) " signed that it saw record " (number(event, "number"))
+                " of this log, which does not contain it."
+            },
+            "head_disputed" => {
+                "The audit log of " (whom(event, peers)) " went back or was replaced, at record "
+                (number(event, "number")) "."
+            },
+            "dispute_accepted" => {
+                "You looked at what is disputed with " (whom(event, peers)) "."
             },
             other => { (text::line(&other.replace('_', " "))) "." },
         }

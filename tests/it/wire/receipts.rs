@@ -138,7 +138,6 @@ fn make_heads(v: &mut Vectors) {
 }
 
 pub(crate) fn make(v: &mut Vectors) {
-    make_heads(v);
     let all = [
         ReceiptState::Delivered,
         ReceiptState::HeldByPeer,
@@ -194,4 +193,5 @@ pub(crate) fn make(v: &mut Vectors) {
     }
     let trailing = [with(4, NOW).as_slice(), &[0]].concat();
     v.bad("receipt/trailing", "a byte after the end", &trailing, "bytes after the end");
+    make_heads(v);
 }

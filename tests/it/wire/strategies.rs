@@ -6,8 +6,8 @@ use countersign::{
         Secret, SessionName, Severity, ThreadId, Timestamp, limits,
     },
     wire::{
-        Body, ChainHead, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello, Invite,
-        Kind, Method, PairFrame, Party, Receipt, ReceiptState, cbor,
+        Body, ChainHead, ConsentRecord, Direction, Draft, Frame, Grant, GrantKind, Header, Hello,
+        Invite, Kind, Method, PairFrame, Party, Receipt, ReceiptState, cbor,
         message::ReceiptEntry,
         pair::{Answer, EndReason, Knock},
     },
