@@ -134,7 +134,8 @@ fn fill(
     making: &Making,
 ) -> Result<Written, ArchiveError> {
     let Making { at, salt, nonce } = *making;
-    let header = Header { version: VERSION, made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
+    let header =
+        Header { version: VERSION, made: at, argon2id: Argon2Params::DEFAULT, salt, nonce };
     let key = key(&header, passphrase, target)?;
     let mut sealing = Sealing::begin(file, &header, &key).map_err(io_error(target))?;
     for part in parts {

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 
 use super::{
-    StoreError,
-    messages,
+    StoreError, messages,
     rows::{Columns, all, ms, readable},
     seal::{self, Place},
     verdicts::{VERDICT, Verdict},

@@ -3,8 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::{
-    StoreError,
-    messages,
+    StoreError, messages,
     rows::{all, ms},
 };
 use crate::{
