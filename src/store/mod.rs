@@ -13,6 +13,7 @@ pub mod peers;
 pub mod pending;
 pub mod policies;
 mod rows;
+pub mod said;
 pub mod seal;
 pub mod search;
 pub mod sessions;

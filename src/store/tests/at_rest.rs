@@ -285,7 +285,7 @@ fn a_row_that_was_changed_or_moved_is_said_and_the_others_are_read() {
          WHERE id = (SELECT id FROM pending LIMIT 1);",
     )
     .unwrap();
-    let bad = messages::UNREADABLE;
+    let bad = crate::store::said::UNREADABLE;
     assert_eq!(texts(&db), ["message 1 100%", bad, bad, "message 4 100%"]);
     let query = Some("message".to_owned());
     let filter = messages::Filter { limit: 9, query, ..messages::Filter::default() };
