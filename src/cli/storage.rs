@@ -85,7 +85,9 @@ fn told(ctx: &Ctx, kept: &Kept) -> anyhow::Result<Exit> {
         let place = match kept.key {
             Some(KeyPlace::Keyring) => "in the desktop's keyring".to_owned(),
             Some(KeyPlace::File) => format!("in {}", file.display()),
-            None => return "There is no storage key yet: the node makes it at its start.".to_owned(),
+            None => {
+                return "There is no storage key yet: the node makes it at its start.".to_owned();
+            }
         };
         let now = if kept.moved { "now " } else { "" };
         format!("The key of this home's messages is {now}{place}.")

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params, types::Value};
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    said::{self, ENVELOPE, TEXT},
     seal::{self, OVERHEAD_BYTES, Place},
     sessions,
 };
@@ -64,42 +65,6 @@ pub struct HistoryRow {
     pub reason: Option<String>,
 }
 
-/// What stands for a text that does not open. The other rows of a page are shown all the same.
-pub const UNREADABLE: &str = "(This message cannot be read: its row in this home's database was \
-                              damaged or changed.)";
-
-/// The columns of which a message's sealed values name their row.
-const TEXT: &str = "messages.text";
-const ENVELOPE: &str = "messages.envelope";
-
-/// The place of a sealed value of the row, by its columns `id`, `peer` and `outgoing`.
-pub(super) fn place(row: &Columns<'_>, column: &'static str) -> Result<Place, StoreError> {
-    let (id, peer) = (row.id("id", MessageId::from_slice)?, row.id("peer", PeerId::from_slice)?);
-    Ok(Place::message(column, &id, &peer, row.get("outgoing")?))
-}
-
-/// The text of the row, or what stands for it.
-pub(super) fn text(row: &Columns<'_>) -> Result<String, StoreError> {
-    match row.opened_text("text", &place(row, TEXT)?) {
-        Err(error @ StoreError::Sealed { .. }) => {
-            tracing::error!(%error, "a message cannot be read");
-            Ok(UNREADABLE.to_owned())
-        }
-        text => text,
-    }
-}
-
-/// The envelope of the row; without a byte where it does not open, which is no envelope.
-fn envelope(row: &Columns<'_>) -> Result<Vec<u8>, StoreError> {
-    match row.opened("envelope", &place(row, ENVELOPE)?) {
-        Err(error @ StoreError::Sealed { .. }) => {
-            tracing::error!(%error, "a message cannot be read");
-            Ok(Vec::new())
-        }
-        envelope => envelope,
-    }
-}
-
 pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
     Ok(MessageRow {
         number: row.get("number")?,
@@ -110,8 +75,8 @@ pub(super) fn read(row: &Columns<'_>) -> Result<MessageRow, StoreError> {
         kind: Kind::parse(&row.get::<String>("kind")?),
         thread: row.id("thread", ThreadId::from_slice)?,
         reply_to: row.id_opt("reply_to", MessageId::from_slice)?,
-        text: text(row)?,
-        envelope: envelope(row)?,
+        text: said::text(row)?,
+        envelope: said::envelope(row)?,
         countersigned: row.get("countersigned")?,
         state: row.word("state", MessageState::parse)?,
         created: row.time("created_ms")?,

@@ -15,6 +15,7 @@ pub mod pending;
 pub mod policies;
 pub mod retention;
 mod rows;
+pub mod said;
 pub mod seal;
 pub mod search;
 pub mod sessions;

@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    messages,
     rows::{Columns, all, ms, readable},
+    said,
     seal::{self, Place},
     verdicts::{VERDICT, Verdict},
 };
@@ -226,7 +226,7 @@ pub fn approved(db: &Connection, since: Timestamp) -> Result<Vec<GivenYes>, Stor
                ORDER BY d.at_ms DESC LIMIT ?2";
     let params = params![ms(since), limits::REPEATS_KEPT_MAX];
     let mut found = readable(db, "messages", sql, params, |row| {
-        let verdict = row.opened("verdict", &messages::place(row, VERDICT)?)?;
+        let verdict = row.opened("verdict", &said::place(row, VERDICT)?)?;
         let verdict: Verdict =
             serde_json::from_slice(&verdict).map_err(|_| row.wrong("verdict"))?;
         Ok(GivenYes {

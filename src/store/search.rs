@@ -16,6 +16,7 @@ use super::{
     messages::{self, MessageRow},
     migrate,
     rows::Columns,
+    said,
     seal::{self, Blind},
     words::{self, Query},
 };
@@ -46,7 +47,7 @@ fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
     let (mut last, mut count, mut bytes) = (done, 0, 0_usize);
     while let Some(row) = rows.next()? {
         let row = Columns { table: "messages", row, db };
-        let text = messages::text(&row)?;
+        let text = said::text(&row)?;
         last = row.get("number")?;
         add.execute(params![last, tokens(db, &text)?])?;
         (count, bytes) = (count + 1, bytes.saturating_add(text.len()));
@@ -139,7 +140,7 @@ pub fn search(db: &Connection, search: &Search) -> Result<HitRows, StoreError> {
     {
         let row = Columns { table: "messages", row, db };
         looks += 1;
-        if let Some(marked) = search.query.mark(&messages::text(&row)?, marks) {
+        if let Some(marked) = search.query.mark(&said::text(&row)?, marks) {
             found.hits.push(HitRow { message: messages::read(&row)?, marked });
         }
         if looks >= search.looks && found.hits.len() < limit {

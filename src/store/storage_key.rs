@@ -105,13 +105,12 @@ impl Keyring {
     /// The node's key; `None` where there is no entry.
     fn get(&self, owner: &PeerId, wait: Duration) -> Result<Option<Secret<[u8; 32]>>, Silent> {
         let user = owner.to_string();
-        let found = self.ask(wait, move |store| {
-            match store.build(SERVICE, &user, None)?.get_secret() {
+        let found =
+            self.ask(wait, move |store| match store.build(SERVICE, &user, None)?.get_secret() {
                 Ok(bytes) => Ok(Some(Secret::new(bytes))),
                 Err(keyring_core::Error::NoEntry) => Ok(None),
                 Err(error) => Err(error),
-            }
-        })?;
+            })?;
         let read = |bytes: Secret<Vec<u8>>| {
             let key = bytes.expose_secret().as_slice().try_into();
             key.map(Secret::new).map_err(|_| Silent("its entry is no key of 32 bytes".to_owned()))
@@ -347,11 +346,7 @@ fn check(db: &Connection, place: KeyPlace) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// When the database or the key cannot be used.
-pub fn key(
-    path: &Path,
-    owner: &PeerId,
-    source: &KeySource,
-) -> Result<(KeyPlace, Key), StoreError> {
+pub fn key(path: &Path, owner: &PeerId, source: &KeySource) -> Result<(KeyPlace, Key), StoreError> {
     let (_, found) = migrate::open(path, owner, source)?;
     Ok((found.place, found.into_key()))
 }

@@ -11,6 +11,7 @@ use super::{
     StoreError,
     messages::{self, HistoryRow, MessageRow},
     rows::{Columns, all},
+    said,
 };
 use crate::{
     base::{PeerId, ThreadId, Timestamp},
@@ -99,7 +100,7 @@ pub fn threads(db: &Connection, peer: &PeerId, limit: u32) -> Result<Vec<ThreadR
             thread: row.id("which", ThreadId::from_slice)?,
             messages: row.get("said")?,
             kind: Kind::parse(&row.get::<String>("kind")?),
-            text: messages::text(row)?.chars().take(TITLE_CHARS).collect(),
+            text: said::text(row)?.chars().take(TITLE_CHARS).collect(),
             last: row.time("stored_ms")?,
         })
     })

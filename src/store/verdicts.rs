@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    messages,
     rows::{all, ms},
+    said,
 };
 use crate::{
     base::{PeerId, Timestamp},
@@ -66,7 +66,7 @@ pub fn set_verdict(db: &Connection, number: i64, verdict: &Verdict) -> Result<()
 pub fn verdict(db: &Connection, number: i64) -> Result<Option<Verdict>, StoreError> {
     let sql = "SELECT id, peer, outgoing, verdict FROM messages WHERE number = ?1";
     let found = all(db, "messages", sql, [number], |row| {
-        row.opened_opt("verdict", &messages::place(row, VERDICT)?)
+        row.opened_opt("verdict", &said::place(row, VERDICT)?)
     })?;
     let json = found.into_iter().next().flatten();
     Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))

@@ -13,9 +13,7 @@ use countersign::store::{
 };
 use serde_json::json;
 
-use crate::support::{
-    Home, SOON, mcp::Session, pairing::friends, pty::Terminal, until,
-};
+use crate::support::{Home, SOON, mcp::Session, pairing::friends, pty::Terminal, until};
 
 const MARKER: &str = "xylophone-marzipan-4711";
 

@@ -275,7 +275,10 @@ fn files_that_do_not_belong_together_make_no_home() {
     db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99;").unwrap();
     drop(db);
     check(&|parts| parts[3].from = Source::File(newer.clone()), "schema 99");
-    check(&|parts| parts[4] = self::parts(&bob)[4].clone(), "storage key in it is not of this home");
+    check(
+        &|parts| parts[4] = self::parts(&bob)[4].clone(),
+        "storage key in it is not of this home",
+    );
 }
 
 #[test]

@@ -38,7 +38,8 @@ impl Lookup {
             lookups: Some(vec![self.url.clone()]),
             ..NetworkConfig::default()
         };
-        let config = Config { network, storage: in_file(), ..Config::of(ClaimedName::parse(name).unwrap()) };
+        let config =
+            Config { network, storage: in_file(), ..Config::of(ClaimedName::parse(name).unwrap()) };
         std::fs::write(home.config_file(), config.to_toml()).unwrap();
         Side { folder: Some(folder), ..run(home, human).await }
     }

@@ -12,8 +12,8 @@ use crate::{
     net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
     store::{
         Store,
-        storage_key::KeySource,
         peers::{self, ConsentRow, PeerRow},
+        storage_key::KeySource,
     },
     trust::{self, PeerState},
     wire::{
@@ -72,7 +72,8 @@ pub(super) async fn write_trust(home: &Home, human: &ApproverKey, seed: u8, name
         created: clock::now(),
         seen: None,
     };
-    let store = Store::open(&home.database_file(), &me, &KeySource::file(home.storage_key_file())).unwrap();
+    let store =
+        Store::open(&home.database_file(), &me, &KeySource::file(home.storage_key_file())).unwrap();
     let id = row.id;
     let op = move |db: &rusqlite::Connection| {
         peers::put(db, &row)?;

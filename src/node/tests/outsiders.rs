@@ -219,11 +219,8 @@ async fn an_agent_cannot_have_a_relay_asked_that_nobody_here_uses() {
         relays: Some(vec![url(&own)]),
         ..NetworkConfig::default()
     };
-    let config = Config {
-        network,
-        storage: in_file(),
-        ..Config::of(ClaimedName::parse("Bob").unwrap())
-    };
+    let config =
+        Config { network, storage: in_file(), ..Config::of(ClaimedName::parse("Bob").unwrap()) };
     std::fs::write(home.config_file(), config.to_toml()).unwrap();
     let bob = Side { folder: Some(folder), ..run(home, human).await };
     let invite = |seed, addresses| {

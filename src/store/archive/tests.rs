@@ -179,7 +179,8 @@ fn a_header_that_asks_for_too_much_is_refused() {
 fn nothing_is_written_over_and_a_failure_leaves_nothing() {
     let (folder, path, _) = archive(10);
     let before = fs::read(&path).unwrap();
-    let part = |name: &str| vec![Part { name: "small", from: Source::File(folder.path().join(name)) }];
+    let part =
+        |name: &str| vec![Part { name: "small", from: Source::File(folder.path().join(name)) }];
     let again = write(&path, &part("small"), &passphrase("right"), &making());
     assert!(matches!(again, Err(ArchiveError::Exists(_))));
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -203,7 +204,11 @@ fn a_database_is_folded_noted_and_settled() {
     let carried = settle(&path, (&key, &source), &["udp_port"], (MADE, &event)).unwrap();
     assert_eq!(carried, Carried::default());
     note(&path, (&key, &source), MADE, &Event::MoveUndone).unwrap();
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "all of it is in one file, beside its key");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "all of it is in one file, beside its key"
+    );
     let (db, _) = migrate::open(&path, &key.id(), &source).unwrap();
     assert_eq!(migrate::meta(&db, "udp_port").unwrap(), None);
     assert_eq!(migrate::meta(&db, "kept").unwrap().as_deref(), Some("yes"));

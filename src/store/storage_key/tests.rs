@@ -87,7 +87,10 @@ fn a_new_home_without_a_keyring_keeps_its_key_in_a_closed_file() {
     let key = fs::read(case.file()).unwrap();
     fs::remove_file(case.file()).unwrap();
     let refused = case.open(&case.desktop(None)).unwrap_err();
-    assert!(refused.contains("store.key is missing") && refused.contains("put it back"), "{refused}");
+    assert!(
+        refused.contains("store.key is missing") && refused.contains("put it back"),
+        "{refused}"
+    );
     assert!(!case.file().exists(), "no new key");
     fs::write(case.file(), [9; 32]).unwrap();
     fs::set_permissions(case.file(), fs::Permissions::from_mode(0o600)).unwrap();

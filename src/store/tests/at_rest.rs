@@ -45,7 +45,8 @@ fn assert_silent(folder: &Folder) {
     let mut bytes_read = 0;
     for entry in std::fs::read_dir(folder.0.path()).unwrap() {
         let path = entry.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
+        // The threads of a store that was dropped may be taking its log away.
+        let Ok(bytes) = std::fs::read(&path) else { continue };
         bytes_read += bytes.len();
         for spelling in spellings() {
             let at = memchr::memmem::find(&bytes, &spelling);
@@ -200,17 +201,15 @@ fn older() -> Folder {
     )
     .unwrap();
     let receipt = said(5, MARKER);
-    db.execute("INSERT INTO receipts VALUES (?1, ?2, ?3, 1)", params![
-        [5_u8; 16],
-        owner().id().as_bytes(),
-        receipt.bytes()
-    ])
+    db.execute(
+        "INSERT INTO receipts VALUES (?1, ?2, ?3, 1)",
+        params![[5_u8; 16], owner().id().as_bytes(), receipt.bytes()],
+    )
     .unwrap();
-    db.execute("INSERT INTO outbox (peer, id, envelope) VALUES (?1, ?2, ?3)", params![
-        owner().id().as_bytes(),
-        [6_u8; 16],
-        said(6, MARKER).bytes()
-    ])
+    db.execute(
+        "INSERT INTO outbox (peer, id, envelope) VALUES (?1, ?2, ?3)",
+        params![owner().id().as_bytes(), [6_u8; 16], said(6, MARKER).bytes()],
+    )
     .unwrap();
     // What was deleted before may lie in free pages.
     db.execute_batch("PRAGMA secure_delete = OFF; CREATE TABLE gone (x)").unwrap();
@@ -243,8 +242,7 @@ fn an_older_database_is_sealed_where_it_stands_and_its_plain_text_is_gone() {
     let out = outbox::after(&db, &owner().id(), 0, 9).unwrap();
     assert_eq!(out[0].envelope, said(6, MARKER).bytes());
     assert!(!search::index_batch(&db).unwrap());
-    let indexed: i64 =
-        db.query_row("SELECT count(*) FROM words", [], |row| row.get(0)).unwrap();
+    let indexed: i64 = db.query_row("SELECT count(*) FROM words", [], |row| row.get(0)).unwrap();
     assert_eq!(indexed, 3);
     drop(db);
     drop(folder.open().unwrap());
@@ -287,7 +285,7 @@ fn a_row_that_was_changed_or_moved_is_said_and_the_others_are_read() {
          WHERE id = (SELECT id FROM pending LIMIT 1);",
     )
     .unwrap();
-    let bad = messages::UNREADABLE;
+    let bad = crate::store::said::UNREADABLE;
     assert_eq!(texts(&db), ["message 1 100%", bad, bad, "message 4 100%"]);
     let query = Some("message".to_owned());
     let filter = messages::Filter { limit: 9, query, ..messages::Filter::default() };

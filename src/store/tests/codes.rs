@@ -28,12 +28,12 @@ fn what_was_invited_and_begun_before_codes_is_as_it_was() {
     folder
         .raw()
         .execute_batch(
-        "INSERT INTO invites (id, secret, created_ms, expires_ms)
+            "INSERT INTO invites (id, secret, created_ms, expires_ms)
          VALUES (zeroblob(16), zeroblob(16), 1, 9000000);
          INSERT INTO pairings (peer, joiner, invite, proof, nonce, commitment, knocked_ms)
          VALUES (zeroblob(32), 0, zeroblob(16), zeroblob(32), zeroblob(16), zeroblob(32), 7);",
-    )
-    .unwrap();
+        )
+        .unwrap();
     drop(folder.open().unwrap());
     let db = folder.raw();
     peers::remove_unsaid_codes(&db).unwrap();

@@ -39,7 +39,11 @@ fn hits(db: &Connection, asked: &Search) -> Result<Vec<HitRow>, StoreError> {
 
 fn find(db: &Connection, typed: &str) -> Vec<i64> {
     let Some(asked) = asked(typed) else { return Vec::new() };
-    hits(db, &asked).unwrap_or_else(|e| panic!("{typed:?}: {e}")).into_iter().map(|hit| hit.message.number).collect()
+    hits(db, &asked)
+        .unwrap_or_else(|e| panic!("{typed:?}: {e}"))
+        .into_iter()
+        .map(|hit| hit.message.number)
+        .collect()
 }
 
 #[test]
@@ -197,8 +201,7 @@ fn what_was_found_is_marked_where_it_stands() {
     let db = folder.raw();
     add(&db, 1, "here Zürich <b> there\nzürich-west");
     index(&db);
-    let marked =
-        |typed: &str| hits(&db, &asked(typed).unwrap()).unwrap()[0].marked.clone();
+    let marked = |typed: &str| hits(&db, &asked(typed).unwrap()).unwrap()[0].marked.clone();
     assert_eq!(marked("zurich"), "here <Zürich> <b> there\n<zürich>-west");
     assert_eq!(marked("there zürich-w"), "here Zürich <b> <there>\n<zürich-west>");
 }
