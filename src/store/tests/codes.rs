@@ -29,7 +29,8 @@ fn what_was_invited_and_begun_before_codes_is_as_it_was() {
     // As version 4 left it.
     db.execute_batch(
         "ALTER TABLE invites DROP COLUMN by_code; ALTER TABLE invites DROP COLUMN approver;
-         ALTER TABLE pairings DROP COLUMN by_code; PRAGMA user_version = 4;
+         ALTER TABLE pairings DROP COLUMN by_code; DROP TABLE retention; DROP TABLE spent;
+         DROP INDEX messages_by_age; DROP INDEX history_by_receipt; PRAGMA user_version = 4;
          INSERT INTO invites (id, secret, created_ms, expires_ms)
          VALUES (zeroblob(16), zeroblob(16), 1, 9000000);
          INSERT INTO pairings (peer, joiner, invite, proof, nonce, commitment, knocked_ms)
