@@ -288,7 +288,7 @@ fn files(folder: &Folder) -> Vec<u8> {
 }
 
 /// The numbers that stand behind `word`, wherever it is in these bytes; 0 where there is none.
-fn numbers(bytes: &[u8], word: &str) -> Vec<i64> {
+fn numbers_behind(bytes: &[u8], word: &str) -> Vec<i64> {
     let found = memchr::memmem::find_iter(bytes, word);
     let digits = found.map(|at| {
         let behind = bytes[at + word.len()..].iter().take(6);
@@ -338,7 +338,10 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
         };
         store.write(add).await.unwrap().unwrap();
     }
-    assert!(numbers(&files(&folder), "zebrafish").len() > usize::from(COUNT), "rows and index");
+    assert!(
+        numbers_behind(&files(&folder), "zebrafish").len() > usize::from(COUNT),
+        "rows and index"
+    );
     let all = size(&folder);
     // In an order that leaves pages half empty on the way, and 50 stay to the end.
     let mut numbers: Vec<i64> = (1..=i64::from(COUNT)).collect();
@@ -351,7 +354,7 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
     tidy(&store).await;
     // What is left of the index joins words that begin alike, so whole words are of the rows.
     for word in ["zebrafish", "word"] {
-        let found = self::numbers(&files(&folder), word);
+        let found = numbers_behind(&files(&folder), word);
         let mut deleted = found.iter().filter(|found| gone.contains(found));
         assert_eq!(deleted.next(), None, "{word}");
     }
@@ -360,7 +363,10 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
     delete(&store, kept).await;
     tidy(&store).await;
     let bytes = files(&folder);
-    assert_eq!([numbers(&bytes, "zebrafish"), numbers(&bytes, "word1")], [vec![], vec![]]);
+    assert_eq!(
+        [numbers_behind(&bytes, "zebrafish"), numbers_behind(&bytes, "word1")],
+        [vec![], vec![]]
+    );
 }
 
 #[tokio::test]
