@@ -188,8 +188,8 @@ fn a_backup_of_a_home_that_sends_is_put_back_and_all_arrives_once() {
     bob.received_text("s11");
     alice.send("bob", "after the backup");
     bob.received_text("after the backup");
-    bob.send("alice", "taken since");
-    alice.received_text("taken since");
+    let taken = bob.send("alice", "taken since");
+    bob.reaches(&taken, "accepted");
     alice.stop();
     bob.send("alice", "not taken yet");
 
