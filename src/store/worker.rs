@@ -5,7 +5,7 @@ use std::{path::Path, thread};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, migrate};
+use super::{StoreError, migrate, space};
 use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
@@ -205,6 +205,9 @@ fn fold_log(db: &Connection) {
 
 /// Writers do not wait long for a reader: who asked asks again.
 fn wipe_log(db: &Connection) -> bool {
+    if let Err(error) = space::rewrite_small(db) {
+        tracing::warn!(%error, "the database was not written anew");
+    }
     let wiped = db
         .busy_timeout(limits::WIPE_WAIT)
         .and_then(|()| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)));
