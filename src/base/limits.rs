@@ -608,6 +608,8 @@ pub const RETENTION_FIRST: Duration = minutes(10);
 pub const RETENTION_DAYS_MAX: u32 = 36_500;
 /// How long the emptying of the log waits for a reader, while writers wait for it.
 pub const WIPE_WAIT: Duration = Duration::from_millis(100);
+/// A database up to this size is written anew after a deletion: writers wait less than a second.
+pub const WIPE_REWRITE_BYTES_MAX: u64 = 32 * MIB as u64;
 /// How often it is tried for whoever waits for the end of a deletion.
 pub const WIPE_TRIES: u32 = 50;
 /// A deletion that takes longer is answered, and goes on.

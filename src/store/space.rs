@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{StoreError, migrate};
+use crate::base::limits;
 
 /// Gives at most so many free pages back to the file system. `true` when there are more. Nothing
 /// happens in a database that was made before this was a matter of its making.
@@ -27,6 +28,23 @@ pub fn shrink(db: &Connection, pages: u32) -> Result<bool, StoreError> {
     drop(rows);
     let after = number("freelist_count")?;
     Ok(after > 0 && after < before)
+}
+
+/// Writes a small database anew. `secure_delete` overwrites what is deleted where it lies; but when
+/// `SQLite` moves rows between pages, it may leave a copy in the unused part of one, and nobody
+/// overwrites that when the row is deleted later. A large database keeps such a remainder, until the
+/// page is used again.
+///
+/// # Errors
+/// When there is no room for it, or the database fails.
+pub fn rewrite_small(db: &Connection) -> Result<(), StoreError> {
+    let number = |pragma: &str| db.pragma_query_value(None, pragma, |row| row.get::<_, u64>(0));
+    let size = number("page_count")?.saturating_mul(number("page_size")?);
+    if size <= limits::WIPE_REWRITE_BYTES_MAX {
+        // A temporary file would be one more that holds texts.
+        db.execute_batch("PRAGMA temp_store = MEMORY; VACUUM; PRAGMA temp_store = DEFAULT;")?;
+    }
+    Ok(())
 }
 
 /// What `PRAGMA auto_vacuum` says of a database whose free pages can be given back in parts.

@@ -9,7 +9,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, audit, migrate, storage_key::KeySource};
+use super::{StoreError, audit, migrate, space, storage_key::KeySource};
 use crate::{
     audit::Head,
     base::{PeerId, limits},
@@ -230,6 +230,9 @@ fn fold_log(db: &Connection) {
 
 /// Writers do not wait long for a reader: who asked asks again.
 fn wipe_log(db: &Connection) -> bool {
+    if let Err(error) = space::rewrite_small(db) {
+        tracing::warn!(%error, "the database was not written anew");
+    }
     let wiped = db
         .busy_timeout(limits::WIPE_WAIT)
         .and_then(|()| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)));

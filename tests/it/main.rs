@@ -23,6 +23,7 @@ mod http;
 mod hook;
 mod inline;
 mod join;
+mod keeping;
 mod mcp;
 mod moving;
 mod page;

@@ -7,6 +7,7 @@ pub(super) mod codes;
 mod crash;
 mod grants;
 mod held;
+mod keeping;
 mod hostile;
 mod mallory;
 mod outsiders;
