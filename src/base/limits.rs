@@ -462,8 +462,13 @@ pub const THREADS_MAX: u32 = 200;
 pub const TITLE_CHARS_MAX: usize = 80;
 /// Messages that are taken into the search index in one write.
 pub const INDEX_BATCH: u32 = 2000;
-/// Bytes of text among them, after which the write ends: large messages take long to split.
-pub const INDEX_BATCH_BYTES: usize = 2 * MIB;
+/// The same for a write that nobody asked for: others hardly wait for it.
+pub const INDEX_IDLE_BATCH: u32 = 100;
+/// How long after such a write the next one comes.
+pub const INDEX_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of text for each message of such a write, on average, after which it ends: large messages
+/// take long to split.
+pub const INDEX_MESSAGE_BYTES: usize = KIB;
 /// What is looked for: more than anybody types, and few enough words to look for at once.
 pub const SEARCH_QUERY_BYTES_MAX: usize = KIB;
 /// Words before the first place that was found, and from there on: two lines of the page.

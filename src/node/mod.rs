@@ -52,6 +52,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 pub mod unlock;
+mod upkeep;
 mod views;
 mod written;
 

@@ -28,6 +28,7 @@ use super::{
     roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
+    upkeep::Indexing,
 };
 use crate::{
     audit,
@@ -285,6 +286,8 @@ fn assemble(
         told: super::tell::ToldBefore::default(),
         page_codes: PageCodes::default(),
         roster: Roster::default(),
+        outboxes_due: BTreeMap::new(),
+        indexing: Indexing::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),

@@ -26,6 +26,7 @@ use super::{
     repeats::Liked,
     roster::Roster,
     tell::ToldBefore,
+    upkeep::Indexing,
 };
 use crate::{
     base::{
@@ -165,6 +166,9 @@ pub(super) struct Node {
     pub(super) page_codes: PageCodes,
     pub(super) told: ToldBefore,
     pub(super) roster: Roster,
+    /// When which outbox wants a tick; few do.
+    pub(super) outboxes_due: BTreeMap<PeerId, Timestamp>,
+    pub(super) indexing: Indexing,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,

@@ -1,4 +1,4 @@
-//! Opening: whose file it is, which schema it has, and whether it is whole.
+//! Opening: whose file it is, and which schema it has.
 
 use std::path::Path;
 
@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 
 /// The newest schema.
@@ -36,10 +37,8 @@ pub(super) fn open(path: &Path, owner: &PeerId) -> Result<Connection, StoreError
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000;",
     )?;
     db.set_prepared_statement_cache_capacity(64);
-    check_whole(&db, path)?;
     migrate(&mut db)?;
     check_owner(&db, path, owner)?;
-    grow_log(&db)?;
     close_to_others(path);
     Ok(db)
 }
@@ -76,14 +75,6 @@ fn check_kind(db: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn check_whole(db: &Connection, path: &Path) -> Result<(), StoreError> {
-    let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if said == "ok" {
-        return Ok(());
-    }
-    Err(StoreError::Damaged { path: path.to_owned(), problem: said })
-}
-
 fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     let version: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
@@ -99,8 +90,9 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
 
 /// Makes the log as long as it becomes before its first checkpoint (4,000 pages of 4 KiB), by a
 /// transaction that spills into it and is undone. A commit into a log that grows waits for the
-/// file system's own journal too, which is ten times as long.
-fn grow_log(db: &Connection) -> Result<(), StoreError> {
+/// file system's own journal too, which is several times as long: with it, the median commit took
+/// 0.5 ms instead of 2.4 ms on a busy disk, for 0.13 s of writing once.
+pub(super) fn grow_log(db: &Connection) -> Result<(), StoreError> {
     db.execute_batch(
         "PRAGMA cache_size = -256; BEGIN IMMEDIATE; CREATE TABLE log_is_grown (x BLOB);
          INSERT INTO log_is_grown VALUES (zeroblob(17000000)); ROLLBACK; PRAGMA cache_size = -2048;",

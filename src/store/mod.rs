@@ -8,6 +8,7 @@ pub mod known;
 pub mod messages;
 pub mod migrate;
 pub mod outbox;
+mod page;
 pub mod pairings;
 pub mod peers;
 pub mod pending;
@@ -22,6 +23,7 @@ mod tests;
 pub mod timeline;
 pub mod tokens;
 pub mod verdicts;
+mod whole;
 mod worker;
 
 pub use worker::Store;

@@ -2,10 +2,12 @@
 
 mod codes;
 mod grants;
+mod scale;
 mod search;
 mod sessions;
 mod talks;
 mod timeline;
+mod whole;
 
 use rusqlite::Connection;
 

@@ -2,10 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{
-    StoreError,
-    rows::{all, ms},
-};
+use super::{StoreError, rows::Columns};
 use crate::{
     base::{PeerId, Timestamp},
     policy::Reason,
@@ -64,6 +61,14 @@ pub fn verdict(db: &Connection, number: i64) -> Result<Option<Verdict>, StoreErr
     Ok(json.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
+/// What is older than a busy day is not looked at.
+pub(super) const RECENT: &str = "
+    SELECT peer, outgoing, stored_ms FROM messages ORDER BY number DESC LIMIT 50000";
+
+/// Numbers grow with the time, but for a clock that was set back: after so many older messages in a
+/// row there are no newer ones.
+const OLDER_ROWS: u32 = 200;
+
 /// When messages went which way with whom since `since`, oldest first; true went out.
 ///
 /// # Errors
@@ -72,12 +77,21 @@ pub fn recent(
     db: &Connection,
     since: Timestamp,
 ) -> Result<Vec<(PeerId, bool, Timestamp)>, StoreError> {
-    // Numbers grow with the time; what is older than a busy day is not looked at.
-    let sql = "SELECT peer, outgoing, stored_ms FROM
-               (SELECT * FROM messages ORDER BY number DESC LIMIT 50000)
-               WHERE stored_ms > ?1 ORDER BY number";
-    all(db, "messages", sql, [ms(since)], |row| {
-        let peer = row.id("peer", PeerId::from_slice)?;
-        Ok((peer, row.get("outgoing")?, row.time("stored_ms")?))
-    })
+    let mut statement = db.prepare_cached(RECENT)?;
+    let mut rows = statement.query([])?;
+    let (mut recent, mut older) = (Vec::new(), 0);
+    while let Some(row) = rows.next()?
+        && older < OLDER_ROWS
+    {
+        let row = Columns { table: "messages", row };
+        let at = row.time("stored_ms")?;
+        if at > since {
+            older = 0;
+            recent.push((row.id("peer", PeerId::from_slice)?, row.get("outgoing")?, at));
+        } else {
+            older += 1;
+        }
+    }
+    recent.reverse();
+    Ok(recent)
 }

@@ -1,11 +1,14 @@
 //! One thread that writes, joining what waits into one commit, and one that reads.
 
-use std::{path::Path, thread};
+use std::{path::Path, sync::Arc, thread};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, migrate};
+use super::{
+    StoreError, migrate,
+    whole::{self, Check},
+};
 use crate::base::{PeerId, limits};
 
 /// What runs after the commit, with the error of the commit if it failed.
@@ -27,10 +30,12 @@ enum Job {
 pub struct Store {
     writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
+    check: Arc<Check>,
 }
 
 impl Store {
-    /// Opens the database, brings its schema up to date and starts the two threads.
+    /// Opens the database, brings its schema up to date and starts the two threads. A file that was
+    /// not closed in order is checked meanwhile, by a third: see [`Store::damage`].
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -43,9 +48,24 @@ impl Store {
             let builder = thread::Builder::new().name(name.to_owned()).stack_size(1024 * 1024);
             builder.spawn(body).map_err(|e| StoreError::Sqlite(e.to_string()))
         };
-        spawn("store-write", Box::new(move || write_all(writer, write_queue)))?;
+        let check = Arc::new(Check::new(path, whole::take_mark(&writer)?));
+        let checked = check.clone();
+        spawn("store-write", Box::new(move || write_all(writer, write_queue, &checked)))?;
         spawn("store-read", Box::new(move || read_all(&reader, read_queue)))?;
-        Ok(Self { writes, reads })
+        whole::start(&check);
+        Ok(Self { writes, reads, check })
+    }
+
+    /// What the check of the file found, told once.
+    #[must_use]
+    pub fn damage(&self) -> Option<StoreError> {
+        self.check.found()
+    }
+
+    /// The check of the file is under way.
+    #[cfg(test)]
+    pub(super) fn is_checking(&self) -> bool {
+        self.check.is_due()
     }
 
     /// Queues a write. The answer comes when it is on disk, in the order of the calls. A write
@@ -120,7 +140,8 @@ fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(db.prepare_cached(sql)?.execute([]).map(drop)?)
 }
 
-fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
+fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, check: &Check) {
+    let (mut grown, mut marked) = (false, false);
     while let Some(first) = queue.blocking_recv() {
         let mut fold = None;
         let mut writes = Vec::new();
@@ -134,16 +155,49 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
             next = if full { None } else { queue.try_recv().ok() };
         }
         if !writes.is_empty() {
+            if std::mem::take(&mut marked) {
+                open_again(&db);
+            }
             commit(&db, writes);
         }
         if let Some(answer) = fold {
-            fold_log(&db);
+            marked = end(&db, check);
             // Whoever waited may have gone.
             answer.send(()).ok();
+        } else if !grown && queue.is_empty() {
+            // Not before the first answer, which somebody waits for.
+            grown = true;
+            grow_log(&db);
         }
     }
-    fold_log(&db);
+    end(&db, check);
     db.close().ok(); // Nothing is left to do about an error here.
+}
+
+/// Leaves the mark of an orderly end, unless the file may be damaged, and all there is in one file.
+/// Gives whether there is a mark.
+fn end(db: &Connection, check: &Check) -> bool {
+    check.stop();
+    let warn = |error: &StoreError| tracing::warn!(%error, "the next start checks the database");
+    let marked = check.is_whole() && whole::leave_mark(db).inspect_err(warn).is_ok();
+    fold_log(db);
+    marked
+}
+
+/// What is written from here on may be cut off again.
+fn open_again(db: &Connection) {
+    if let Err(error) = whole::take_mark(db) {
+        tracing::warn!(%error, "the database stays marked as closed in order");
+    }
+}
+
+fn grow_log(db: &Connection) {
+    if let Err(error) = migrate::grow_log(db) {
+        // The connection must be clean for what is written next.
+        db.execute_batch("ROLLBACK").ok();
+        // Nothing is lost: commits are slower for a while.
+        tracing::debug!(%error, "the log was not made longer beforehand");
+    }
 }
 
 /// One transaction for all of them.
