@@ -22,7 +22,11 @@ impl Query {
     /// What every message of the page has in common.
     fn narrow(&mut self, filter: &Filter) -> String {
         let mut narrow = format!("number > {}", self.bind(filter.after));
-        let mut and = |clause: &str, value: String| narrow += &format!(" AND {clause} {value}");
+        let mut and = |clause: &str, value: String| {
+            for part in [" AND ", clause, " ", &value] {
+                narrow.push_str(part);
+            }
+        };
         if let Some(peer) = filter.peer {
             and("peer =", self.bind(peer.as_bytes().to_vec()));
         }

@@ -83,14 +83,14 @@ pub(crate) fn fill(place: (&Place, &Human), others: &Human, count: u64) -> Vec<u
             Ok(filler)
         });
         done = upto;
-        if done % 100_000 == 0 {
+        if done.is_multiple_of(100_000) {
             eprintln!("  {done} messages");
         }
     }
     let (now, mut read) = (filler.now, Vec::new());
     for n in 0..count {
         let drawn = filler.draw(n, now);
-        if drawn.incoming && read.len() < 500 && mixed(n ^ 77) % (count / 1000) == 0 {
+        if drawn.incoming && read.len() < 500 && mixed(n ^ 77).is_multiple_of(count / 1000) {
             read.push(n);
         }
     }
@@ -122,7 +122,7 @@ impl Filler {
             } else {
                 self.goes(db, &drawn)?
             }
-            if n % limits::AUDIT_CHECKPOINT_RECORDS == 0 {
+            if n.is_multiple_of(limits::AUDIT_CHECKPOINT_RECORDS) {
                 audit::checkpoint(db, &self.own, false)?;
             }
         }
@@ -187,7 +187,7 @@ impl Filler {
         history(db, number, &states, at)?;
         verdict(db, number)?;
         let peer = envelope.header().recipient;
-        if drawn.n % 4 == 0 {
+        if drawn.n.is_multiple_of(4) {
             let receipt = self.receipt(drawn, &envelope);
             messages::put_receipt(db, &receipt, at)?;
         }
@@ -257,7 +257,8 @@ fn text(n: u64) -> String {
         state = mixed(state);
         // The square makes low numbers likelier.
         let which = (state % 5000) * ((state >> 16) % 5000) / 5000;
-        text += &format!(" {}", word(which));
+        text.push(' ');
+        text.push_str(&word(which));
     }
     text
 }

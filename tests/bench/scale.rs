@@ -48,7 +48,7 @@ const ASKED: [(&str, Ask); 15] = [
         side.agent.call("peer_inbox", json!({"limit": 20}));
     }),
     ("`peer_inbox`, one unread message (and it is marked)", |side, n| {
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             side.agent.call("peer_inbox", json!({"unread": true, "limit": 1}));
         }
     }),
@@ -61,7 +61,7 @@ const ASKED: [(&str, Ask); 15] = [
         side.agent.call("peer_inbox", json!({"unread": true, "limit": 1, "from": from}));
     }),
     ("`peer_inbox` with `query`, no hit", |side, n| {
-        if n % 20 == 0 {
+        if n.is_multiple_of(20) {
             side.agent.call("peer_inbox", json!({"query": "nobody says this"}));
         }
     }),
@@ -70,7 +70,7 @@ const ASKED: [(&str, Ask); 15] = [
         side.agent.call("peer_read", json!({"id": id}));
     }),
     ("`trust_list`, 1,000 peers", |side, n| {
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             side.agent.call("trust_list", json!({}));
         }
     }),
@@ -88,7 +88,7 @@ const ASKED: [(&str, Ask); 15] = [
         side.client.ask(&json!({"human": "threads", "peer": peer}));
     }),
     ("list of all conversations", |side, n| {
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             side.client.ask(&json!({"human": "conversations"}));
         }
     }),

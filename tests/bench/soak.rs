@@ -7,10 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::{
-    agent::Agent,
-    world::{Client, Human, Place, befriend},
-};
+use crate::world::{Client, Human, Place, befriend};
 
 const SECONDS: u64 = 120;
 /// Messages a second, each way.
@@ -50,7 +47,7 @@ pub(crate) fn measure(seconds: Option<u64>) {
             ids[n].push(answer["id"].as_str().unwrap().to_owned());
         }
         sent += 1;
-        if sent % RATE == 0 {
+        if sent.is_multiple_of(RATE) {
             clients.iter_mut().for_each(read);
         }
         if looked.elapsed() > Duration::from_secs(1) && begun.elapsed() > WARM {
@@ -85,8 +82,6 @@ pub(crate) fn measure(seconds: Option<u64>) {
             println!("| {} | {what} | {last:.2} | {:+.2} |", place.name, slope(taken, n));
         }
     }
-    // A session that reads sees the same.
-    drop(Agent::at(&places[0].home.socket_file()));
 }
 
 fn read(client: &mut Client) {
