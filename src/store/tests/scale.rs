@@ -200,19 +200,19 @@ fn no_page_of_the_inbox_walks_it_or_sorts_it() {
 /// belongs to it.
 fn home(db: &Connection, count: u32) {
     db.set_prepared_statement_cache_capacity(500);
+    // The threads of the store that made the file may still be ending.
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
     super::talks::fill(db, count, 50, 20);
     sessions::remember(db, &Introduced { name: name(), client: None, project: None }, &[], NOW)
         .unwrap();
     db.execute_batch(
-        "BEGIN IMMEDIATE;
-         UPDATE messages SET unread = 1 WHERE outgoing = 0 AND number / 2 % 5 = 0;
+        "UPDATE messages SET unread = 1 WHERE outgoing = 0 AND number / 2 % 5 = 0;
          INSERT INTO history (message, state, at_ms)
          SELECT number, state, created_ms FROM messages, json_each('[1, 2, 3]');
          INSERT INTO arrivals (peer, id, digest, state, forget_ms)
          SELECT peer, id, digest, state, 1000000000 FROM messages WHERE outgoing = 0;
          INSERT INTO receipts (id, peer, envelope, at_ms)
-         SELECT id, peer, zeroblob(200), created_ms FROM messages WHERE outgoing = 1;
-         COMMIT;",
+         SELECT id, peer, zeroblob(200), created_ms FROM messages WHERE outgoing = 1;",
     )
     .unwrap();
     while search::index_batch(db, crate::base::limits::INDEX_BATCH).unwrap() {}
@@ -220,6 +220,7 @@ fn home(db: &Connection, count: u32) {
         let event = Event::refused(format!("{n}"), None);
         audit::append(db, NOW, &event).unwrap();
     }
+    db.execute_batch("COMMIT").unwrap();
 }
 
 /// The steps of all statements that `run` makes, where they are in the source as they are.
