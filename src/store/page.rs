@@ -71,7 +71,9 @@ pub(super) fn page(filter: &Filter, known_until: i64) -> Query {
             Some(_) => "(outgoing = 1 OR state IN ('accepted', 'read', 'replied'))",
             None => "outgoing = 0 AND state IN ('accepted', 'read', 'replied')",
         };
-        format!("SELECT * FROM messages WHERE {which} AND {narrow} {end}")
+        // Whoever waits for one answer does not walk all that was said with the peer.
+        let by = filter.reply_to.map_or("", |_| "INDEXED BY messages_by_reply");
+        format!("SELECT * FROM messages {by} WHERE {which} AND {narrow} {end}")
     };
     query
 }

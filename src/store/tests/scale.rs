@@ -149,8 +149,8 @@ fn name() -> SessionName {
 
 /// Every page of the inbox that there is.
 fn pages(db: &Connection) -> Vec<(String, page::Query)> {
-    let peer = Some(super::talks::filled_peer(3));
-    let thread = ThreadId::from_slice(b"0000000300000001");
+    let peer = Some(super::talks::filled_peer(2));
+    let thread = ThreadId::from_slice(b"0000000200000001");
     let reply_to = Some(MessageId::from_bytes([0; 16]));
     let mut pages = Vec::new();
     for unread in [true, false] {
@@ -196,13 +196,13 @@ fn no_page_of_the_inbox_walks_it_or_sorts_it() {
     }
 }
 
-/// A home with so many messages: 50 peers, every tenth message unread, three states each, and what
+/// A home with so many messages: 50 peers, ten messages a thread, every tenth message unread, three states each, and what
 /// belongs to it.
 fn home(db: &Connection, count: u32) {
     db.set_prepared_statement_cache_capacity(500);
     // The threads of the store that made the file may still be ending.
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
-    super::talks::fill(db, count, 50, 20);
+    super::talks::fill(db, count, 50, count / 500);
     sessions::remember(db, &Introduced { name: name(), client: None, project: None }, &[], NOW)
         .unwrap();
     db.execute_batch(
@@ -260,10 +260,10 @@ const RUNS: [Run; 19] = [
     ("forget", |db| messages::forget_arrivals(db, NOW).unwrap()),
     ("talks", |db| drop(talks::talks(db).unwrap())),
     ("threads", |db| {
-        drop(talks::threads(db, &super::talks::filled_peer(3), 10).unwrap());
+        drop(talks::threads(db, &super::talks::filled_peer(2), 2).unwrap());
     }),
     ("conversation", |db| {
-        let peer = super::talks::filled_peer(3);
+        let peer = super::talks::filled_peer(2);
         let rows = talks::part(db, &Part { peer, thread: None, before: i64::MAX, limit: 20 });
         let rows = rows.unwrap();
         assert_eq!(rows.len(), 20);
