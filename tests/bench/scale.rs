@@ -43,7 +43,7 @@ struct Side {
 type Ask = fn(&mut Side, usize);
 
 /// What is measured of both, in turn.
-const ASKED: [(&str, Ask); 15] = [
+const ASKED: [(&str, Ask); 14] = [
     ("`peer_inbox`, the oldest page", |side, _| {
         side.agent.call("peer_inbox", json!({"limit": 20}));
     }),
@@ -86,11 +86,6 @@ const ASKED: [(&str, Ask); 15] = [
     ("threads with one peer", |side, n| {
         let peer = peer_name(mixed(n as u64) % 1000);
         side.client.ask(&json!({"human": "threads", "peer": peer}));
-    }),
-    ("list of all conversations", |side, n| {
-        if n.is_multiple_of(4) {
-            side.client.ask(&json!({"human": "conversations"}));
-        }
     }),
 ];
 

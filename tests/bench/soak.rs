@@ -23,7 +23,7 @@ struct Taken {
     of: [f64; 3],
 }
 
-const WHAT: [&str; 3] = ["RSS, MiB", "disk, KiB a message", "file descriptors"];
+const WHAT: [&str; 3] = ["RSS, MiB", "disk, MiB", "file descriptors"];
 
 pub(crate) fn measure(seconds: Option<u64>) {
     let run = Duration::from_secs(seconds.unwrap_or(SECONDS));
@@ -53,7 +53,7 @@ pub(crate) fn measure(seconds: Option<u64>) {
         if looked.elapsed() > Duration::from_secs(1) && begun.elapsed() > WARM {
             looked = Instant::now();
             for (n, place) in places.iter().enumerate() {
-                taken[n].push(look(place, begun, sent));
+                taken[n].push(look(place, begun));
             }
         }
         if restarted.elapsed() > RESTART_EVERY && begun.elapsed() + RESTART_EVERY < run {
@@ -89,11 +89,13 @@ fn read(client: &mut Client) {
     while !client.ask(&page)["messages"].as_array().unwrap().is_empty() {}
 }
 
-fn look(place: &Place, begun: Instant, sent: u32) -> Taken {
+fn look(place: &Place, begun: Instant) -> Taken {
     let files = fs::read_dir(format!("/proc/{}/fd", place.pid())).unwrap().count();
     let files = f64::from(u32::try_from(files).unwrap());
-    let disk = place.disk_mib() * 1024.0 / f64::from(2 * sent.max(1));
-    Taken { hours: begun.elapsed().as_secs_f64() / 3600.0, of: [place.rss_mib(), disk, files] }
+    Taken {
+        hours: begun.elapsed().as_secs_f64() / 3600.0,
+        of: [place.rss_mib(), place.disk_mib(), files],
+    }
 }
 
 /// By least squares.
