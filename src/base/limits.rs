@@ -462,8 +462,13 @@ pub const THREADS_MAX: u32 = 200;
 pub const TITLE_CHARS_MAX: usize = 80;
 /// Messages that are taken into the search index in one write.
 pub const INDEX_BATCH: u32 = 2000;
-/// Bytes of text among them, after which the write ends: large messages take long to split.
-pub const INDEX_BATCH_BYTES: usize = 2 * MIB;
+/// The same for a write that nobody asked for: others hardly wait for it.
+pub const INDEX_IDLE_BATCH: u32 = 100;
+/// How long after such a write the next one comes.
+pub const INDEX_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes of text for each message of such a write, on average, after which it ends: large messages
+/// take long to split.
+pub const INDEX_MESSAGE_BYTES: usize = KIB;
 /// How long a keyring may take, when a home is new, before the storage key goes to a file.
 pub const KEYRING_CHOICE_WAIT: Duration = Duration::from_secs(3);
 /// How long the keyring that has the key may take: a person may be asked to unlock it.

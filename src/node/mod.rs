@@ -57,6 +57,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 pub mod unlock;
+mod upkeep;
 mod views;
 mod witness;
 mod written;

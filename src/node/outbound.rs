@@ -282,7 +282,12 @@ impl Node {
     pub(super) fn feed(&mut self, peer: &PeerId, input: Input) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let link = entry.link;
-        for effect in entry.outbox.handle(input, clock::now()) {
+        let effects = entry.outbox.handle(input, clock::now());
+        match entry.outbox.next_due() {
+            Some(at) => self.outboxes_due.insert(*peer, at),
+            None => self.outboxes_due.remove(peer),
+        };
+        for effect in effects {
             match effect {
                 Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
                 Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),

@@ -180,21 +180,20 @@ impl Node {
     /// How long until something is due.
     fn next_due(&self) -> Duration {
         let now = clock::now();
-        let outboxes = self.peers.values().filter_map(|entry| entry.outbox.next_due());
-        let due = outboxes.min().map(|at| at.since(now)).into_iter().chain(self.pairings_due());
+        let own = self.outboxes_due.values().min().copied().into_iter().chain(self.indexing.due());
+        let due = own.map(|at| at.since(now)).chain(self.pairings_due());
         due.min().unwrap_or(SWEEP).max(Duration::from_millis(5))
     }
 
     fn tick(&mut self) {
         let now = clock::now();
-        let due =
-            |entry: &super::state::PeerEntry| entry.outbox.next_due().is_some_and(|at| at <= now);
-        let peers: Vec<PeerId> =
-            self.peers.iter().filter(|(_, entry)| due(entry)).map(|(id, _)| *id).collect();
+        let due = self.outboxes_due.iter().filter(|(_, at)| **at <= now);
+        let peers: Vec<PeerId> = due.map(|(id, _)| *id).collect();
         for peer in peers {
             self.feed(&peer, Input::Tick);
         }
         self.tick_pairings();
+        self.upkeep_tick();
     }
 
     fn sweep(&mut self, uptime: Duration) {
@@ -208,6 +207,7 @@ impl Node {
         self.note_left_out(false);
         self.sweep_kept(now, uptime);
         self.sweep_copy(now);
+        self.upkeep();
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -43,7 +43,8 @@ impl Node {
     /// Brings the index up to date, a batch for each write: what arrives meanwhile is stored in
     /// between.
     fn catch_up(&mut self, job: Search, limit: u32, answer: Answer) {
-        self.write(search::index_batch, move |node, more| match more {
+        let op = |db: &Connection| search::index_batch(db, limits::INDEX_BATCH);
+        self.write(op, move |node, more| match more {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(true) => node.catch_up(job, limit, answer),
             Ok(false) => node.look(job, limit, answer),

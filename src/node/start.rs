@@ -34,6 +34,7 @@ use super::{
     roster::Roster,
     run,
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
+    upkeep::Indexing,
     witness::{self, Chains},
 };
 use crate::{
@@ -314,6 +315,8 @@ fn assemble(
         log_holds_deleted: false,
         copying: false,
         copy_made: None,
+        outboxes_due: BTreeMap::new(),
+        indexing: Indexing::default(),
         stopping: false,
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),

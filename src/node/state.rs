@@ -29,6 +29,7 @@ use super::{
     repeats::Liked,
     roster::Roster,
     tell::ToldBefore,
+    upkeep::Indexing,
     witness::Chains,
 };
 use crate::{
@@ -186,6 +187,9 @@ pub(super) struct Node {
     pub(super) copying: bool,
     /// Since when there is a copy.
     pub(super) copy_made: Option<Timestamp>,
+    /// When which outbox wants a tick; few do.
+    pub(super) outboxes_due: BTreeMap<PeerId, Timestamp>,
+    pub(super) indexing: Indexing,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,
     pub(super) reads: FuturesUnordered<BoxFuture<'static, Then>>,

@@ -1,9 +1,9 @@
 //! Messages, their history and their arrivals on disk.
 
-use rusqlite::{Connection, params, types::Value};
+use rusqlite::{Connection, params};
 
 use super::{
-    StoreError,
+    StoreError, page,
     rows::{Columns, all, ms},
     said::{self, ENVELOPE, TEXT},
     seal::{self, OVERHEAD_BYTES, Place},
@@ -351,60 +351,33 @@ pub struct Filter {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreError> {
-    let (mut sql, mut values) = (String::new(), Vec::new());
-    let session = filter.session.as_ref().filter(|_| filter.unread);
-    if let Some(session) = session {
-        sql = format!("WITH fresh AS ({}) ", sessions::UNREAD);
-        values.push(Value::from(session.to_string()));
-        values.push(Value::from(sessions::known_until(db, session)?));
-        values.push(Value::from(filter.open.json()));
-    }
-    sql.push_str("SELECT * FROM messages WHERE number > ?");
-    values.push(Value::from(filter.after));
-    let mut and = |clause: &str, value: Option<Value>| {
-        sql.push_str(" AND ");
-        sql.push_str(clause);
-        values.extend(value);
+    let until = match filter.session.as_ref().filter(|_| filter.unread) {
+        Some(session) => sessions::known_until(db, session)?,
+        None => 0,
     };
-    if let Some(thread) = filter.thread {
-        and("thread = ?", Some(Value::from(thread.as_bytes().to_vec())));
-        and("(outgoing = 1 OR state IN ('accepted', 'read', 'replied'))", None);
-    } else {
-        and("outgoing = 0 AND state IN ('accepted', 'read', 'replied')", None);
-    }
-    if let Some(peer) = filter.peer {
-        and("peer = ?", Some(Value::from(peer.as_bytes().to_vec())));
-    }
-    if let Some(query) = &filter.query {
-        let escaped = query.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        let text = "CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT)";
-        and(&format!("{text} LIKE ? ESCAPE '\\'"), Some(Value::from(format!("%{escaped}%"))));
-    }
-    match session {
-        Some(_) => and("number IN (SELECT number FROM fresh)", None),
-        None if filter.unread => {
-            let open = "(session IS NULL OR session NOT IN (SELECT value FROM json_each(?)))";
-            and("unread = 1", None);
-            and(open, Some(Value::from(filter.open.json())));
-        }
-        None => {}
-    }
-    if let Some(id) = filter.reply_to {
-        and("reply_to = ?", Some(Value::from(id.as_bytes().to_vec())));
-    }
-    sql.push_str(" ORDER BY number LIMIT ?");
-    values.push(Value::from(i64::from(filter.limit)));
-    all(db, "messages", &sql, rusqlite::params_from_iter(values), read)
+    let page = page::page(filter, until);
+    all(db, "messages", &page.sql, rusqlite::params_from_iter(page.values), read)
 }
+
+/// The numbers come from the index in their order, so that no message is sorted.
+pub(super) const OUTSTANDING: &str = "
+    SELECT * FROM messages WHERE number IN (
+        SELECT number FROM (
+            SELECT number FROM messages INDEXED BY messages_waiting
+            WHERE outgoing = 1 AND state = 'held' AND state IN ('held', 'queued')
+            ORDER BY number LIMIT ?1)
+        UNION ALL SELECT number FROM (
+            SELECT number FROM messages INDEXED BY messages_waiting
+            WHERE outgoing = 1 AND state = 'queued' AND state IN ('held', 'queued')
+            ORDER BY number LIMIT ?1)
+    ) ORDER BY number LIMIT ?1";
 
 /// Our messages that are held or queued, oldest first.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn outstanding(db: &Connection, limit: u32) -> Result<Vec<MessageRow>, StoreError> {
-    let sql = "SELECT * FROM messages WHERE outgoing = 1 AND state IN ('held', 'queued')
-               ORDER BY number LIMIT ?1";
-    all(db, "messages", sql, [limit], read)
+    all(db, "messages", OUTSTANDING, [limit], read)
 }
 
 /// As with [`ROOM`]: little of a conversation waits.
@@ -474,7 +447,7 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
         ))
     };
     Ok(Counts {
-        unread: count("SELECT count(*) FROM messages WHERE unread = 1 AND state = 'accepted'")?,
+        unread: count("SELECT coalesce(sum(many), 0) FROM unread_counts")?,
         queued: waiting("queued")?,
         held: waiting("held")?,
     })
@@ -485,9 +458,10 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn unread_by_peer(db: &Connection) -> Result<Vec<(PeerId, u64)>, StoreError> {
-    let sql = "SELECT peer, count(*) AS many FROM messages INDEXED BY messages_unread
-               WHERE unread = 1 AND state = 'accepted' GROUP BY peer";
-    all(db, "messages", sql, [], |row| Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?)))
+    let sql = "SELECT peer, sum(many) AS many FROM unread_counts GROUP BY peer";
+    all(db, "unread_counts", sql, [], |row| {
+        Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
+    })
 }
 
 /// Our messages that are too late and did not arrive.
@@ -556,14 +530,17 @@ pub fn put_arrival(
     Ok(())
 }
 
-/// Forgets arrivals whose messages expired long ago. At most 10,000 at once.
+/// A few at once: whatever is written meanwhile waits for it.
+pub(super) const FORGET_ARRIVALS: &str = "
+    DELETE FROM arrivals WHERE (peer, id) IN
+    (SELECT peer, id FROM arrivals WHERE forget_ms <= ?1 ORDER BY forget_ms LIMIT 1000)";
+
+/// Forgets arrivals whose messages expired long ago. At most 1,000 at once.
 ///
 /// # Errors
 /// When the database fails.
 pub fn forget_arrivals(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "DELETE FROM arrivals WHERE (peer, id) IN
-               (SELECT peer, id FROM arrivals WHERE forget_ms <= ?1 LIMIT 10000)";
-    db.prepare_cached(sql)?.execute([ms(now)])?;
+    db.prepare_cached(FORGET_ARRIVALS)?.execute([ms(now)])?;
     Ok(())
 }
 

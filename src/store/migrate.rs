@@ -1,4 +1,4 @@
-//! Opening: whose file it is, which schema it has, and whether it is whole.
+//! Opening: whose file it is, and which schema it has.
 
 use std::{path::Path, time::Duration};
 
@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006.sql"),
     AT_REST,
     include_str!("migrations/0008.sql"),
+    include_str!("migrations/0009.sql"),
 ];
 
 /// From here on what people say is sealed: the connection must know the functions.
@@ -57,7 +58,6 @@ pub(super) fn open(
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000;",
     )?;
     db.set_prepared_statement_cache_capacity(64);
-    check_whole(&db, path)?;
     // Before a key is looked for, or made, for somebody else's database.
     check_owner(&db, path, owner)?;
     let found = source.find(&db, owner)?;
@@ -73,7 +73,6 @@ pub(super) fn open(
     make_shrinkable(&db, path);
     // Later than that, because a rewritten database may be larger than the memory.
     db.execute_batch("PRAGMA temp_store = MEMORY;")?;
-    grow_log(&db)?;
     close_to_others(path);
     Ok((db, found))
 }
@@ -119,14 +118,6 @@ fn check_kind(db: &Connection, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn check_whole(db: &Connection, path: &Path) -> Result<(), StoreError> {
-    let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if said == "ok" {
-        return Ok(());
-    }
-    Err(StoreError::Damaged { path: path.to_owned(), problem: said })
-}
-
 /// Whether the database's values are sealed.
 pub(super) fn is_sealed(db: &Connection) -> Result<bool, StoreError> {
     let version: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -154,7 +145,8 @@ fn migrate(db: &mut Connection, found: &Found) -> Result<(), StoreError> {
 
 /// Makes the log as long as it becomes before its first checkpoint (4,000 pages of 4 KiB), by a
 /// transaction that spills into it and is undone. A commit into a log that grows waits for the
-/// file system's own journal too, which is ten times as long.
+/// file system's own journal too, which is several times as long: with it, the median commit took
+/// 0.5 ms instead of 2.4 ms on a busy disk, for 0.13 s of writing once.
 pub(super) fn grow_log(db: &Connection) -> Result<(), StoreError> {
     db.execute_batch(
         "PRAGMA cache_size = -256; BEGIN IMMEDIATE; CREATE TABLE log_is_grown (x BLOB);

@@ -4,8 +4,8 @@
 //! token, a keyed hash ([`super::seal`]). Tokens find messages that may have the words; each is
 //! opened and held against the words before it counts.
 //!
-//! The index is filled when somebody searches, so that no message waits for it. A message's text
-//! never changes, so what is indexed stays right.
+//! The index is filled while the node has nothing else to do, and to its end when somebody searches,
+//! so that no message waits for it. A message's text never changes, so what is indexed stays right.
 
 use std::collections::BTreeSet;
 
@@ -24,13 +24,14 @@ use crate::base::{PeerId, limits};
 
 const INDEXED: &str = "indexed";
 
-/// Takes the next messages into the index: one write's worth. `true` when there may be more.
+/// Takes the next messages into the index, at most `most`, of a bounded size. `true` when there may be
+/// more.
 ///
 /// # Errors
 /// When the database fails.
-pub fn index_batch(db: &Connection) -> Result<bool, StoreError> {
+pub fn index_batch(db: &Connection, most: u32) -> Result<bool, StoreError> {
     let done = migrate::meta(db, INDEXED)?.and_then(|n| n.parse().ok()).unwrap_or(0);
-    let (last, full) = index_after(db, done)?;
+    let (last, full) = index_after(db, done, most)?;
     if last > done {
         migrate::set_meta(db, INDEXED, &last.to_string())?;
     }
@@ -38,24 +39,26 @@ pub fn index_batch(db: &Connection) -> Result<bool, StoreError> {
 }
 
 /// Gives the last place that is indexed now, and whether it stopped before the end.
-fn index_after(db: &Connection, done: i64) -> Result<(i64, bool), StoreError> {
+fn index_after(db: &Connection, done: i64, most: u32) -> Result<(i64, bool), StoreError> {
     let sql = "SELECT number, id, peer, outgoing, text FROM messages WHERE number > ?1
                ORDER BY number LIMIT ?2";
     let mut messages = db.prepare_cached(sql)?;
     let mut add = db.prepare_cached("INSERT INTO words (rowid, hashes) VALUES (?1, ?2)")?;
-    let mut rows = messages.query(params![done, limits::INDEX_BATCH])?;
+    let mut rows = messages.query(params![done, most])?;
     let (mut last, mut count, mut bytes) = (done, 0, 0_usize);
+    let bytes_max =
+        usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(limits::INDEX_MESSAGE_BYTES);
     while let Some(row) = rows.next()? {
         let row = Columns { table: "messages", row, db };
         let text = said::text(&row)?;
         last = row.get("number")?;
         add.execute(params![last, tokens(db, &text)?])?;
         (count, bytes) = (count + 1, bytes.saturating_add(text.len()));
-        if bytes >= limits::INDEX_BATCH_BYTES {
+        if bytes >= bytes_max {
             return Ok((last, true));
         }
     }
-    Ok((last, count >= limits::INDEX_BATCH))
+    Ok((last, count >= most))
 }
 
 /// Takes a message's tokens out of the index, if they are in it.

@@ -48,6 +48,9 @@ pub struct Introduced {
 pub struct Open(Vec<SessionName>);
 
 impl Open {
+    /// None is open.
+    pub const NONE: Self = Self(Vec::new());
+
     /// As SQL takes them.
     pub(super) fn json(&self) -> String {
         // Names always serialise.
@@ -90,13 +93,16 @@ pub fn remember(
     over.iter().try_for_each(|name| forget(db, name))
 }
 
+pub(super) const FORGET_UNREAD: &str = "
+    UPDATE messages INDEXED BY messages_unread_of SET session = NULL
+    WHERE outgoing = 0 AND unread = 1 AND session = ?1";
+
 /// What was for it, and nobody has seen, is for every session from then on.
 fn forget(db: &Connection, name: &str) -> Result<(), StoreError> {
     let statements = [
         "DELETE FROM sessions WHERE name = ?1",
         "DELETE FROM session_reads WHERE session = ?1",
-        "UPDATE messages INDEXED BY messages_to_read SET session = NULL
-         WHERE outgoing = 0 AND unread = 1 AND session = ?1",
+        FORGET_UNREAD,
     ];
     for sql in statements {
         db.prepare_cached(sql)?.execute([name])?;
@@ -172,31 +178,40 @@ fn known(
     Ok(is_known(db, &name)?.then_some(name))
 }
 
-/// What is new to the session ?1, which need not look at what others have seen up to ?2, where the
-/// sessions ?3 are open. What is for one that is not is new to it too, as long as that one itself
-/// has not seen it.
-pub(super) const UNREAD: &str = "
-    SELECT number, peer FROM messages INDEXED BY messages_to_read
-    WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
-    AND (session IS NULL OR session = ?1 OR session NOT IN (SELECT value FROM json_each(?3)))
-    UNION ALL
-    SELECT number, peer FROM messages INDEXED BY messages_seen
+/// Which messages nobody has seen and are new to the session ?1, where the sessions ?3 are open: what
+/// is for one that is not is new to it too.
+pub(super) const UNSEEN: &str = "
+    unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
+    AND (session IS NULL OR session = ?1 OR session NOT IN (SELECT value FROM json_each(?3)))";
+
+/// From where the rest comes that is new to the session ?1: what others have seen after ?2, for every
+/// session, for it alone, and for one that is not open and has not seen it itself.
+pub(super) const SEEN: [&str; 3] = [
+    "messages INDEXED BY messages_seen
     WHERE outgoing = 0 AND unread = 0 AND session IS NULL AND number > ?2
     AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
-        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
-    UNION ALL
-    SELECT number, peer FROM messages INDEXED BY messages_seen
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)",
+    "messages INDEXED BY messages_seen
     WHERE outgoing = 0 AND unread = 0 AND session = ?1 AND number > ?2
     AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
-        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)
-    UNION ALL
-    SELECT number, peer FROM sessions AS other
+        SELECT 1 FROM session_reads AS r WHERE r.session = ?1 AND r.message = messages.number)",
+    "sessions AS other
     CROSS JOIN messages INDEXED BY messages_seen ON messages.session = other.name
     WHERE other.name <> ?1 AND other.name NOT IN (SELECT value FROM json_each(?3))
     AND outgoing = 0 AND unread = 0 AND number > max(other.after, ?2)
     AND state IN ('accepted', 'read', 'replied') AND NOT EXISTS (
         SELECT 1 FROM session_reads AS r
-        WHERE r.session IN (?1, other.name) AND r.message = messages.number)";
+        WHERE r.session IN (?1, other.name) AND r.message = messages.number)",
+];
+
+/// How many messages are new to the session, of whom: [`UNSEEN`] as it was counted, and [`SEEN`].
+pub(super) fn new_by_peer() -> String {
+    let seen = SEEN.map(|seen| format!(" UNION ALL SELECT peer, 1 AS many FROM {seen}")).concat();
+    format!(
+        "SELECT peer, many FROM unread_counts
+         WHERE session IN ('', ?1) OR session NOT IN (SELECT value FROM json_each(?3)){seen}"
+    )
+}
 
 /// Up to which message nothing is new to a session that somebody has seen. Everything, to one that
 /// is not known: it begins now.
@@ -224,7 +239,7 @@ pub fn unread_by_peer(
     name: &SessionName,
     open: &Open,
 ) -> Result<Vec<(PeerId, u64)>, StoreError> {
-    let sql = format!("SELECT peer, count(*) AS many FROM ({UNREAD}) GROUP BY peer");
+    let sql = format!("SELECT peer, sum(many) AS many FROM ({}) GROUP BY peer", new_by_peer());
     let params = params![name.as_str(), known_until(db, name)?, open.json()];
     let read = |row: &super::rows::Columns<'_>| {
         Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
@@ -237,18 +252,17 @@ pub fn unread_by_peer(
 /// # Errors
 /// When the database fails.
 pub fn unread(db: &Connection, name: &SessionName, open: &Open) -> Result<u64, StoreError> {
-    let sql = format!("SELECT count(*) FROM ({UNREAD})");
+    let sql = format!("SELECT coalesce(sum(many), 0) FROM ({})", new_by_peer());
     let params = params![name.as_str(), known_until(db, name)?, open.json()];
     Ok(db.prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
 }
 
 pub(super) const ELSEWHERE: &str = "
-    SELECT name, count(*) AS many FROM (
-        SELECT session AS name FROM messages INDEXED BY messages_to_read
-        WHERE unread = 1 AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
-        AND session <> ?1 AND session IN (SELECT value FROM json_each(?3))
+    SELECT name, sum(many) AS many FROM (
+        SELECT session AS name, many FROM unread_counts
+        WHERE session <> ?1 AND session IN (SELECT value FROM json_each(?3))
         UNION ALL
-        SELECT other.name AS name FROM sessions AS other
+        SELECT other.name AS name, 1 AS many FROM sessions AS other
         CROSS JOIN messages INDEXED BY messages_seen ON messages.session = other.name
         WHERE other.name <> ?1 AND other.name IN (SELECT value FROM json_each(?3))
         AND outgoing = 0 AND unread = 0

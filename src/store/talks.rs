@@ -1,6 +1,7 @@
 //! Conversations as a human reads them: who was talked with, in which threads, and a part of one.
 //!
-//! Everything is read from an index or by its number: a conversation may have 100,000 messages.
+//! Everything is read from an index or by its number, and what is counted was counted before: a
+//! conversation may have 100,000 messages.
 //! Held messages are there too, so none of this is for an agent.
 
 use std::collections::HashMap;
@@ -31,33 +32,28 @@ pub struct TalkRow {
     pub last: MessageRow,
 }
 
-/// The inner query walks one index and looks at no message.
+/// As many messages are read as there are conversations; the rest was counted before.
 pub(super) const TALKS: &str = "
-    WITH talks AS (
-        SELECT peer AS whom, count(DISTINCT thread) AS threads, count(*) AS said,
-               max(number) AS last
-        FROM messages GROUP BY peer
-    )
-    SELECT messages.*, talks.threads, talks.said, (
-        SELECT count(*) FROM messages AS u INDEXED BY messages_unread
-        WHERE u.peer = talks.whom AND u.unread = 1 AND u.state = 'accepted'
-    ) AS to_read
-    FROM talks CROSS JOIN messages ON messages.number = talks.last
-    ORDER BY talks.last DESC";
+    SELECT messages.*, talks.threads AS threads, talks.messages AS said
+    FROM conversations AS talks CROSS JOIN messages ON messages.number = talks.last";
 
 /// Every conversation that has a message, the one with the newest first.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn talks(db: &Connection) -> Result<Vec<TalkRow>, StoreError> {
-    all(db, "messages", TALKS, [], |row| {
+    let unread: HashMap<PeerId, u64> = messages::unread_by_peer(db)?.into_iter().collect();
+    let mut talks = all(db, "messages", TALKS, [], |row| {
+        let last = messages::read(row)?;
         Ok(TalkRow {
             threads: row.get("threads")?,
             messages: row.get("said")?,
-            unread: row.get("to_read")?,
-            last: messages::read(row)?,
+            unread: unread.get(&last.peer).copied().unwrap_or_default(),
+            last,
         })
-    })
+    })?;
+    talks.sort_by_key(|talk| std::cmp::Reverse(talk.last.number));
+    Ok(talks)
 }
 
 /// One thread with a peer, in short.
@@ -79,16 +75,16 @@ pub struct ThreadRow {
 const TITLE_CHARS: usize = 1000;
 
 pub(super) const THREADS: &str = "
-    WITH threads AS (
-        SELECT thread AS which, count(*) AS said, min(number) AS first, max(number) AS last
-        FROM messages WHERE peer = ?1 GROUP BY thread ORDER BY last DESC LIMIT ?2
+    WITH talked AS (
+        SELECT thread AS which, messages AS said, first, last
+        FROM threads WHERE peer = ?1 ORDER BY last DESC LIMIT ?2
     )
     SELECT which, said, begin.kind AS kind, begin.id AS id,
            begin.peer AS peer, begin.outgoing AS outgoing, begin.text AS text,
            newest.stored_ms AS stored_ms
-    FROM threads CROSS JOIN messages AS begin ON begin.number = threads.first
-    CROSS JOIN messages AS newest ON newest.number = threads.last
-    ORDER BY threads.last DESC";
+    FROM talked CROSS JOIN messages AS begin ON begin.number = talked.first
+    CROSS JOIN messages AS newest ON newest.number = talked.last
+    ORDER BY talked.last DESC";
 
 /// The threads with a peer, the one with the newest message first, at most `limit`.
 ///

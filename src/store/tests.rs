@@ -5,10 +5,12 @@ mod chain;
 mod codes;
 mod deletion;
 mod grants;
+mod scale;
 mod search;
 mod sessions;
 mod talks;
 mod timeline;
+mod whole;
 
 use rusqlite::Connection;
 

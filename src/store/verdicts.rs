@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    rows::{all, ms},
+    rows::{Columns, all, ms},
     said,
 };
 use crate::{
@@ -72,6 +72,14 @@ pub fn verdict(db: &Connection, number: i64) -> Result<Option<Verdict>, StoreErr
     Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
 }
 
+/// What is older than a busy day is not looked at.
+pub(super) const RECENT: &str = "
+    SELECT peer, outgoing, stored_ms FROM messages ORDER BY number DESC LIMIT 50000";
+
+/// Numbers grow with the time, but for a clock that was set back: after so many older messages in a
+/// row there are no newer ones.
+const OLDER_ROWS: u32 = 200;
+
 /// When messages went which way with whom since `since`, oldest first; true went out.
 ///
 /// # Errors
@@ -80,13 +88,29 @@ pub fn recent(
     db: &Connection,
     since: Timestamp,
 ) -> Result<Vec<(PeerId, bool, Timestamp)>, StoreError> {
-    // Numbers grow with the time; what is older than a busy day is not looked at.
-    let sql = "SELECT peer, outgoing, stored_ms FROM
-               (SELECT peer, outgoing, stored_ms FROM messages ORDER BY number DESC LIMIT 50000)
-               WHERE stored_ms > ?1 UNION ALL
-               SELECT peer, outgoing, at_ms FROM spent WHERE at_ms > ?1 ORDER BY stored_ms";
-    all(db, "messages", sql, [ms(since)], |row| {
-        let peer = row.id("peer", PeerId::from_slice)?;
-        Ok((peer, row.get("outgoing")?, row.time("stored_ms")?))
-    })
+    let mut statement = db.prepare_cached(RECENT)?;
+    let mut rows = statement.query([])?;
+    let (mut recent, mut older) = (Vec::new(), 0);
+    let read = |row: &Columns<'_>| {
+        Ok::<_, StoreError>((
+            row.id("peer", PeerId::from_slice)?,
+            row.get("outgoing")?,
+            row.time("stored_ms")?,
+        ))
+    };
+    while let Some(row) = rows.next()?
+        && older < OLDER_ROWS
+    {
+        let found: (_, _, Timestamp) = read(&Columns { table: "messages", row, db })?;
+        if found.2 > since {
+            older = 0;
+            recent.push(found);
+        } else {
+            older += 1;
+        }
+    }
+    let sql = "SELECT peer, outgoing, at_ms AS stored_ms FROM spent WHERE at_ms > ?1";
+    recent.extend(all(db, "spent", sql, [ms(since)], read)?);
+    recent.sort_by_key(|(_, _, at)| *at);
+    Ok(recent)
 }

@@ -9,7 +9,11 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{StoreError, audit, migrate, space, storage_key::KeySource};
+use super::{
+    StoreError, audit, migrate, space,
+    storage_key::KeySource,
+    whole::{self, Check},
+};
 use crate::{
     audit::Head,
     base::{PeerId, limits},
@@ -37,13 +41,16 @@ pub struct Store {
     writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
     head: DurableHead,
+    check: Arc<Check>,
 }
 
 /// The head of the audit chain that is on disk.
 type DurableHead = Arc<Mutex<Head>>;
 
 impl Store {
-    /// Opens the database under the key that `key` finds or makes, brings its schema up to date and starts the two threads.
+    /// Opens the database under the key that `key` finds or makes, brings its schema up to date and
+    /// starts the two threads. A file that was not closed in order is checked meanwhile, by a third:
+    /// see [`Store::damage`].
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -58,9 +65,25 @@ impl Store {
             builder.spawn(body).map_err(|e| StoreError::Sqlite(e.to_string()))
         };
         let durable = Arc::clone(&head);
-        spawn("store-write", Box::new(move || write_all(writer, write_queue, &durable)))?;
+        let check = Arc::new(Check::new(path, whole::take_mark(&writer)?));
+        let checked = check.clone();
+        let write = move || write_all(writer, write_queue, (&durable, &checked));
+        spawn("store-write", Box::new(write))?;
         spawn("store-read", Box::new(move || read_all(&reader, read_queue)))?;
-        Ok(Self { writes, reads, head })
+        whole::start(&check);
+        Ok(Self { writes, reads, head, check })
+    }
+
+    /// What the check of the file found, told once.
+    #[must_use]
+    pub fn damage(&self) -> Option<StoreError> {
+        self.check.found()
+    }
+
+    /// The check of the file is under way.
+    #[cfg(test)]
+    pub(super) fn is_checking(&self) -> bool {
+        self.check.is_due()
     }
 
     /// The head of the audit chain as it is on disk: what was not committed yet is not in it, so that
@@ -155,7 +178,12 @@ fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
     Ok(db.prepare_cached(sql)?.execute([]).map(drop)?)
 }
 
-fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, head: &DurableHead) {
+fn write_all(
+    db: Connection,
+    mut queue: mpsc::Receiver<Job>,
+    (head, check): (&DurableHead, &Check),
+) {
+    let (mut grown, mut marked) = (false, false);
     while let Some(first) = queue.blocking_recv() {
         let (mut fold, mut wipe) = (None, None);
         let mut writes = Vec::new();
@@ -171,19 +199,52 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>, head: &DurableHead)
             next = if full { None } else { queue.try_recv().ok() };
         }
         if !writes.is_empty() {
+            if std::mem::take(&mut marked) {
+                open_again(&db);
+            }
             commit(&db, writes, head);
         }
         if let Some(answer) = fold {
-            fold_log(&db);
+            marked = end(&db, check);
             // Whoever waited may have gone.
             answer.send(()).ok();
+        } else if !grown && queue.is_empty() {
+            // Not before the first answer, which somebody waits for.
+            grown = true;
+            grow_log(&db);
         }
         if let Some(answer) = wipe {
             answer.send(wipe_log(&db)).ok(); // As above.
         }
     }
-    fold_log(&db);
+    end(&db, check);
     db.close().ok(); // Nothing is left to do about an error here.
+}
+
+/// Leaves the mark of an orderly end, unless the file may be damaged, and all there is in one file.
+/// Gives whether there is a mark.
+fn end(db: &Connection, check: &Check) -> bool {
+    check.stop();
+    let warn = |error: &StoreError| tracing::warn!(%error, "the next start checks the database");
+    let marked = check.is_whole() && whole::leave_mark(db).inspect_err(warn).is_ok();
+    fold_log(db);
+    marked
+}
+
+/// What is written from here on may be cut off again.
+fn open_again(db: &Connection) {
+    if let Err(error) = whole::take_mark(db) {
+        tracing::warn!(%error, "the database stays marked as closed in order");
+    }
+}
+
+fn grow_log(db: &Connection) {
+    if let Err(error) = migrate::grow_log(db) {
+        // The connection must be clean for what is written next.
+        db.execute_batch("ROLLBACK").ok();
+        // Nothing is lost: commits are slower for a while.
+        tracing::debug!(%error, "the log was not made longer beforehand");
+    }
 }
 
 /// One transaction for all of them. `head` is the chain's head once it is on disk.

@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -76,7 +77,11 @@ impl Agent {
 
     /// At the node's socket, without the process in between.
     pub(crate) fn socket(home: &Home) -> Self {
-        let path = config::Home::at(home.path()).unwrap().socket_file();
+        Self::at(&config::Home::at(home.path()).unwrap().socket_file())
+    }
+
+    /// At this socket.
+    pub(crate) fn at(path: &Path) -> Self {
         let mut lines = Lines::new(UnixStream::connect(path).unwrap());
         lines.write(&json!({"hello": 1, "role": "mcp", "pid": std::process::id(), "cwd": "/"}));
         assert_eq!(lines.read()["hello"], 1);

@@ -108,7 +108,7 @@ impl fmt::Display for Table {
     }
 }
 
-fn shown(time: Duration) -> String {
+pub(crate) fn shown(time: Duration) -> String {
     let us = time.as_secs_f64() * 1e6;
     if us < 1000.0 { format!("{us:.0} µs") } else { format!("{:.2} ms", us / 1e3) }
 }

@@ -12,17 +12,24 @@
     clippy::needless_pass_by_value,
     clippy::print_stdout,
     clippy::print_stderr,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a bench fails as a test does, and its table is what it is for"
 )]
 
 mod agent;
 mod ends;
 mod figures;
+mod filler;
+mod links;
 mod raw;
 mod receiver;
 mod relayed;
 mod routes;
+mod scale;
 mod sender;
+mod soak;
 #[allow(
     dead_code,
     unused_imports,
@@ -31,6 +38,7 @@ mod sender;
 #[path = "../it/support/mod.rs"]
 mod support;
 mod surfaces;
+mod world;
 
 use figures::Table;
 use support::pairing::friends;
@@ -47,8 +55,18 @@ fn main() {
         [relayed::INSIDE] => relayed::inside(),
         [relayed::RELAY] => relayed::relay(),
         words if words.contains(&"relayed") => relayed::measure(),
+        words if words.contains(&"scale") => scale::measure(number(words)),
+        words if words.contains(&"links") => {
+            links::measure(number(words).and_then(|count| usize::try_from(count).ok()));
+        }
+        words if words.contains(&"soak") => soak::measure(number(words)),
         _ => bench(),
     }
+}
+
+/// The number that was given, as `--seconds 60` or `200`.
+fn number(words: &[&str]) -> Option<u64> {
+    words.iter().find_map(|word| word.parse().ok())
 }
 
 /// Everything, with the homes of two owners who said yes at a terminal.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     base::limits,
-    node::api::{AuditKeep, AuditRequest, KnownNew, SignedHex},
+    node::api::{AuditKeep, AuditRequest, KeepRequest, KnownNew, SignedHex},
     store::keys as key_files,
     wire::{Command, Direction, Order},
 };
@@ -29,6 +29,14 @@ fn leaves(request: &HumanRequest) -> Option<&'static str> {
         HumanRequest::KnownForget { .. } => Some("known_forgotten"),
         HumanRequest::TokenNew { .. } => Some("token_made"),
         HumanRequest::TokenEnd { .. } => Some("token_ended"),
+        HumanRequest::Keep(KeepRequest::Set { dry_run: false, .. }) => Some("retention_set"),
+        HumanRequest::Keep(
+            KeepRequest::DeleteMessage { dry_run: false, .. }
+            | KeepRequest::DeleteBefore { dry_run: false, .. },
+        ) => Some("deleted"),
+        HumanRequest::Keep(KeepRequest::Forget { dry_run: false, .. }) => Some("peer_forgotten"),
+        HumanRequest::Keep(KeepRequest::Copied { archive: Some(_) }) => Some("home_backed_up"),
+        HumanRequest::Keep(_) => None,
         HumanRequest::Audit(AuditRequest::Rotate { .. }) => Some("rotated"),
         HumanRequest::Audit(AuditRequest::Accept { .. }) => Some("dispute_accepted"),
         HumanRequest::Pending

@@ -309,17 +309,6 @@ impl<'p> Opening<'p> {
         if self.name()? == name.as_bytes() { Ok(()) } else { Err(self.damaged()) }
     }
 
-    /// Whether nothing comes after what was read.
-    pub(super) fn is_over(&mut self) -> Result<bool, ArchiveError> {
-        while self.read == self.plain.len() {
-            if self.stream.is_none() {
-                return Ok(true);
-            }
-            self.next_chunk()?;
-        }
-        Ok(false)
-    }
-
     /// Reads a size.
     pub(super) fn number(&mut self) -> Result<u64, ArchiveError> {
         let bytes = self.bytes(8)?;

@@ -375,7 +375,7 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
     let bytes = files(&folder);
     assert_eq!(
         [numbers_behind(&bytes, "zebrafish"), numbers_behind(&bytes, "word1")],
-        [vec![], vec![]]
+        [Vec::<u16>::new(), Vec::new()]
     );
 }
 

@@ -22,7 +22,7 @@ fn add(db: &Connection, n: u8, text: &str) {
 /// Fills the index. Gives in how many steps.
 fn index(db: &Connection) -> usize {
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let steps = (1..1000).find(|_| !search::index_batch(db).unwrap()).unwrap();
+    let steps = (1..1000).find(|_| !search::index_batch(db, limits::INDEX_BATCH).unwrap()).unwrap();
     db.execute_batch("COMMIT").unwrap();
     steps
 }
@@ -165,7 +165,7 @@ fn the_index_is_filled_in_bounded_steps_and_each_message_is_in_it_once() {
     for n in 2..=100 {
         add(&db, n, &large);
     }
-    let steps = 99 * large.len() / limits::INDEX_BATCH_BYTES;
+    let steps = 99 * large.len() / (limits::INDEX_BATCH as usize * limits::INDEX_MESSAGE_BYTES);
     assert!(steps >= 2 && index(&db) > steps);
     assert_eq!(find(&db, "wide").len(), 99);
 }
@@ -234,7 +234,7 @@ async fn the_index_works_through_the_two_threads_and_after_the_next_open() {
             assert_eq!(is, pragma.1, "{}", pragma.0);
         }
         fill(db, 10, 2, 2);
-        search::index_batch(db)
+        search::index_batch(db, limits::INDEX_BATCH)
     });
     assert!(!write.await.unwrap().unwrap());
     let look = |db: &Connection| {
@@ -259,12 +259,12 @@ async fn a_batch_that_fails_leaves_no_half_of_it_in_the_index() {
     });
     filled.await.unwrap().unwrap();
     let failed = store.write(|db| {
-        search::index_batch(db)?;
+        search::index_batch(db, limits::INDEX_BATCH)?;
         Err::<(), _>(StoreError::Closed)
     });
     assert!(failed.await.unwrap().is_err());
     let done = store.write(|db| {
-        search::index_batch(db)?;
+        search::index_batch(db, limits::INDEX_BATCH)?;
         db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 0)", [])?;
         hits(db, &asked("every").unwrap())
     });
