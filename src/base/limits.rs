@@ -586,6 +586,10 @@ pub const ARCHIVE_FRESH: Duration = hours(24);
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.
 pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
+/// Records behind the last checkpoint that are verified when the node starts. The head is signed
+/// every 15 seconds, and no node writes that many records meanwhile; verifying them takes less than
+/// a second.
+pub const AUDIT_TAIL_RECORDS_MAX: u32 = 65_536;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
 const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");

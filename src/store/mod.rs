@@ -16,6 +16,7 @@ mod rows;
 pub mod search;
 pub mod sessions;
 pub mod shown;
+pub mod standing;
 pub mod talks;
 #[cfg(test)]
 mod tests;
