@@ -37,7 +37,10 @@ impl Node {
     pub(super) fn send_draft(&mut self, envelope: &str, answer: Answer) {
         let (approved, ruling) = match self.read_draft(envelope) {
             Ok(approved) => approved,
-            Err(error) => return reply(answer, Err(error)),
+            Err(error) => {
+                self.note_refusal(&error);
+                return reply(answer, Err(error));
+            }
         };
         let verdict = verdict("allow", &ruling, &self.rules);
         let header = approved.item().header().clone();

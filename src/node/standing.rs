@@ -158,7 +158,8 @@ impl Node {
             let warning = entry.warning.as_ref().filter(|text| text.starts_with(SAYS))?;
             Some(Event::refused(format!("a peer's row: {warning}"), Some(*id)))
         });
-        let own = self.standing.warnings.iter().map(|warning| Event::refused(warning.clone(), None));
+        let own =
+            self.standing.warnings.iter().map(|warning| Event::refused(warning.clone(), None));
         let closed = self.policy.source == PolicySource::Closed;
         let policy = self.policy.warning.iter().filter(|_| closed);
         let policy = policy.map(|warning| Event::refused(warning.clone(), None));
