@@ -4,6 +4,7 @@ mod codes;
 mod grants;
 mod search;
 mod sessions;
+mod standing;
 mod talks;
 mod timeline;
 

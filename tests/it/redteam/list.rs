@@ -31,6 +31,12 @@ fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
+/// Whether a word in backticks is the id of a limit, and no command.
+#[expect(clippy::ptr_arg, reason = "the filter of an iterator over strings")]
+fn is_id(word: &String) -> bool {
+    word.contains('-') && !word.contains(' ')
+}
+
 /// What stands behind a bullet that begins with `name`, to the next bullet.
 fn bullet(section: &str, name: &str) -> String {
     let start = format!("- **{name}.** ");
@@ -51,7 +57,7 @@ fn threats() -> BTreeMap<String, Threat> {
         let threat = Threat {
             attack: bullet(body, "Attack"),
             stopped: bullet(body, "Stopped by"),
-            limits: quoted(&bullet(body, "Not stopped")),
+            limits: quoted(&bullet(body, "Not stopped")).into_iter().filter(is_id).collect(),
             tests: quoted(&bullet(body, "Shown by")).into_iter().map(test).collect(),
         };
         let known = threats.insert(title.to_owned(), threat);
