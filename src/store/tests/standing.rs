@@ -7,7 +7,6 @@ use super::{
 use crate::{
     audit::{ChainError, Event},
     base::{GrantId, PeerId, Timestamp, limits},
-    identity::PublicKey as _,
 };
 
 const PEER: PeerId = PeerId::from_bytes([3; 32]);

@@ -29,8 +29,6 @@ fn still_asked(alice: &Home, bob: &Home, items: usize) {
     let events = records(alice);
     let yes = |event: &&Value| event["event"] == "decided" && event["decision"] == "approved";
     assert_eq!(events.iter().filter(yes).count(), 1, "the pairing's alone: {events:#?}");
-    let refused = events.iter().filter(|event| event["event"] == "refused").count();
-    assert!(refused > 0, "the attempts are in the audit record");
 }
 
 #[test]
