@@ -107,7 +107,9 @@ fn a_peers_order_arrives_as_data_and_leads_to_no_approval() {
         }
     }
     let mut shown = Vec::new();
-    answers.iter().for_each(|answer| strings(&answer["result"], &mut shown));
+    for answer in &answers {
+        strings(&answer["result"], &mut shown);
+    }
     assert!(shown.iter().any(|text| text.contains("hunter2")), "the texts were shown");
     for text in &shown {
         // The text form of a result is JSON, whose line ends are escaped.

@@ -1,6 +1,10 @@
 //! Rows of the database: edited, copied from another home, put back in an older version.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -21,7 +25,7 @@ fn copy(home: &Home) -> PathBuf {
 }
 
 /// Puts rows of a copy back.
-fn put_back(home: &Home, old: &PathBuf, sql: &str) {
+fn put_back(home: &Home, old: &Path, sql: &str) {
     let database = home.database();
     database.execute("ATTACH ?1 AS old", [old.display().to_string()]).unwrap();
     database.execute_batch(sql).unwrap();

@@ -112,7 +112,7 @@ fn grant(node: PeerId, peer: Option<PeerId>, kind: GrantKind) -> Grant {
         size_bytes_max: 4096,
         messages_max: 20,
         from: now().minus(std::time::Duration::from_secs(1)),
-        until: now().plus(std::time::Duration::from_secs(3600)),
+        until: now().plus(std::time::Duration::from_hours(1)),
         kinds: Vec::new(),
         per_hour_max: None,
     }
