@@ -639,6 +639,10 @@ pub const AUDIT_KEPT: Duration = days(90);
 pub const REFUSALS_NOTED_HERE: u32 = 8;
 /// The words of a refusal in the audit log, bytes.
 pub const REFUSAL_BYTES_MAX: usize = 300;
+/// Records behind the last checkpoint that are verified when the node starts. The head is signed
+/// every 15 seconds, and no node writes that many records meanwhile; verifying them takes less than
+/// a second.
+pub const AUDIT_TAIL_RECORDS_MAX: u32 = 65_536;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
 const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");

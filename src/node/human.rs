@@ -147,7 +147,8 @@ impl Node {
             .is_none()
             .then(|| "approvals are not set up; run: countersign init".to_owned());
         let policy = self.policy.warning.clone();
-        let own = approver.into_iter().chain(policy).chain(self.handle.page_warning());
+        let standing = self.standing.warnings.iter().cloned();
+        let own = standing.chain(approver).chain(policy).chain(self.handle.page_warning());
         let codes = self.codes.warning(clock::now());
         let own = own.chain(self.handle.notices()).chain(self.twice()).chain(codes);
         own.chain(self.peers.iter().filter_map(of_peer)).collect()

@@ -49,6 +49,7 @@ pub mod review;
 mod run;
 mod search;
 pub mod sessions;
+pub mod standing;
 mod start;
 mod state;
 mod talks;

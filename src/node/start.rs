@@ -33,6 +33,7 @@ use super::{
     require::{known, knows_heads, knows_sessions},
     roster::Roster,
     run,
+    standing::{Standing, refused_row},
     state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
     upkeep::Indexing,
     witness::{self, Chains},
@@ -83,16 +84,19 @@ struct Loaded {
     witnesses: Vec<(PeerId, Witness)>,
     wrong_noted: u64,
     keeping: Vec<Setting>,
+    standing: Standing,
 }
 
-fn load(db: &Connection) -> Result<Loaded, StoreError> {
+fn load(db: &Connection, me: &PeerId) -> Result<Loaded, StoreError> {
+    let (peers, grants) = (peers::all_peers(db)?, grants::open_grants(db)?);
+    let standing = Standing::load(db, me, &peers, &grants)?;
     let port = migrate::meta(db, UDP_PORT)?.and_then(|port| port.parse().ok()).unwrap_or(0);
     Ok(Loaded {
-        peers: peers::all_peers(db)?,
+        peers,
         pairings: pairings::all_pairings(db)?,
         pending: pending::all_pending(db)?,
         invites: peers::open_invites(db, clock::now())?,
-        grants: grants::open_grants(db)?,
+        grants,
         shown: shown::all_shown(db)?,
         recent: verdicts::recent(db, clock::now().minus(limits::RATE_WINDOW_MAX))?,
         policies: policies::rows(db)?,
@@ -106,6 +110,7 @@ fn load(db: &Connection) -> Result<Loaded, StoreError> {
         witnesses: witness::load(db)?,
         wrong_noted: refusals::wrong_noted(db)?,
         keeping: retention::settings(db)?,
+        standing,
     })
 }
 
@@ -149,7 +154,8 @@ pub(super) async fn prepare(
     let mode = config.mode()?;
     remove_copy(home);
     let store = Store::open(&home.database_file(), &key.id(), &home.key_source(&config))?;
-    let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
+    let me = key.id();
+    let loaded = store.read(move |db| load(db, &me)).await.map_err(|_| StoreError::Closed)??;
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
     let net_config = net_config(&key, approver, &config, mode, loaded.port);
     let net = Net::start(net_config, tasks, cancel, events).await?;
@@ -217,12 +223,15 @@ async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
+    let (refused, ended) = (node.refused_at_start(), node.standing.ended.clone());
     let done = node.store.write(move |db| {
         migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
         peers::remove_unsaid_codes(db)?;
         tell_erased(db, (None, false), now)?;
-        store::audit::append(db, now, &audit::Event::Started { version, approver }).map(drop)
+        store::audit::append(db, now, &audit::Event::Started { version, approver })?;
+        ended.iter().try_for_each(|grant| grants::end(db, grant, now).map(drop))?;
+        refused.iter().try_for_each(|event| store::audit::append(db, now, event).map(drop))
     });
     done.await.map_err(|_| StoreError::Closed)??;
     // Before anybody hears a hello of ours.
@@ -253,18 +262,12 @@ fn assemble(
     loaded: Loaded,
 ) -> Node {
     let id = key.id();
-    let peers = loaded.peers.into_iter().map(|row| (row.id, entry(row, &id, approver.as_ref())));
-    let mut peers: BTreeMap<PeerId, PeerEntry> = peers.collect();
-    for (peer, features) in loaded.requires {
-        if let Some(entry) = peers.get_mut(&peer) {
-            entry.requires = known(&features);
-            entry.sessions = knows_sessions(&features);
-            entry.chains.speaks = knows_heads(&features);
-        }
-    }
+    let us = (&id, approver.as_ref());
+    let mut peers = entries(loaded.peers, loaded.requires, us, &loaded.standing);
     for (peer, seen) in loaded.witnesses {
         peers.entry(peer).and_modify(|entry| entry.chains.seen = seen);
     }
+    let (grants, ended) = loaded.standing.of_grants(verified(loaded.grants, &id, us.1));
     let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
     let pairings = loaded.pairings.into_iter().map(|pairing| {
@@ -295,7 +298,8 @@ fn assemble(
         prompts: prompts::budget(pending.values(), loaded.prompted),
         liked: Liked::of(loaded.approved),
         pending,
-        grants: verified(loaded.grants, &id, approver.as_ref()),
+        grants,
+        standing: loaded.standing.told(ended),
         rules,
         policy,
         changing_policy: false,
@@ -338,10 +342,31 @@ fn open_invite(row: InviteRow) -> Option<InviteEntry> {
     })
 }
 
-/// A peer from its row. A row that says `trusted` counts only with a consent that verifies.
-fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry {
-    let consent = row.consent.as_ref();
-    let verified = match (row.state, consent, approver) {
+/// The peers from their rows, with what their nodes said of themselves.
+fn entries(
+    rows: Vec<PeerRow>,
+    requires: Vec<(PeerId, Vec<String>)>,
+    us: (&PeerId, Option<&ApproverId>),
+    standing: &Standing,
+) -> BTreeMap<PeerId, PeerEntry> {
+    let peers = rows.into_iter().map(|row| (row.id, entry(row, us, standing)));
+    let mut peers: BTreeMap<PeerId, PeerEntry> = peers.collect();
+    for (peer, features) in requires {
+        if let Some(entry) = peers.get_mut(&peer) {
+            entry.requires = known(&features);
+            entry.sessions = knows_sessions(&features);
+            entry.chains.speaks = knows_heads(&features);
+        }
+    }
+    peers
+}
+
+/// What trust in a peer rests on, or why there is none.
+fn consent_of(
+    row: &PeerRow,
+    (me, approver): (&PeerId, Option<&ApproverId>),
+) -> Result<Consent, String> {
+    match (row.state, row.consent.as_ref(), approver) {
         (PeerState::Trusted, Some(consent), Some(approver)) => Consent::verify(
             &consent.record,
             &consent.ours,
@@ -353,12 +378,23 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
         (PeerState::Trusted, None, _) => Err("there is no consent record".to_owned()),
         (PeerState::Trusted, _, None) => Err("approvals are not set up".to_owned()),
         (_, _, _) => Err(String::new()),
+    }
+}
+
+/// A peer from its row. A row that says `trusted` counts only with a consent that verifies, and no
+/// row counts that the audit chain speaks against.
+fn entry(row: PeerRow, us: (&PeerId, Option<&ApproverId>), standing: &Standing) -> PeerEntry {
+    let ((me, approver), consent) = (us, row.consent.as_ref());
+    let against = standing.against(&row);
+    let verified = match &against {
+        Some(against) => Err(against.why.clone()),
+        None => consent_of(&row, us),
     };
-    let refused = verified.as_ref().err().filter(|_| row.state == PeerState::Trusted);
-    let warning = refused.map(|why| {
-        tracing::warn!(peer = %row.id.short(), why, "a trust row was refused");
-        format!("the database says trusted, but that is refused: {why}; pair again with an invite")
-    });
+    let refused = verified.as_ref().err();
+    let refused = refused.filter(|_| row.state == PeerState::Trusted || against.is_some());
+    let warning = refused.map(|why| refused_row(&row, why));
+    let revoked = if warning.is_some() { PeerState::Revoked } else { row.state };
+    let state = against.map_or(revoked, |against| against.state);
     let compared = consent
         .zip(verified.as_ref().ok())
         .is_some_and(|(row, consent)| words_compared(row, consent, approver));
@@ -372,7 +408,7 @@ fn entry(row: PeerRow, me: &PeerId, approver: Option<&ApproverId>) -> PeerEntry 
     PeerEntry {
         name: row.name,
         claim: signed.unwrap_or(row.claim),
-        state: if warning.is_some() { PeerState::Revoked } else { row.state },
+        state,
         consent: verified.ok(),
         verified: compared,
         addresses: row.addresses,

@@ -28,6 +28,7 @@ use super::{
     refusals::Refusals,
     repeats::Liked,
     roster::Roster,
+    standing,
     tell::ToldBefore,
     upkeep::Indexing,
     witness::Chains,
@@ -161,6 +162,8 @@ pub(super) struct Node {
     pub(super) rules: Rules,
     /// The policy of these rules, and where it comes from.
     pub(super) policy: Effective,
+    /// What the audit chain said of the home at the start that its human has to know.
+    pub(super) standing: standing::Told,
     /// A policy is being written down.
     pub(super) changing_policy: bool,
     /// When the last order that was followed was signed.

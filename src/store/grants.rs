@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use super::{
     StoreError,
     rows::{Columns, all, ms},
+    standing,
 };
 use crate::{
     base::{GrantId, Timestamp, limits},
@@ -82,8 +83,14 @@ pub fn has_room(db: &Connection, room: &Room, now: Timestamp) -> Result<bool, St
                FROM grants WHERE id = ?1 AND ended_ms IS NULL";
     let all = params![room.id.as_bytes(), room.messages_max];
     let open: bool = db.prepare_cached(sql)?.query_row(all, |row| row.get(0))?;
-    let Some(per_hour_max) = room.per_hour_max.filter(|_| open) else { return Ok(open) };
-    Ok(used_since(db, room.id, now.minus(limits::GRANT_RATE_WINDOW))? < per_hour_max)
+    // Of a message that is gone, or whose row says otherwise, the audit chain still knows.
+    let passed = |since| standing::passed(db, &room.id, since);
+    if !open || passed(Timestamp::from_ms(0))? >= room.messages_max {
+        return Ok(false);
+    }
+    let Some(per_hour_max) = room.per_hour_max else { return Ok(true) };
+    let since = now.minus(limits::GRANT_RATE_WINDOW);
+    Ok(used_since(db, room.id, since)?.max(passed(since)?) < per_hour_max)
 }
 
 /// How many messages passed by a grant after `since`. What was held at first passed when it was

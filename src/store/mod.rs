@@ -21,8 +21,9 @@ pub mod seal;
 pub mod search;
 pub mod sessions;
 pub mod shown;
-pub mod storage_key;
 pub mod space;
+pub mod standing;
+pub mod storage_key;
 pub mod talks;
 #[cfg(test)]
 mod tests;

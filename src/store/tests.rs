@@ -8,6 +8,7 @@ mod grants;
 mod scale;
 mod search;
 mod sessions;
+mod standing;
 mod talks;
 mod timeline;
 mod whole;

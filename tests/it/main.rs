@@ -30,6 +30,7 @@ mod page;
 mod page_attacks;
 mod page_link;
 mod ping;
+mod redteam;
 mod require;
 mod scan;
 mod tasks;

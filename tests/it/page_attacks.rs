@@ -8,4 +8,4 @@ mod markup;
 mod secrets;
 mod sessions;
 mod sizes;
-mod visitor;
+pub(crate) mod visitor;

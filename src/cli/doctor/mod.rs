@@ -13,6 +13,7 @@ use crate::{
         config::{Config, Home, NetworkConfig},
         moved,
         sessions::Route,
+        standing,
     },
     store::keys,
 };
@@ -188,7 +189,13 @@ async fn node(ctx: &Ctx, found: Option<&Checked>) -> Vec<Check> {
             let look = "see `countersign peers`, `countersign pending` or `countersign page`";
             let has_a_line = |text: &&String| found.is_some_and(|found| found.twice.contains(text));
             let warnings = status.warnings.iter().filter(|text| !has_a_line(text));
-            checks.extend(warnings.map(|text| Check::note("node", text, look)));
+            checks.extend(warnings.map(|text| {
+                if text.starts_with(standing::BROKEN) {
+                    Check::problem("audit", text, "run: countersign audit verify")
+                } else {
+                    Check::note("node", text, look)
+                }
+            }));
             checks
         }
         Ok(None) => {

@@ -227,7 +227,7 @@ fn about(event: &Event, now: Timestamp) -> Option<(String, bool)> {
         Event::Granted { grant, until, .. } => {
             Some((format!("grant {grant}"), *until > now.rfc3339()))
         }
-        Event::GrantEnded { grant } => Some((format!("grant {grant}"), false)),
+        Event::GrantEnded { grant } => Some((format!("grant {grant}"), true)),
         Event::TaintCleared { .. } => Some(("taint".to_owned(), true)),
         Event::KnownForgotten { known } => Some((format!("known {known}"), true)),
         Event::TokenMade { token, .. } => Some((format!("token {token}"), true)),
