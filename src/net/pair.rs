@@ -20,7 +20,11 @@ use super::{
     table::Slot,
 };
 use crate::{
-    base::{Digest, PeerId, limits},
+    base::{
+        Digest, PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     wire::{ALPN_PAIR, PairFrame, pair::alpn_of},
 };
 
@@ -161,9 +165,11 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<PairFrame>) {
     while let Some(frame) = queued.recv().await {
         let mut bytes = Vec::new();
         framing::put(&mut bytes, &frame.encode());
+        reach(Failpoint::PairFrame);
         if send.write_all(&bytes).await.is_err() {
             return;
         }
+        reach(Failpoint::PairFrameWritten);
     }
     // The other side closes when it has read to here: closing from this side could overtake the
     // last frame.

@@ -1,5 +1,6 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
+mod early;
 mod receipts;
 
 use rusqlite::Connection;
@@ -18,7 +19,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp, limits},
+    base::{
+        ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp,
+        failpoint::{Failpoint, Fault, is_planted, reach},
+        limits,
+    },
     delivery::{
         MessageState,
         inbox::{self, Refusal, Room, Turn},
@@ -182,6 +187,7 @@ impl Node {
             }
             self.on_receipt(*peer, link, receipt);
         }
+        reach(Failpoint::AckTake);
         self.feed(peer, Input::Acked(upto));
         Ok(())
     }
@@ -231,6 +237,10 @@ impl Node {
             payloads_left: 0,
             note_refusal: self.recent.may_note(&peer, now),
         };
+        if is_planted(Fault::AckEarly) {
+            self.acknowledge_early(peer, (link, upto), &batch);
+        }
+        reach(Failpoint::TakeWrite);
         let op = move |db: &Connection| take_all(db, judge, turn, batch);
         self.write(op, move |node, done| match done {
             Err(error) => node.not_stored(&peer, link, &error),
@@ -261,12 +271,14 @@ impl Node {
     }
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
+        reach(Failpoint::TakeWritten);
         let now = clock::now();
         let receipt =
             if taken.entries.is_empty() { None } else { self.receipt(peer, taken.entries, now) };
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {
             tracing::debug!(peer = %peer.short(), "an acknowledgement found no link");
         }
+        reach(Failpoint::TakeAcked);
         if let Some(intake) = self.intake(&peer, link) {
             intake.turn = taken.turn;
             intake.taking = false;
@@ -299,11 +311,13 @@ impl Node {
     /// Writes down what a peer says of our messages.
     fn on_receipt(&mut self, peer: PeerId, link: LinkId, receipt: Envelope) {
         let now = clock::now();
+        reach(Failpoint::ReceiptWrite);
         let op = move |db: &Connection| take_receipt(db, &peer, &receipt, now);
         self.write(op, move |node, done| match done {
             // It must not be acknowledged with what comes behind it.
             Err(error) => node.not_stored(&peer, link, &error),
             Ok(changed) => {
+                reach(Failpoint::ReceiptWritten);
                 for id in changed {
                     node.handle.tell(Event::MessageChanged { message: id.to_string() });
                 }
@@ -364,7 +378,8 @@ fn take_one(
 ) -> Result<Said, StoreError> {
     let envelope = looked.envelope();
     let id = envelope.header().id;
-    if let Some(before) = messages::arrival(db, &judge.peer, &id)? {
+    let before = messages::arrival(db, &judge.peer, &id)?;
+    if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
         return again(db, judge, envelope, before);
     }
     if let Some(refusal) = refusal {

@@ -14,7 +14,11 @@ use super::{
     state::{Intake, Node},
 };
 use crate::{
-    base::{ApproverId, PeerId, limits},
+    base::{
+        ApproverId, PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::outbox::Input,
     net::{LinkId, NetEvent, code},
     store::{self, peers},
@@ -56,6 +60,7 @@ async fn finish(mut node: Node) {
     while let Some(then) = node.writes.next().await {
         then(&mut node);
     }
+    reach(Failpoint::Finish);
     let key = node.key.clone();
     let signed = node.store.write(move |db| store::audit::checkpoint(db, &key, true));
     if let Ok(Err(error)) = signed.await {
@@ -72,6 +77,7 @@ impl Node {
     }
 
     fn on_question(&mut self, question: Question) {
+        reach(Failpoint::Asked);
         let Question { request, session, answer } = question;
         match request {
             Request::Agent(request) => self.on_agent(request, session, answer),
@@ -197,6 +203,7 @@ impl Node {
         self.expire_doubles(now);
         self.prompts_tick();
         self.remember_used_tokens();
+        reach(Failpoint::Checkpoint);
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -31,7 +31,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, Digest, PeerId, PendingId, Secret, Timestamp, limits},
+    base::{
+        ApproverId, Digest, PeerId, PendingId, Secret, Timestamp,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
@@ -133,6 +137,7 @@ pub(super) async fn prepare(
     let mode = config.mode()?;
     let store = Store::open(&home.database_file(), &key.id())?;
     let loaded = store.read(load).await.map_err(|_| StoreError::Closed)??;
+    reach(Failpoint::StartLoaded);
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
     let net_config = net_config(&key, approver, &config, mode, loaded.port);
     let net = Net::start(net_config, tasks, cancel, events).await?;
@@ -153,6 +158,7 @@ impl Prepared {
     ) -> Result<NodeHandle, NodeError> {
         let node = remember_start(self.node).await?;
         let handle = node.handle.clone();
+        reach(Failpoint::StartReady);
         tasks.spawn(go_on(node, self.questions, self.net_events, cancel.clone()));
         Ok(handle)
     }

@@ -1,12 +1,16 @@
 //! One thread that writes, joining what waits into one commit, and one that reads.
 
-use std::{path::Path, thread};
+use std::{path::Path, thread, time::Duration};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{StoreError, migrate};
-use crate::base::{PeerId, limits};
+use crate::base::{
+    PeerId,
+    failpoint::{Failpoint, Fault, is_planted, reach},
+    limits,
+};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
@@ -106,7 +110,10 @@ fn in_savepoint<T>(
 ) -> Result<T, StoreError> {
     run(db, "SAVEPOINT one")?;
     match op(db) {
-        Ok(value) => run(db, "RELEASE one").map(|()| value),
+        Ok(value) => {
+            reach(Failpoint::StoreSavepoint);
+            run(db, "RELEASE one").map(|()| value)
+        }
         Err(error) => {
             // If even this fails, the commit fails too, and its error is what counts.
             db.execute_batch("ROLLBACK TO one; RELEASE one").ok();
@@ -148,6 +155,7 @@ fn write_all(db: Connection, mut queue: mpsc::Receiver<Job>) {
 
 /// One transaction for all of them.
 fn commit(db: &Connection, writes: Vec<Write>) {
+    reach(Failpoint::StoreBegin);
     let mut failed = run(db, "BEGIN IMMEDIATE").err();
     let mut finishes = Vec::new();
     for write in writes {
@@ -161,9 +169,15 @@ fn commit(db: &Connection, writes: Vec<Write>) {
             failed = error.or(Some(StoreError::Closed));
         }
     }
+    if is_planted(Fault::AnswerEarly) {
+        finishes.drain(..).for_each(|finish| finish(failed.clone()));
+        thread::sleep(Duration::from_millis(50));
+    }
+    reach(Failpoint::StoreCommit);
     if failed.is_none() {
         failed = run(db, "COMMIT").err();
     }
+    reach(Failpoint::StoreCommitted);
     if failed.is_some() && !db.is_autocommit() {
         // The connection must be clean for the next batch; an error here repeats there.
         db.execute_batch("ROLLBACK").ok();
@@ -174,13 +188,16 @@ fn commit(db: &Connection, writes: Vec<Write>) {
     for finish in finishes {
         finish(failed.clone());
     }
+    reach(Failpoint::StoreAnswered);
 }
 
 /// Without it the newest data stay in the log, which is as safe, but a file of its own.
 fn fold_log(db: &Connection) {
+    reach(Failpoint::StoreFold);
     if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the log stays beside the database");
     }
+    reach(Failpoint::StoreFolded);
 }
 
 fn read_all(db: &Connection, mut queue: mpsc::Receiver<Read>) {
