@@ -233,12 +233,8 @@ impl Failpoint {
 #[cfg(feature = "fixtures")]
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 4] = [
-        Self::AnswerEarly,
-        Self::AckEarly,
-        Self::ForgetArrivals,
-        Self::SendBackwards,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::AnswerEarly, Self::AckEarly, Self::ForgetArrivals, Self::SendBackwards];
 
     /// What the variable calls it.
     #[must_use]

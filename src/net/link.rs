@@ -241,10 +241,12 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<Item>) {
 
 /// Where a test build may die before and after it writes these.
 fn points(items: &[Item]) -> ([Option<Failpoint>; 2], [Option<Failpoint>; 2]) {
-    let frames = || items.iter().filter_map(|item| match item {
-        Item::Frame(frame) => Some(frame.as_ref()),
-        Item::Ping(_) | Item::Pong(_) | Item::Twice => None,
-    });
+    let frames = || {
+        items.iter().filter_map(|item| match item {
+            Item::Frame(frame) => Some(frame.as_ref()),
+            Item::Ping(_) | Item::Pong(_) | Item::Twice => None,
+        })
+    };
     let data = frames().any(|frame| matches!(frame, Outbound::Data { .. }));
     let acks = frames().any(|frame| matches!(frame, Outbound::Ack { .. }));
     let before = [data.then_some(Failpoint::LinkData), acks.then_some(Failpoint::LinkAck)];
