@@ -108,10 +108,25 @@ async fn body_and_writer(
         ended = &mut body => ended.unwrap_or(code::PROTOCOL),
         // The node said that this is the end, and the other side did not close in time.
         () = writer => code::BYE,
+        () = silence(connection) => code::SLOW,
         () = sleep(limits::PAIR_CONNECTION_LIFE) => code::SLOW,
     };
     body.abort();
     stop
+}
+
+/// Ends when no packet came for a while: the other side was killed, or the way to it is gone.
+async fn silence(connection: &Connection) {
+    let datagrams = || connection.stats().udp_rx.datagrams;
+    let mut before = datagrams();
+    loop {
+        sleep(limits::PAIR_SILENCE).await;
+        let now = datagrams();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 /// Reads frames until the end; gives the code to close with.

@@ -41,7 +41,7 @@ use rounds::Seen;
 use side::Side;
 
 /// Kills of a run that does not say how many.
-const KILLS: usize = 60;
+const KILLS: usize = 50;
 
 /// What the command line says.
 struct Options {

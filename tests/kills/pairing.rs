@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a pairing may take with a death in it.
-const PAIRED: Duration = Duration::from_secs(40);
+const PAIRED: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// One pairing that is under way.

@@ -39,6 +39,9 @@ const ONCE: [Failpoint; 5] = [
     Failpoint::Checkpoint,
 ];
 
+/// What these begin with is reached a few times by a round: many messages are one batch.
+const SELDOM: [&str; 6] = ["link-", "take-", "ack-", "receipt-", "send-settle", "decide-"];
+
 /// How a place is reached.
 pub(crate) fn way(point: Failpoint) -> Way {
     if STOP.contains(&point) {
@@ -84,6 +87,9 @@ impl Dice {
     pub(crate) fn times(&mut self, point: Failpoint) -> u32 {
         match way(point) {
             _ if ONCE.contains(&point) => 1,
+            Way::Traffic if SELDOM.iter().any(|start| point.name().starts_with(start)) => {
+                1 + self.below(2)
+            }
             Way::Traffic => 1 + self.below(6),
             Way::Setup => 1 + self.below(3),
             Way::Stop | Way::Pairing => 1,
