@@ -240,8 +240,11 @@ impl Node {
         if is_planted(Fault::AckEarly) {
             self.acknowledge_early(peer, (link, upto), &batch);
         }
-        reach(Failpoint::TakeWrite);
-        let op = move |db: &Connection| take_all(db, judge, turn, batch);
+        let op = move |db: &Connection| {
+            early::wait_for_disk();
+            reach(Failpoint::TakeWrite);
+            take_all(db, judge, turn, batch)
+        };
         self.write(op, move |node, done| match done {
             Err(error) => node.not_stored(&peer, link, &error),
             Ok(taken) => node.taken(peer, (link, upto), taken),

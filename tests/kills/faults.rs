@@ -32,7 +32,7 @@ const fn mistaken(name: &'static str, mistake: Mistake, found_as: &'static [Wron
 
 const PLANTS: [Plant; 6] = [
     planted(Fault::AnswerEarly, Failpoint::StoreCommit, &[Wrong::Lost]),
-    planted(Fault::AckEarly, Failpoint::StoreCommit, &[Wrong::Lost]),
+    planted(Fault::AckEarly, Failpoint::TakeWrite, &[Wrong::Lost]),
     // The database has a place for each id: it is the second copy that blocks all behind it.
     planted(Fault::ForgetArrivals, Failpoint::LinkAck, &[Wrong::Doubled, Wrong::Lost]),
     planted(Fault::SendBackwards, Failpoint::TakeWrite, &[Wrong::Disordered]),

@@ -34,6 +34,7 @@ mod traffic;
 
 use std::{process::ExitCode, time::Instant};
 
+use countersign::base::failpoint::Failpoint;
 use journal::Wrong;
 use plan::{Dice, Way};
 use report::Run;
@@ -100,7 +101,8 @@ fn run(options: &Options, arguments: &[String]) -> bool {
     others.extend(pairings(&kills, &mut seen));
     for (number, block) in rounds::blocks(&kills).iter().enumerate() {
         rounds::block(&world, number % 2, block, (&mut seen, &mut dice));
-        if !world.journal().is_well() {
+        let reached = Failpoint::ALL.iter().all(|point| seen.counts.contains_key(point.name()));
+        if !world.journal().is_well() || (reached && seen.kills >= options.kills) {
             break;
         }
         println!("{} kills, {} s", seen.kills, began.elapsed().as_secs());

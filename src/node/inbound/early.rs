@@ -2,17 +2,25 @@
 
 use std::{thread, time::Duration};
 
-use rusqlite::Connection;
-
 use super::{super::clock, Node, Seen, entry};
 use crate::{
-    base::PeerId,
+    base::{
+        PeerId,
+        failpoint::{Fault, is_planted},
+    },
     net::{LinkId, Outbound},
     wire::ReceiptState,
 };
 
+/// With that fault the disk is slow, so that the acknowledgement has left before.
+pub(super) fn wait_for_disk() {
+    if is_planted(Fault::AckEarly) {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 impl Node {
-    /// Acknowledges a batch that is about to be written down, by a disk that is slow.
+    /// Acknowledges a batch that is about to be written down.
     pub(super) fn acknowledge_early(
         &mut self,
         peer: PeerId,
@@ -28,10 +36,5 @@ impl Node {
         let receipt = self.receipt(peer, entries.collect(), now);
         // Without a link nothing is acknowledged.
         self.net.send(&peer, link, Outbound::Ack { upto, receipt }).ok();
-        let slow = |_: &Connection| {
-            thread::sleep(Duration::from_millis(50));
-            Ok(())
-        };
-        self.write(slow, |_, _| ());
     }
 }
