@@ -15,6 +15,7 @@ mod channel;
 mod cli;
 mod codes;
 mod elicit;
+mod floods;
 mod gate;
 mod grants;
 mod http;
