@@ -72,7 +72,8 @@ fn latency(from: &Home, to: &Home) -> Duration {
 
 fn p99(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    times[(times.len() - 1) * 99 / 100]
+    // Of fewer than a hundred it is the longest.
+    times[(times.len() * 99).div_ceil(100) - 1]
 }
 
 fn rss_kib(pid: i32) -> u64 {
