@@ -25,7 +25,7 @@ fn read_slowly<S: std::io::Read>(streams: &mut [S], time: Duration) {
     let began = Instant::now();
     while began.elapsed() < time {
         for stream in &mut *streams {
-            stream.read(&mut [0]).ok(); // The node may have closed it.
+            stream.read_exact(&mut [0]).ok(); // The node may have closed it.
         }
         thread::sleep(Duration::from_secs(1));
     }

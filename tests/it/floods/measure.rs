@@ -150,7 +150,7 @@ pub(super) fn check(
         f64::from(u32::try_from(grown.0).unwrap()) / 1024.0,
         f64::from(u32::try_from(grown.1).unwrap()) / 1024.0 / 1024.0,
     );
-    println!("{line}");
+    eprintln!("{line}");
     if is_long() {
         write_down(&line);
     }
