@@ -1,7 +1,9 @@
 //! The words that every other layer uses: ids, times, bounds and secrets.
 //!
-//! No rule of the product lives here, and nothing here does I/O.
+//! No rule of the product lives here, and nothing here does I/O; but [`failpoint`]
+//! ends the process of a test build.
 
+pub mod failpoint;
 pub mod ids;
 pub mod limits;
 pub mod secret;

@@ -23,8 +23,11 @@ use super::{
     to_line,
 };
 use crate::{
-    base::limits::{
-        HELLO_TIMEOUT, IPC_CLIENTS_MAX, IPC_REQUESTS_MAX, IPC_SESSIONS_MAX, LINE_BYTES_MAX,
+    base::{
+        failpoint::{Failpoint, reach},
+        limits::{
+            HELLO_TIMEOUT, IPC_CLIENTS_MAX, IPC_REQUESTS_MAX, IPC_SESSIONS_MAX, LINE_BYTES_MAX,
+        },
     },
     node::{
         NodeHandle,
@@ -240,7 +243,11 @@ async fn answer_all(
                 }
                 None => return Ok(()),
             },
-            Some(line) = running.next() => writer.write_all(&line).await?,
+            Some(line) = running.next() => {
+                reach(Failpoint::AnswerWrite);
+                writer.write_all(&line).await?;
+                reach(Failpoint::AnswerWritten);
+            }
         }
     }
 }

@@ -23,7 +23,11 @@ use super::{
     twice::{refuse_second, tell_twice, told_twice},
 };
 use crate::{
-    base::{PeerId, limits},
+    base::{
+        PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     wire::{Frame, Hello},
 };
 
@@ -107,6 +111,7 @@ async fn say(
 ) -> Option<Vec<String>> {
     let told = shared.features(&remote(connection));
     let mut bytes = Vec::new();
+    reach(Failpoint::LinkHello);
     framing::put(&mut bytes, &Frame::Hello(shared.hello(&told)?).encode());
     send.write_all(&bytes).await.ok()?;
     Some(told)
@@ -165,6 +170,7 @@ async fn up(
     tracing::debug!(peer = %peer.short(), link = link.0, dialed, "link up");
     shared.trials.forget(&peer);
     let came_back = hello.run().is_some_and(|run| shared.runs.note(peer, run));
+    reach(Failpoint::LinkUp);
     shared.emit(NetEvent::LinkUp { peer, link, hello }).await;
     let watcher = route::watch(Arc::clone(shared), connection.clone(), (peer, link), route);
     shared.tasks.spawn(watcher);
@@ -213,6 +219,8 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<Item>) {
     let mut items = Vec::new();
     let mut bytes = Vec::new();
     while queued.recv_many(&mut items, limits::NET_BATCH_FRAMES).await > 0 {
+        let (before, after) = points(&items);
+        before.into_iter().flatten().for_each(reach);
         for item in items.drain(..) {
             framing::put(&mut bytes, &encode(item).encode());
             if bytes.len() >= limits::WRITE_BYTES_MAX {
@@ -225,9 +233,25 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<Item>) {
         if send.write_all(&bytes).await.is_err() {
             return;
         }
+        after.into_iter().flatten().for_each(reach);
         bytes.clear();
         bytes.shrink_to(limits::WRITE_BYTES_MAX);
     }
+}
+
+/// Where a test build may die before and after it writes these.
+fn points(items: &[Item]) -> ([Option<Failpoint>; 2], [Option<Failpoint>; 2]) {
+    let frames = || {
+        items.iter().filter_map(|item| match item {
+            Item::Frame(frame) => Some(frame.as_ref()),
+            Item::Ping(_) | Item::Pong(_) | Item::Twice => None,
+        })
+    };
+    let data = frames().any(|frame| matches!(frame, Outbound::Data { .. }));
+    let acks = frames().any(|frame| matches!(frame, Outbound::Ack { .. }));
+    let before = [data.then_some(Failpoint::LinkData), acks.then_some(Failpoint::LinkAck)];
+    let written = (Failpoint::LinkDataWritten, Failpoint::LinkAckWritten);
+    (before, [data.then_some(written.0), acks.then_some(written.1)])
 }
 
 /// The one place where an approval is used up.

@@ -20,7 +20,11 @@ use super::{
     table::Slot,
 };
 use crate::{
-    base::{Digest, PeerId, limits},
+    base::{
+        Digest, PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     wire::{ALPN_PAIR, PairFrame, pair::alpn_of},
 };
 
@@ -104,10 +108,25 @@ async fn body_and_writer(
         ended = &mut body => ended.unwrap_or(code::PROTOCOL),
         // The node said that this is the end, and the other side did not close in time.
         () = writer => code::BYE,
+        () = silence(connection) => code::SLOW,
         () = sleep(limits::PAIR_CONNECTION_LIFE) => code::SLOW,
     };
     body.abort();
     stop
+}
+
+/// Ends when no packet came for a while: the other side was killed, or the way to it is gone.
+async fn silence(connection: &Connection) {
+    let datagrams = || connection.stats().udp_rx.datagrams;
+    let mut before = datagrams();
+    loop {
+        sleep(limits::PAIR_SILENCE).await;
+        let now = datagrams();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 /// Reads frames until the end; gives the code to close with.
@@ -161,9 +180,11 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<PairFrame>) {
     while let Some(frame) = queued.recv().await {
         let mut bytes = Vec::new();
         framing::put(&mut bytes, &frame.encode());
+        reach(Failpoint::PairFrame);
         if send.write_all(&bytes).await.is_err() {
             return;
         }
+        reach(Failpoint::PairFrameWritten);
     }
     // The other side closes when it has read to here: closing from this side could overtake the
     // last frame.

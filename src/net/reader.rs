@@ -14,7 +14,11 @@ use super::{
     twice::told_twice,
 };
 use crate::{
-    base::{PeerId, limits},
+    base::{
+        PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     wire::{Envelope, Frame},
 };
 
@@ -63,6 +67,7 @@ impl Reader {
             return self.wait().await;
         }
         self.due = None;
+        reach(Failpoint::LinkRead);
         let (peer, link) = (self.peer, self.link);
         self.shared.emit(NetEvent::Frames { peer, link, frames }).await;
         // While the node was busy, the peer may have been sending all the time.

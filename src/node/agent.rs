@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{MessageId, Note, PeerId, Secret, SessionName, Timestamp, limits},
+    base::{
+        MessageId, Note, PeerId, Secret, SessionName, Timestamp,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::MessageState,
     identity,
     net::code,
@@ -162,6 +166,7 @@ impl Node {
     ) {
         let entry = entry_of(invite, &row);
         let now = clock::now();
+        reach(Failpoint::InviteWrite);
         let op = move |db: &Connection| {
             peers::add_invite(db, &row, now)?;
             let event = audit::Event::Invited { invite: row.id.to_string() };

@@ -11,7 +11,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ClaimedName, Note, PeerId, PeerName, PendingId, limits},
+    base::{
+        ClaimedName, Note, PeerId, PeerName, PendingId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Item, What},
     net::code as close,
@@ -191,6 +195,7 @@ impl Node {
         let entry = self.peer_entry(&peer, name, PeerState::Requested, invite.addresses);
         let peer_row = row_of(&peer, &entry);
         let (stored, pending_row) = (pairing.clone(), row.clone());
+        reach(Failpoint::ConnectWrite);
         let op = move |db: &Connection| {
             pending::remove_asks(db, &peer)?;
             peers::remove_invites(db, now, former.as_ref())?;
@@ -208,6 +213,7 @@ impl Node {
                 node.go_back(peer);
                 return reply(answer, Err(store_failed(&error)));
             }
+            reach(Failpoint::ConnectWritten);
             node.pending.retain(|_, row| row.peer != peer || row.message.is_some());
             node.net.distrust(&peer, close::NOT_TRUSTED);
             node.peers.insert(peer, entry);

@@ -13,7 +13,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, PeerId, PendingId, SessionName, Timestamp, limits},
+    base::{
+        Digest, MessageId, PeerId, PendingId, SessionName, Timestamp,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::{
         MessageState,
         outbox::{Input, Queued},
@@ -58,6 +62,7 @@ impl Node {
                 return reply(answer, Err(error));
             }
         };
+        reach(Failpoint::DecideWrite);
         let how = How::Signed(decision.clone(), grant);
         match verdict {
             Verdicted::Consent(signed) => self.consent(row, decision, signed, answer),
@@ -116,6 +121,7 @@ impl Node {
         let steps = entry.pairing.consent(&signed);
         let Some(write) = self.pair_write(&peer, &steps) else { return };
         let after = write.clone();
+        reach(Failpoint::ConsentWrite);
         // What the human said and what follows from it: neither without the other.
         let op = move |db: &Connection| {
             keep_decision(db, &row, "approved", &How::Signed(kept.clone(), None), now)?;
@@ -128,6 +134,7 @@ impl Node {
                 node.step_failed(peer, &error);
                 return reply(answer, Err(store_failed(&error)));
             }
+            reach(Failpoint::ConsentWritten);
             if let Some(entry) = node.peers.get_mut(&peer) {
                 entry.verified = signed.verified;
             }
@@ -328,6 +335,7 @@ impl Node {
         (method, at): (&'static str, Timestamp),
         answer: Answer,
     ) {
+        reach(Failpoint::DecideWritten);
         let row = self.pending.remove(&pending);
         if let Some(row) = row.filter(|_| decision == "approved") {
             self.liked.note(&row, at);
@@ -336,6 +344,7 @@ impl Node {
         let (id, decision) = (pending.to_string(), decision.to_owned());
         let decided = Decided { id, decision, method: method.to_owned(), at: at.rfc3339() };
         reply(answer, Ok(Reply::Decided(decided)));
+        reach(Failpoint::DecideAnswered);
     }
 
     /// Each human has had the time to answer, one after the other. One that never did holds a

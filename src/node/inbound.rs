@@ -1,5 +1,6 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
+mod early;
 mod receipts;
 
 use rusqlite::Connection;
@@ -20,7 +21,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp, limits},
+    base::{
+        ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp,
+        failpoint::{Failpoint, Fault, is_planted, reach},
+        limits,
+    },
     delivery::{
         MessageState,
         inbox::{self, Refusal, Room, Turn},
@@ -187,6 +192,7 @@ impl Node {
             }
             self.on_receipt(*peer, (link, true), receipt);
         }
+        reach(Failpoint::AckTake);
         self.feed(peer, Input::Acked(upto));
         Ok(())
     }
@@ -236,7 +242,14 @@ impl Node {
             payloads_left: 0,
             note_refusal: self.refusals.would((Attempt::Message, Some(peer)), now),
         };
-        let op = move |db: &Connection| take_all(db, judge, turn, batch);
+        if is_planted(Fault::AckEarly) {
+            self.acknowledge_early(peer, (link, upto), &batch);
+        }
+        let op = move |db: &Connection| {
+            early::wait_for_disk();
+            reach(Failpoint::TakeWrite);
+            take_all(db, judge, turn, batch)
+        };
         self.write(op, move |node, done| match done {
             Err(error) => node.not_stored(&peer, link, &error),
             Ok(taken) => node.taken(peer, (link, upto), taken),
@@ -267,6 +280,7 @@ impl Node {
     }
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
+        reach(Failpoint::TakeWritten);
         let now = clock::now();
         let receipt = if taken.entries.is_empty() {
             None
@@ -276,6 +290,7 @@ impl Node {
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {
             tracing::debug!(peer = %peer.short(), "an acknowledgement found no link");
         }
+        reach(Failpoint::TakeAcked);
         if let Some(intake) = self.intake(&peer, link) {
             intake.turn = taken.turn;
             intake.taking = false;
@@ -311,6 +326,7 @@ impl Node {
     /// moment ago, for an acknowledgement.
     fn on_receipt(&mut self, peer: PeerId, (link, is_new): (LinkId, bool), receipt: Envelope) {
         let now = clock::now();
+        reach(Failpoint::ReceiptWrite);
         let op = move |db: &Connection| {
             let changed = take_receipt(db, &peer, &receipt, now)?;
             let heads = if is_new { take_heads(db, &peer, &receipt, now)? } else { None };
@@ -320,6 +336,7 @@ impl Node {
             // It must not be acknowledged with what comes behind it.
             Err(error) => node.not_stored(&peer, link, &error),
             Ok((changed, heads)) => {
+                reach(Failpoint::ReceiptWritten);
                 if let Some(witness) = heads {
                     node.witnessed(&peer, &witness);
                 }
@@ -383,7 +400,8 @@ fn take_one(
 ) -> Result<Said, StoreError> {
     let envelope = looked.envelope();
     let id = envelope.header().id;
-    if let Some(before) = messages::arrival(db, &judge.peer, &id)? {
+    let before = messages::arrival(db, &judge.peer, &id)?;
+    if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
         return again(db, judge, envelope, before);
     }
     if let Some(refusal) = refusal {

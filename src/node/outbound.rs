@@ -14,7 +14,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{Digest, MessageId, MessageText, PeerId, SessionName, ThreadId, Timestamp, limits},
+    base::{
+        Digest, MessageId, MessageText, PeerId, SessionName, ThreadId, Timestamp,
+        failpoint::{Failpoint, Fault, is_planted, reach},
+        limits,
+    },
     delivery::{
         MessageState,
         outbox::{Effect, Input, Queued},
@@ -173,6 +177,7 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let may_hold = !matches!(ready, Ready::Queue(..));
+        reach(Failpoint::SendWrite);
         let write = move |db: &Connection| {
             if let Some(earlier) = resend::earlier(db, &request, now)? {
                 return Ok(Sending::Earlier(earlier));
@@ -189,7 +194,9 @@ impl Node {
         };
         self.write(write, move |node, done| match done {
             Ok(Sending::Written(written)) => {
+                reach(Failpoint::SendWritten);
                 reply(answer, Ok(Reply::Send(new_sent(&written, findings))));
+                reach(Failpoint::SendAnswered);
                 node.sent(&to, written);
             }
             Ok(Sending::Earlier(earlier)) => {
@@ -293,6 +300,7 @@ impl Node {
                 Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),
                 Effect::Settle(number) => {
                     // A row that stays is sent once more, and acknowledged once more.
+                    reach(Failpoint::SendSettle);
                     self.write(move |db| outbox::remove(db, number), |_, _| ());
                 }
             }
@@ -307,6 +315,7 @@ impl Node {
         envelope: Approved<Envelope>,
     ) {
         let Some(link) = link else { return };
+        reach(Failpoint::SendTransmit);
         if self.net.send(peer, link, Outbound::Data { seq, envelope }).is_err() {
             // The link is gone; when it is back, all that was not acknowledged is sent again.
             tracing::debug!(peer = %peer.short(), "a frame found no link");
@@ -339,7 +348,10 @@ impl Node {
                 let envelope = again.inspect_err(kept).ok()?;
                 Some(Queued { number: row.number, envelope })
             });
-            let items = items.collect();
+            let mut items: Vec<Queued> = items.collect();
+            if is_planted(Fault::SendBackwards) {
+                items.reverse();
+            }
             Ok((Input::Loaded { ask, items, seen, more }, held))
         };
         self.read(op, move |node, loaded| {
@@ -369,6 +381,7 @@ impl Node {
         let now = clock::now();
         let receipts = self.receipts(&rows, ReceiptState::Read, None, now);
         let kept = changed.clone();
+        reach(Failpoint::ShowWrite);
         let op = move |db: &Connection| {
             keep_shown(db, &changed)?;
             let step = HistoryRow { state: MessageState::Read, at: now, reason: None };
@@ -385,6 +398,7 @@ impl Node {
         self.write(op, move |node, done| match done {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok(queued) => {
+                reach(Failpoint::ShowWritten);
                 node.kept.add(kept);
                 reply(answer, Ok(result));
                 node.feed_all(queued);

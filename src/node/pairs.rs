@@ -12,7 +12,11 @@ use super::{
     state::{InviteEntry, Node, PairingEntry, reply},
 };
 use crate::{
-    base::{InviteId, PeerId, PeerName, PendingId, limits},
+    base::{
+        InviteId, PeerId, PeerName, PendingId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::{
         outbox::backoff,
         pairing::{self, Me, OpenInvite, Pairing, Step},
@@ -181,6 +185,7 @@ impl Node {
         }
         let Some(write) = self.pair_write(&peer, &steps) else { return };
         let after = write.clone();
+        reach(Failpoint::PairWrite);
         self.write(
             move |db| write.run(db),
             move |node, done| match done {
@@ -299,6 +304,7 @@ impl Node {
     }
 
     pub(super) fn applied(&mut self, peer: PeerId, write: PairWrite, steps: Vec<Step>) {
+        reach(Failpoint::PairWritten);
         // Ended meanwhile, by a human or by a new request: what ended it has the last word.
         let goes_on = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
         if !self.pairings.get(&peer).is_some_and(goes_on) {

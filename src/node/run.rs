@@ -15,7 +15,11 @@ use super::{
     state::{Intake, Node},
 };
 use crate::{
-    base::{ApproverId, PeerId, limits},
+    base::{
+        ApproverId, PeerId,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::outbox::Input,
     identity,
     net::{LinkId, NetEvent, code},
@@ -62,6 +66,7 @@ async fn finish(mut node: Node) {
     while let Some(then) = node.writes.next().await {
         then(&mut node);
     }
+    reach(Failpoint::Finish);
     let key = node.key.clone();
     let signed = node.store.write(move |db| store::audit::checkpoint(db, &key, true));
     if let Ok(Err(error)) = signed.await {
@@ -78,6 +83,7 @@ impl Node {
     }
 
     fn on_question(&mut self, question: Question) {
+        reach(Failpoint::Asked);
         let Question { request, session, answer } = question;
         match request {
             Request::Agent(request) => self.on_agent(request, session, answer),
@@ -208,6 +214,7 @@ impl Node {
         self.sweep_kept(now, uptime);
         self.sweep_copy(now);
         self.upkeep();
+        reach(Failpoint::Checkpoint);
         let key = self.key.clone();
         self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
     }

@@ -40,7 +40,11 @@ use super::{
 };
 use crate::{
     audit,
-    base::{ApproverId, Digest, PeerId, PendingId, Secret, Timestamp, limits},
+    base::{
+        ApproverId, Digest, PeerId, PendingId, Secret, Timestamp,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     delivery::{outbox::Outbox, pairing::Pairing},
     gate::{Answer, Item, What, taint::Taint},
     identity::{IdentityKey, PublicKey as _},
@@ -156,6 +160,7 @@ pub(super) async fn prepare(
     let store = Store::open(&home.database_file(), &key.id(), &home.key_source(&config))?;
     let me = key.id();
     let loaded = store.read(move |db| load(db, &me)).await.map_err(|_| StoreError::Closed)??;
+    reach(Failpoint::StartLoaded);
     let (events, net_events) = mpsc::channel(limits::NET_QUEUE_EVENTS);
     let net_config = net_config(&key, approver, &config, mode, loaded.port);
     let net = Net::start(net_config, tasks, cancel, events).await?;
@@ -176,6 +181,7 @@ impl Prepared {
     ) -> Result<NodeHandle, NodeError> {
         let node = remember_start(self.node).await?;
         let handle = node.handle.clone();
+        reach(Failpoint::StartReady);
         tasks.spawn(go_on(node, self.questions, self.net_events, cancel.clone()));
         Ok(handle)
     }

@@ -10,7 +10,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{Secret, Timestamp, limits},
+    base::{
+        Secret, Timestamp,
+        failpoint::{Failpoint, reach},
+        limits,
+    },
     identity::{IdentityKey, SealedApprover},
 };
 
@@ -100,10 +104,12 @@ fn write_temporary(path: &Path, bytes: &[u8]) -> Result<PathBuf, KeyFileError> {
         .open(&temporary)
         .map_err(io_error(&temporary))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error(&temporary))?;
+    reach(Failpoint::FileWritten);
     Ok(temporary)
 }
 
 fn sync_folder(path: &Path) -> Result<(), KeyFileError> {
+    reach(Failpoint::FileNamed);
     let folder = path.parent().unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))
 }

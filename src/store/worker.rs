@@ -4,6 +4,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -16,7 +17,11 @@ use super::{
 };
 use crate::{
     audit::Head,
-    base::{PeerId, limits},
+    base::{
+        PeerId,
+        failpoint::{Failpoint, Fault, is_planted, reach},
+        limits,
+    },
 };
 
 /// What runs after the commit, with the error of the commit if it failed.
@@ -164,7 +169,10 @@ fn in_savepoint<T>(
 ) -> Result<T, StoreError> {
     run(db, "SAVEPOINT one")?;
     match op(db) {
-        Ok(value) => run(db, "RELEASE one").map(|()| value),
+        Ok(value) => {
+            reach(Failpoint::StoreSavepoint);
+            run(db, "RELEASE one").map(|()| value)
+        }
         Err(error) => {
             // If even this fails, the commit fails too, and its error is what counts.
             db.execute_batch("ROLLBACK TO one; RELEASE one").ok();
@@ -249,6 +257,7 @@ fn grow_log(db: &Connection) {
 
 /// One transaction for all of them. `head` is the chain's head once it is on disk.
 fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
+    reach(Failpoint::StoreBegin);
     let mut failed = run(db, "BEGIN IMMEDIATE").err();
     let mut finishes = Vec::new();
     for write in writes {
@@ -262,9 +271,15 @@ fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
             failed = error.or(Some(StoreError::Closed));
         }
     }
+    if is_planted(Fault::AnswerEarly) {
+        finishes.drain(..).for_each(|finish| finish(failed.clone()));
+        thread::sleep(Duration::from_millis(50));
+    }
+    reach(Failpoint::StoreCommit);
     if failed.is_none() {
         failed = run(db, "COMMIT").err();
     }
+    reach(Failpoint::StoreCommitted);
     if failed.is_some() && !db.is_autocommit() {
         // The connection must be clean for the next batch; an error here repeats there.
         db.execute_batch("ROLLBACK").ok();
@@ -280,13 +295,16 @@ fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
     for finish in finishes {
         finish(failed.clone());
     }
+    reach(Failpoint::StoreAnswered);
 }
 
 /// Without it the newest data stay in the log, which is as safe, but a file of its own.
 fn fold_log(db: &Connection) {
+    reach(Failpoint::StoreFold);
     if let Err(error) = db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
         tracing::warn!(%error, "the log stays beside the database");
     }
+    reach(Failpoint::StoreFolded);
 }
 
 /// Writers do not wait long for a reader: who asked asks again.

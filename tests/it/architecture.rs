@@ -221,6 +221,45 @@ fn the_test_build_passes_on_whatever_the_server_answers() {
     assert_none("src/mcp/fixtures/mod.rs keeps requests from the server", &missing);
 }
 
+/// The names between the braces of an enum of `src/base/failpoint.rs`.
+fn variants(name: &str) -> Vec<String> {
+    let source = read(Path::new("src/base/failpoint.rs"));
+    let (_, body) = source.split_once(&format!("pub enum {name} {{")).unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let lines = body.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    lines.filter_map(|line| line.strip_suffix(',')).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_failpoint_and_planted_fault_is_somewhere() {
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for (_, source) in rust_files("src").iter().filter(|(path, _)| !path.ends_with("failpoint.rs"))
+    {
+        let tokens = tokens(source);
+        for name in tokens.windows(3).filter(|name| name[1].text == "::") {
+            if ["Failpoint", "Fault"].contains(&name[0].text.as_str()) {
+                named.insert(name[2].text.clone());
+            }
+        }
+    }
+    let all = [variants("Failpoint"), variants("Fault")].concat();
+    assert!(all.len() > 40, "the list is read: {all:?}");
+    let missing: Vec<String> = all.into_iter().filter(|name| !named.contains(name)).collect();
+    assert_none("no code comes to these", &missing);
+}
+
+/// A build with the feature `fixtures` reads these variables; no other build has even the words.
+#[test]
+#[cfg(not(feature = "fixtures"))]
+fn the_program_knows_nothing_of_the_variables_of_a_test_build() {
+    let program = fs::read(env!("CARGO_BIN_EXE_countersign")).unwrap();
+    let words = ["COUNTERSIGN_FAILPOINT", "COUNTERSIGN_FAULT", "send-transmit", "forget-arrivals"];
+    let holds = |word: &str| program.windows(word.len()).any(|part| part == word.as_bytes());
+    assert!(holds("COUNTERSIGN_HOME"), "the program's words are found");
+    let known: Vec<String> = words.into_iter().filter(|word| holds(word)).map(Into::into).collect();
+    assert_none("a normal build knows them", &known);
+}
+
 /// Where `source` builds an `Approved`: its name, or its name with `::<T>`, before a brace. Of a
 /// return type the brace follows the `>` of `Approved<T>`.
 fn mints(source: &str) -> bool {

@@ -17,6 +17,7 @@ mod channel;
 mod cli;
 mod codes;
 mod elicit;
+mod floods;
 mod gate;
 mod grants;
 mod http;

@@ -9,7 +9,10 @@ use tokio::{
 };
 
 use super::support::{LONG, Party, key};
-use crate::base::{PeerId, limits};
+use crate::{
+    base::{PeerId, limits},
+    net::NetEvent,
+};
 
 /// Set in the process that is to die: whom it trusts, and where.
 const TRUSTED: &str = "COUNTERSIGN_TEST_TRUSTED";
@@ -22,6 +25,7 @@ async fn a_life_in_another_process() {
     let mut bob = Party::start(2).await;
     let alice: PeerId = id.parse().unwrap();
     bob.net.trust(alice, vec![address.to_owned()]);
+    bob.net.allow_pairing(true);
     bob.up(alice).await;
     println!("\nport {}", bob.net.port());
     // Killed long before.
@@ -94,4 +98,24 @@ async fn a_peer_that_comes_back_at_once_is_not_locked_out_by_its_former_life() {
     assert!(second > first && began.elapsed() < Duration::from_secs(2));
     alice.stop().await;
     back.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pairing_whose_other_side_died_ends_long_before_quic_gives_it_up() {
+    let mut alice = Party::start(1).await;
+    let bob = key(2).id();
+    alice.net.trust(bob, Vec::new());
+    let (mut child, port) = another_process(&alice).await;
+    alice.up(bob).await;
+    alice.net.pair_dial(bob, vec![format!("127.0.0.1:{port}")], None);
+    while !matches!(alice.next().await, NetEvent::PairUp { .. }) {}
+    // It is not given up while it lives, however little is said.
+    let silent = timeout(limits::PAIR_SILENCE * 2, alice.events.recv()).await;
+    assert!(silent.is_err(), "{silent:?}");
+    let began = Instant::now();
+    child.kill().await.unwrap();
+    let down = async { while !matches!(alice.next().await, NetEvent::PairDown { .. }) {} };
+    timeout(limits::PAIR_SILENCE * 2 + Duration::from_secs(2), down).await.expect("in time");
+    println!("noticed after {:?}", began.elapsed());
+    alice.stop().await;
 }

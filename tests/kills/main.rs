@@ -1,0 +1,146 @@
+//! Two real nodes, killed by SIGKILL at every place around a write, a send and an acknowledgement,
+//! and at any moment: nothing that was acknowledged is lost, nothing is there twice or in another
+//! order, and nothing arrives that no human let pass. `README.md` says how.
+//!
+//! `cargo test --features fixtures --test kills [-- --kills N] [--seed N] [--write] [--faults]`
+#![allow(missing_docs, reason = "a program, not a library")]
+#![allow(clippy::disallowed_methods, reason = "a test reads the clock and spawns as it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    reason = "it fails as a test does, and its summary is what it is for"
+)]
+
+mod faults;
+mod journal;
+mod pairing;
+mod plan;
+mod report;
+mod rounds;
+mod setup;
+mod side;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests' cast and homes; the kills need a part of them"
+)]
+#[path = "../it/support/mod.rs"]
+mod support;
+mod traffic;
+
+use std::{process::ExitCode, time::Instant};
+
+use countersign::base::failpoint::Failpoint;
+use journal::Wrong;
+use plan::{Dice, Way};
+use report::Run;
+use rounds::Seen;
+use side::Side;
+
+/// Kills of a run that does not say how many.
+const KILLS: usize = 50;
+
+/// What the command line says.
+struct Options {
+    kills: usize,
+    seed: u64,
+    writes: bool,
+    faults: bool,
+}
+
+fn options(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options { kills: KILLS, seed: 1, writes: false, faults: false };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut number = || -> Result<u64, String> {
+            let value = words.next().ok_or(format!("{word} needs a number"))?;
+            value.parse().map_err(|error| format!("{word} {value}: {error}"))
+        };
+        match word.as_str() {
+            "--kills" => options.kills = usize::try_from(number()?).unwrap(),
+            "--seed" => options.seed = number()?,
+            "--write" => options.writes = true,
+            "--faults" => options.faults = true,
+            _ => return Err(format!("{word}: there are --kills N, --seed N, --write, --faults")),
+        }
+    }
+    Ok(options)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let options = match options(&arguments) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let well = if options.faults {
+        faults::run(&mut Dice::new(options.seed))
+    } else {
+        run(&options, &arguments)
+    };
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(options: &Options, arguments: &[String]) -> bool {
+    let (began, mut dice, mut seen) = (Instant::now(), Dice::new(options.seed), Seen::default());
+    let kills = plan::kills(options.kills, &mut dice);
+    let [alice, bob] = ["alice", "bob"].map(|name| Side::new(name, None));
+    let world = rounds::world(alice, bob);
+    let mut others = Vec::new();
+    for point in rounds::points(&kills, Way::Setup) {
+        let times = dice.times(point);
+        others.extend(setup::round(point, times, &mut seen).err());
+    }
+    others.extend(pairings(&kills, &mut seen));
+    for (number, block) in rounds::blocks(&kills).iter().enumerate() {
+        rounds::block(&world, number % 2, block, (&mut seen, &mut dice));
+        let reached = Failpoint::ALL.iter().all(|point| seen.counts.contains_key(point.name()));
+        if !world.journal().is_well() || (reached && seen.kills >= options.kills) {
+            break;
+        }
+        println!("{} kills, {} s", seen.kills, began.elapsed().as_secs());
+    }
+    for why in others {
+        world.journal().wrong(Wrong::Broken, why);
+    }
+    if world.journal().is_well() {
+        world.check_whole();
+    }
+    let command = ["cargo test --features fixtures --test kills --"].into_iter();
+    let command: Vec<&str> = command.chain(arguments.iter().map(String::as_str)).collect();
+    let (command, took) = (command.join(" "), began.elapsed());
+    let journal = world.journal();
+    let text = report::markdown(&Run { command, took, seen: &seen, journal: &journal });
+    println!("{text}");
+    if options.writes {
+        report::append(&text);
+    }
+    if !journal.is_well() {
+        eprintln!("{}", journal.report());
+    }
+    journal.is_well()
+}
+
+/// Pairings of two other homes, with a kill in each.
+fn pairings(kills: &[plan::Kill], seen: &mut Seen) -> Vec<String> {
+    let sides = ["carol", "dave"].map(|name| Side::new(name, None));
+    let mut wrong = Vec::new();
+    for (number, point) in rounds::points(kills, Way::Pairing).into_iter().enumerate() {
+        let name = point.name();
+        let victim = match name.split('-').next() {
+            Some("invite") => 0,
+            Some("connect") => 1,
+            _ => number % 2,
+        };
+        let done = pairing::round(&sides, victim, point, seen);
+        wrong.extend(done.err().map(|why| format!("pairing, victim {victim}: {why}")));
+    }
+    wrong
+}
