@@ -134,7 +134,7 @@ impl Standing {
 
 /// Where a record says that trust was moved; `None` where its hash is not that of what it says.
 fn moved_to(record: &Record) -> Option<PeerState> {
-    standing::follows_itself(record).ok()?;
+    crate::audit::check_alone(record).ok()?;
     let Some(Event::TrustMoved { to, .. }) = policies::event_of(record) else { return None };
     PeerState::parse(&to)
 }

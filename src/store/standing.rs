@@ -64,7 +64,16 @@ pub fn tail(db: &Connection, node: &PeerId) -> Result<Option<ChainError>, StoreE
         Ok((head, row.get::<Vec<u8>>("signature")?))
     })?;
     let mut head = Head::EMPTY;
-    if let Some((signed, signature)) = signed.into_iter().next() {
+    let signed = signed.into_iter().next();
+    // What was moved into a file is not there, and is signed by its anchor.
+    let moved = super::audit::anchors(db)?.pop();
+    let moved = moved.filter(|anchor| signed.as_ref().is_none_or(|(s, _)| s.seq <= anchor.head.seq));
+    if let Some(anchor) = moved {
+        if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
+            return Ok(Some(problem));
+        }
+        head = anchor.head;
+    } else if let Some((signed, signature)) = signed {
         head = match checkpointed(db, node, &signed, &signature)? {
             Ok(head) => head,
             Err(problem) => return Ok(Some(problem)),
@@ -97,19 +106,10 @@ fn checkpointed(
         let last = super::audit::head(db)?.seq;
         return Ok(Err(ChainError::Cut { last, signed: signed.seq }));
     };
-    let followed = follows_itself(&record);
+    let followed = audit::check_alone(&record).map(|()| Head::of(&record));
     Ok(if followed.as_ref().is_ok_and(|head| head == signed) {
         followed
     } else {
-        Err(ChainError::Broken(signed.seq))
+        followed.and(Err(ChainError::Replaced { seq: signed.seq, at: record.at }))
     })
-}
-
-/// Checks a record by itself: whether its hash is that of what it says.
-///
-/// # Errors
-/// [`ChainError::Broken`] where it is not.
-pub fn follows_itself(record: &Record) -> Result<Head, ChainError> {
-    let before = Head { seq: record.seq.saturating_sub(1), hash: record.previous };
-    audit::follow(&before, record)
 }

@@ -115,7 +115,7 @@ impl Check {
     }
 
     fn read(&self) -> Result<Option<String>, StoreError> {
-        let db = migrate::open_to_read(&self.path)?;
+        let db = migrate::open_without_key(&self.path)?;
         for table in tables(&db)? {
             match &mut *self.state() {
                 State::Reading(handle) => *handle = Some(db.get_interrupt_handle()),

@@ -9,7 +9,7 @@ use crate::{
         failpoint::{Fault, is_planted},
     },
     net::{LinkId, Outbound},
-    wire::ReceiptState,
+    wire::{Receipt, ReceiptState},
 };
 
 /// With that fault the disk is slow, so that the acknowledgement has left before.
@@ -33,7 +33,7 @@ impl Node {
             let (id, digest) = (envelope.header().id, envelope.digest());
             entry(id, digest, ReceiptState::Accepted, None, now)
         });
-        let receipt = self.receipt(peer, entries.collect(), now);
+        let receipt = self.receipt(peer, Receipt::of(entries.collect()), now);
         // Without a link nothing is acknowledged.
         self.net.send(&peer, link, Outbound::Ack { upto, receipt }).ok();
     }

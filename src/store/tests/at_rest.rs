@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::*;
 use crate::{
-    base::{ApproverId, InviteId, KnownId, Note},
+    base::{ApproverId, InviteId, KnownId, Note, limits},
     gate::Item,
     risk::KnownValue,
     store::{
@@ -133,7 +133,7 @@ fn nothing_that_was_said_is_in_any_file_of_the_database() {
     known::add(&db, &known_row()).unwrap();
     assert_eq!(known::all_known(&db).unwrap(), [known_row()]);
 
-    search::index_batch(&db).unwrap();
+    search::index_batch(&db, limits::INDEX_BATCH).unwrap();
     let asked = search::Search {
         query: Query::of("XYLOPHONE marz").unwrap(),
         peer: None,
@@ -241,7 +241,7 @@ fn an_older_database_is_sealed_where_it_stands_and_its_plain_text_is_gone() {
     assert_eq!(data_encoding::HEXLOWER.encode(key.expose_secret()), format!("{:064}", 7));
     let out = outbox::after(&db, &owner().id(), 0, 9).unwrap();
     assert_eq!(out[0].envelope, said(6, MARKER).bytes());
-    assert!(!search::index_batch(&db).unwrap());
+    assert!(!search::index_batch(&db, limits::INDEX_BATCH).unwrap());
     let indexed: i64 = db.query_row("SELECT count(*) FROM words", [], |row| row.get(0)).unwrap();
     assert_eq!(indexed, 3);
     drop(db);
@@ -273,7 +273,7 @@ fn a_row_that_was_changed_or_moved_is_said_and_the_others_are_read() {
         messages::add(&db, &envelope(n), false, MessageState::Accepted, NOW).unwrap();
         pending::put(&db, &PendingRow { id: PendingId::from_bytes([n; 5]), ..waiting(n) }).unwrap();
     }
-    search::index_batch(&db).unwrap();
+    search::index_batch(&db, limits::INDEX_BATCH).unwrap();
     db.execute_batch(
         "UPDATE messages SET text = (SELECT text FROM messages WHERE number = 1),
                              envelope = (SELECT envelope FROM messages WHERE number = 1)

@@ -174,7 +174,7 @@ fn what_holds_a_text_goes_with_it_and_a_receipt_with_the_last_of_its_messages() 
         messages::set_state(&db, number, &step(MessageState::Refused), Some(&id)).unwrap();
         db.execute("INSERT INTO session_reads VALUES ('s', ?1)", [number]).unwrap();
     }
-    search::index_batch(&db).unwrap();
+    search::index_batch(&db, limits::INDEX_BATCH).unwrap();
     let count = |what: &str| -> i64 {
         db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
     };
@@ -205,11 +205,11 @@ fn a_message_that_is_not_indexed_yet_is_deleted_without_harm_to_the_index() {
     for n in 1..=3 {
         messages::add(&db, &saying(n, "some words"), true, MessageState::Read, NOW).unwrap();
         if n == 1 {
-            search::index_batch(&db).unwrap();
+            search::index_batch(&db, limits::INDEX_BATCH).unwrap();
         }
     }
     deletion::delete(&db, &[1, 2], NOW).unwrap();
-    search::index_batch(&db).unwrap();
+    search::index_batch(&db, limits::INDEX_BATCH).unwrap();
     let sql = "SELECT group_concat(rowid) FROM words WHERE words MATCH 'some'";
     let found: Option<String> = db.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(found.as_deref(), Some("3"));
@@ -334,7 +334,7 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
                 let number = messages::add(db, &sealed, true, MessageState::Read, NOW)?;
                 messages::add_history(db, number, &step(MessageState::Queued), None)?;
             }
-            search::index_batch(db).map(drop)
+            search::index_batch(db, limits::INDEX_BATCH).map(drop)
         };
         store.write(add).await.unwrap().unwrap();
     }
@@ -375,7 +375,7 @@ async fn nothing_of_what_was_deleted_is_left_in_any_file_and_the_file_shrinks() 
     let bytes = files(&folder);
     assert_eq!(
         [numbers_behind(&bytes, "zebrafish"), numbers_behind(&bytes, "word1")],
-        [Vec::<u16>::new(), Vec::new()]
+        [Vec::<i64>::new(), Vec::new()]
     );
 }
 

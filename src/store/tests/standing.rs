@@ -5,7 +5,7 @@ use super::{
     Folder, NOW, owner,
 };
 use crate::{
-    audit::{ChainError, Event},
+    audit::{ChainError, Event, Fault},
     base::{GrantId, PeerId, Timestamp, limits},
 };
 
@@ -76,15 +76,18 @@ fn the_end_of_the_chain_is_verified_from_the_last_signature_on() {
         }
     }
     assert_eq!(standing::tail(&db, &me).unwrap(), None);
+    let broken = |seq, at: Option<u64>, fault| {
+        Some(ChainError::Broken { seq, at: at.map(Timestamp::from_ms), fault })
+    };
     let check = |change: &str, expected: Option<ChainError>| {
         db.execute_batch("SAVEPOINT before").unwrap();
         assert!(db.execute(change, []).unwrap() > 0, "{change}");
         assert_eq!(standing::tail(&db, &me).unwrap(), expected, "{change}");
         db.execute_batch("ROLLBACK TO before").unwrap();
     };
-    check("UPDATE audit SET at_ms = 1 WHERE number = 7", Some(ChainError::Broken(7)));
-    check("UPDATE audit SET at_ms = 1 WHERE number = 5", Some(ChainError::Broken(5)));
-    check("DELETE FROM audit WHERE number = 8", Some(ChainError::Broken(8)));
+    check("UPDATE audit SET at_ms = 1 WHERE number = 7", broken(7, Some(1), Fault::Content));
+    check("UPDATE audit SET at_ms = 1 WHERE number = 5", broken(5, Some(1), Fault::Content));
+    check("DELETE FROM audit WHERE number = 8", broken(8, None, Fault::Missing(9)));
     let cut = Some(ChainError::Cut { last: 4, signed: 5 });
     check("DELETE FROM audit WHERE number > 4", cut);
     let forged = Some(ChainError::Checkpoint(5));
