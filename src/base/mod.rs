@@ -4,6 +4,8 @@
 
 pub mod ids;
 pub mod limits;
+#[cfg(test)]
+pub mod planted;
 pub mod secret;
 pub mod severity;
 pub mod text;

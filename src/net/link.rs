@@ -231,7 +231,7 @@ async fn write(mut send: SendStream, mut queued: mpsc::Receiver<Item>) {
 }
 
 /// The one place where an approval is used up.
-fn encode(item: Item) -> Frame {
+pub(super) fn encode(item: Item) -> Frame {
     match item {
         Item::Ping(nonce) => Frame::Ping(nonce),
         Item::Pong(nonce) => Frame::Pong(nonce),

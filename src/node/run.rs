@@ -67,11 +67,11 @@ async fn finish(mut node: Node) {
 
 impl Node {
     /// Not too much waits for the disk.
-    fn has_room(&self, writes_max: usize) -> bool {
+    pub(super) fn has_room(&self, writes_max: usize) -> bool {
         self.writes.len() < writes_max
     }
 
-    fn on_question(&mut self, question: Question) {
+    pub(super) fn on_question(&mut self, question: Question) {
         let Question { request, session, answer } = question;
         match request {
             Request::Agent(request) => self.on_agent(request, session, answer),
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    fn on_net(&mut self, event: NetEvent) {
+    pub(super) fn on_net(&mut self, event: NetEvent) {
         match event {
             NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, &hello),
             NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
@@ -170,14 +170,14 @@ impl Node {
     }
 
     /// How long until something is due.
-    fn next_due(&self) -> Duration {
+    pub(super) fn next_due(&self) -> Duration {
         let now = clock::now();
         let outboxes = self.peers.values().filter_map(|entry| entry.outbox.next_due());
         let due = outboxes.min().map(|at| at.since(now)).into_iter().chain(self.pairings_due());
         due.min().unwrap_or(SWEEP).max(Duration::from_millis(5))
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = clock::now();
         let due =
             |entry: &super::state::PeerEntry| entry.outbox.next_due().is_some_and(|at| at <= now);
@@ -189,7 +189,7 @@ impl Node {
         self.tick_pairings();
     }
 
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         let now = clock::now();
         self.expire(now);
         self.expire_pending(now);

@@ -44,6 +44,17 @@ pub(super) fn open(path: &Path, owner: &PeerId) -> Result<Connection, StoreError
     Ok(db)
 }
 
+/// A database without a file, for tests that step it.
+#[cfg(test)]
+pub(super) fn open_in_memory(owner: &PeerId) -> Result<Connection, StoreError> {
+    let mut db = Connection::open_in_memory()?;
+    db.execute_batch("PRAGMA foreign_keys = ON;")?;
+    db.set_prepared_statement_cache_capacity(64);
+    migrate(&mut db)?;
+    check_owner(&db, Path::new("memory"), owner)?;
+    Ok(db)
+}
+
 /// Opens the database to read. It must have been opened to write before.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -25,6 +25,8 @@ pub mod verdicts;
 mod worker;
 
 pub use worker::Store;
+#[cfg(test)]
+pub use worker::{Stepped, copy_of};
 
 use std::path::PathBuf;
 

@@ -1,5 +1,8 @@
 //! One thread that writes, joining what waits into one commit, and one that reads.
 
+#[cfg(test)]
+mod stepped;
+
 use std::{path::Path, thread};
 
 use rusqlite::Connection;
@@ -7,6 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{StoreError, migrate};
 use crate::base::{PeerId, limits};
+#[cfg(test)]
+pub use stepped::{Stepped, copy_of};
 
 /// What runs after the commit, with the error of the commit if it failed.
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
