@@ -52,10 +52,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use check::{LookupCheck, NetCheck, RelayCheck};
 #[cfg(not(test))]
 pub use handle::Net;
-#[cfg(test)]
-pub use simulated::Net;
 pub use ping::Pinged;
 pub use relays::RelayState;
+#[cfg(test)]
+pub use simulated::Net;
 pub use tried::Tried;
 
 use crate::{

@@ -20,7 +20,8 @@ use crate::{
     identity::{ApproverKey, IdentityKey},
     net::{
         Inbound, LinkId, NetConfig, NetEvent, NetSettings, Outbound, Reach, RelayState,
-        address::AddressRules, endpoint, gates::Gate, handle::Net, pq, shared::Shared, slots::Slots,
+        address::AddressRules, endpoint, gates::Gate, handle::Net, pq, shared::Shared,
+        slots::Slots,
     },
     wire::{ALPN_PEER, Body, Draft, Frame, Header, Hello, Kind, Run, frame},
 };

@@ -15,6 +15,7 @@ mod require;
 mod rules;
 mod searching;
 mod sessions;
+mod sim;
 mod talk;
 
 use std::{future::Future, time::Duration};

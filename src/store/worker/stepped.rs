@@ -23,7 +23,10 @@ pub struct Stepped {
 #[must_use]
 pub fn copy_of(db: &Connection) -> Connection {
     let mut copy = Connection::open_in_memory().unwrap();
-    Backup::new(db, &mut copy).unwrap().run_to_completion(1000, std::time::Duration::ZERO, None).unwrap();
+    Backup::new(db, &mut copy)
+        .unwrap()
+        .run_to_completion(1000, std::time::Duration::ZERO, None)
+        .unwrap();
     copy.execute_batch("PRAGMA foreign_keys = ON;").unwrap();
     copy.set_prepared_statement_cache_capacity(64);
     copy
