@@ -33,12 +33,12 @@ use crate::{
 pub(super) const POLICY: &str = "version = 1\n\
     [[deny]]\nname = \"huge\"\ndirection = \"in\"\nsize_over_bytes = 400\n\
     [[ask]]\nname = \"long-out\"\ndirection = \"out\"\nsize_over_bytes = 100\n\
-    [[ask]]\nname = \"long-in\"\ndirection = \"in\"\nsize_over_bytes = 200\n\
+    [[ask]]\nname = \"long-in\"\ndirection = \"in\"\nsize_over_bytes = 60\n\
     [[allow]]\nname = \"all\"\n";
 /// Texts of more bytes leave with a human's yes alone.
 pub(super) const OUT_FREE_BYTES: usize = 100;
 /// Texts of more bytes come in with a human's yes alone.
-pub(super) const IN_FREE_BYTES: usize = 200;
+pub(super) const IN_FREE_BYTES: usize = 60;
 
 /// The first moment: 2026-01-01.
 const BEGINNING_MS: u64 = 1_767_225_600_000;

@@ -96,10 +96,14 @@ impl World {
 
     /// A signed decision comes again: for what it was made for, or for what waits now.
     fn replay_decision(&mut self, host: usize) {
-        if self.decides.is_empty() {
+        let anybodys = self.dice.once_in(4);
+        let mut signed: Vec<&HumanRequest> = Vec::new();
+        signed
+            .extend(self.decides.iter().filter(|(by, _)| anybodys || *by == host).map(|(_, r)| r));
+        if signed.is_empty() {
             return;
         }
-        let mut request = self.decides[self.dice.index(self.decides.len())].clone();
+        let mut request = signed[self.dice.index(signed.len())].clone();
         let Some(life) = &self.hosts[host].life else { return };
         let waits: Vec<String> = life.node.pending.keys().map(ToString::to_string).collect();
         if let HumanRequest::Decide { id, .. } = &mut request

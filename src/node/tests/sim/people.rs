@@ -24,7 +24,7 @@ fn mood(id: &PendingId, peer: bool) -> Mood {
     let drawn = id.as_bytes()[0];
     match drawn {
         0..=24 if !peer => Mood::Never,
-        25..=49 => Mood::No,
+        25..=44 => Mood::No,
         _ => Mood::Yes,
     }
 }
@@ -79,9 +79,9 @@ impl World {
     fn send_some(&mut self, host: usize) -> bool {
         let Some(to) = self.trusted_name(host) else { return false };
         let bytes = match self.dice.below(20) {
-            0..=12 => 20 + self.dice.index(60),
-            13..=15 => 120,
-            16..=18 => 220,
+            0..=12 => 20 + self.dice.index(40),
+            13..=15 => 80,
+            16..=18 => 120,
             _ => 420,
         };
         // A burst is what fills the bounds.
@@ -90,7 +90,7 @@ impl World {
             if !self.dice.once_in(12) {
                 self.texts += 1;
             }
-            let (bytes, to) = (if burst > 1 { 190 } else { bytes }, to.clone());
+            let (bytes, to) = (if burst > 1 { 80 } else { bytes }, to.clone());
             let text = format!("{:x<1$}", format!("{} ", self.texts), bytes);
             let expires_hours = Some(1 + self.dice.below(3));
             let mut request = SendRequest { to, text, expires_hours, ..SendRequest::default() };
@@ -142,7 +142,7 @@ impl World {
             Mood::No | Mood::Never => Answer::Deny,
         };
         let request = self.decision(host, &row, &item, answer);
-        self.decides.push(request.clone());
+        self.decides.push((host, request.clone()));
         self.note(&format!("{host} decides {} {answer:?}", row.id));
         self.ask(host, Request::Human(request), Question::Other)
     }

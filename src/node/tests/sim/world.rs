@@ -88,7 +88,7 @@ pub(super) struct World {
     /// Recorded, to be replayed.
     pub(super) knocks: Vec<PairFrame>,
     pub(super) envelopes: Vec<Vec<u8>>,
-    pub(super) decides: Vec<HumanRequest>,
+    pub(super) decides: Vec<(usize, HumanRequest)>,
     pub(super) texts: u64,
     pub(super) ledger: Ledger,
     pub(super) stats: Stats,
