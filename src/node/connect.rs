@@ -191,7 +191,14 @@ impl Node {
         let entry = self.peer_entry(&peer, name, PeerState::Requested, invite.addresses);
         let peer_row = row_of(&peer, &entry);
         let (stored, pending_row) = (pairing.clone(), row.clone());
+        let ends = self.trusted(&peer).is_some();
         let op = move |db: &Connection| {
+            if ends {
+                let (from, to) = (PeerState::Trusted.as_str(), PeerState::Requested.as_str());
+                let (peer, from, to) = (peer.to_string(), from.to_owned(), to.to_owned());
+                let event = audit::Event::TrustMoved { peer, from, to };
+                store::audit::append(db, now, &event)?;
+            }
             pending::remove_asks(db, &peer)?;
             peers::remove_invites(db, now, former.as_ref())?;
             peers::set_state(db, &peer, PeerState::Revoked)?;

@@ -55,10 +55,12 @@ struct Known {
     /// Claims of a receiver's disk that were looked at.
     seen: BTreeSet<(MessageId, String)>,
     head: Option<Head>,
-    sent: BTreeSet<String>,
-    arrived: BTreeSet<(String, String)>,
-    trust: BTreeMap<String, String>,
-    decided: BTreeSet<String>,
+    sent: BTreeSet<MessageId>,
+    arrived: BTreeSet<(PeerId, MessageId)>,
+    trust: BTreeMap<PeerId, String>,
+    decided: BTreeSet<PendingId>,
+    /// How many rows were changed when the disk was looked at last.
+    changes: Option<u64>,
 }
 
 /// What is known besides the disks.
@@ -82,15 +84,15 @@ enum Way {
 }
 
 /// A message on a disk.
-struct Row {
-    id: MessageId,
-    peer: PeerId,
-    outgoing: bool,
-    state: String,
+pub(super) struct Row {
+    pub(super) id: MessageId,
+    pub(super) peer: PeerId,
+    pub(super) outgoing: bool,
+    pub(super) state: String,
     bytes: usize,
 }
 
-fn rows(db: &Connection) -> Vec<Row> {
+pub(super) fn rows(db: &Connection) -> Vec<Row> {
     let sql = "SELECT id, peer, outgoing, state, length(text) FROM messages ORDER BY number";
     let mut statement = db.prepare_cached(sql).unwrap();
     let read = |row: &rusqlite::Row<'_>| {
@@ -105,7 +107,7 @@ fn rows(db: &Connection) -> Vec<Row> {
     statement.query_map([], read).unwrap().map(Result::unwrap).collect()
 }
 
-fn state_of(db: &Connection, id: &MessageId, outgoing: bool) -> Option<String> {
+pub(super) fn state_of(db: &Connection, id: &MessageId, outgoing: bool) -> Option<String> {
     let sql = "SELECT state FROM messages WHERE id = ?1 AND outgoing = ?2";
     let mut statement = db.prepare_cached(sql).unwrap();
     statement.query_row(rusqlite::params![id.as_bytes(), outgoing], |row| row.get(0)).ok()
@@ -282,6 +284,10 @@ impl World {
 
     /// Looks at a machine's disk after something was written.
     pub(super) fn check_disk(&mut self, host: usize) {
+        let changes = count(self.hosts[host].db(), "SELECT total_changes()");
+        if self.ledger.known[host].changes.replace(changes) == Some(changes) {
+            return;
+        }
         let rows = rows(self.hosts[host].db());
         self.check_answered(host, &rows);
         self.check_queued(host);
@@ -411,11 +417,10 @@ impl World {
         let known = &mut self.ledger.known[host];
         known.head = Some(head);
         for row in rows {
-            let (id, peer) = (row.id.to_string(), row.peer.to_string());
             let told = if row.outgoing {
-                known.sent.contains(&id)
+                known.sent.contains(&row.id)
             } else {
-                known.arrived.contains(&(peer, id))
+                known.arrived.contains(&(row.peer, row.id))
             };
             if !told {
                 let what = format!("{host}: no record tells of {}", row.id);
@@ -434,18 +439,20 @@ impl World {
     fn take_record(&mut self, host: usize, event: audit::Event) {
         let known = &mut self.ledger.known[host];
         match event {
-            audit::Event::Sent { message, .. } => drop(known.sent.insert(message)),
+            audit::Event::Sent { message, .. } => drop(known.sent.insert(message.parse().unwrap())),
             audit::Event::Arrived { message, peer, .. } => {
                 self.stats.arrived += 1;
-                if !known.arrived.insert((peer, message.clone())) {
+                let arrival = (peer.parse().unwrap(), message.parse().unwrap());
+                if !known.arrived.insert(arrival) {
                     self.fail(Checker::Once, format!("{message} arrived at {host} twice"));
                 }
             }
-            audit::Event::TrustMoved { peer, to, .. } => drop(known.trust.insert(peer, to)),
+            audit::Event::TrustMoved { peer, to, .. } => {
+                known.trust.insert(peer.parse().unwrap(), to);
+            }
             audit::Event::Decided { item, digest, decision, method } => {
-                let again = !known.decided.insert(item.clone());
-                let asked = (item.parse::<PendingId>(), digest.parse::<Digest>());
-                let (Ok(id), Ok(digest)) = asked else { return };
+                let (id, digest) = (item.parse().unwrap(), digest.parse().unwrap());
+                let again = !known.decided.insert(id);
                 let yes = self.ledger.decided.contains(&(host, id, digest));
                 if again || (decision == "approved" && !(yes && method == "passphrase")) {
                     let what = format!("{host} took {item} as {decision}, and nobody said so");
@@ -466,115 +473,12 @@ impl World {
         let peers: Vec<_> = statement.query_map([], read).unwrap().map(Result::unwrap).collect();
         drop(statement);
         for (peer, state) in peers {
-            let told = self.ledger.known[host].trust.get(&peer.to_string()).cloned();
+            let told = self.ledger.known[host].trust.get(&peer).cloned();
             let (is, was) = (state == "trusted", told.as_deref() == Some("trusted"));
             if is != was {
                 let what = format!("{host}: {} is {state}, the chain says {told:?}", peer.short());
                 return self.fail(Checker::Audit, what);
             }
-        }
-    }
-}
-
-// At the end.
-impl World {
-    /// After some minutes of peace: between two that trust each other nothing waits any more.
-    pub(super) fn check_peace(&mut self) {
-        for host in 0..self.hosts.len() {
-            self.check_disk(host);
-            self.check_memory(host);
-        }
-        for (from, to) in self.honest_pairs() {
-            let db = self.hosts[from].db();
-            let queued = rows(db).into_iter().filter(|row| {
-                row.outgoing && row.peer == self.hosts[to].id && row.state == "queued"
-            });
-            let ids: Vec<MessageId> = queued.map(|row| row.id).collect();
-            let held = "SELECT count(*) FROM pending WHERE what = 'message_in' AND peer = ?1";
-            let me = self.hosts[from].id;
-            let held: i64 =
-                self.hosts[to].db().query_row(held, [me.as_bytes()], |row| row.get(0)).unwrap();
-            let full = held >= i64::try_from(limits::PENDING_PAYLOADS_PER_PEER_MAX).unwrap();
-            if !full && let Some(id) = ids.first() {
-                let what = format!("{id} waits at {from} for {to}, for ten minutes of peace");
-                self.fail(Checker::Final, what);
-            }
-        }
-    }
-
-    /// Pairs of which each trusts the other, under one record.
-    fn honest_pairs(&self) -> Vec<(usize, usize)> {
-        let record = |by: usize, of: usize| {
-            let sql = "SELECT record FROM peers WHERE id = ?1 AND state = 'trusted'";
-            let id = self.hosts[of].id;
-            self.hosts[by].db().query_row(sql, [id.as_bytes()], |row| row.get::<_, Vec<u8>>(0)).ok()
-        };
-        let honest = 0..self.hosts.len() - 1;
-        let pairs = honest.clone().flat_map(|from| honest.clone().map(move |to| (from, to)));
-        let both = |(a, b): &(usize, usize)| {
-            a != b && record(*a, *b).is_some() && record(*b, *a).is_some()
-        };
-        pairs.filter(both).collect()
-    }
-
-    /// When the deadline is over, everything has ended.
-    pub(super) fn check_end(&mut self) {
-        let pairs = self.honest_pairs();
-        for host in 0..self.hosts.len() {
-            self.check_disk(host);
-            self.check_memory(host);
-            let found = store::audit::verify(self.hosts[host].db(), &self.hosts[host].id).unwrap();
-            if let Some(problem) = found.problem {
-                self.fail(Checker::Audit, format!("{host}: {problem}"));
-            }
-            for row in rows(self.hosts[host].db()) {
-                let waits = match row.state.as_str() {
-                    "held" | "queued" => true,
-                    // Where trust ended, or the receiver's disk is older, nobody says more of it.
-                    "held_by_peer" if row.outgoing => pairs.iter().any(|(a, b)| {
-                        *a == host
-                            && self.hosts[*b].id == row.peer
-                            && state_of(self.hosts[*b].db(), &row.id, false)
-                                .is_some_and(|state| state == "held_by_peer")
-                    }),
-                    "held_by_peer" => true,
-                    _ => false,
-                };
-                if waits {
-                    let what = format!("{} is still {} at {host}", row.id, row.state);
-                    self.fail(Checker::Final, what);
-                }
-            }
-        }
-    }
-
-    /// With nothing under way, memory and disk say the same.
-    fn check_memory(&mut self, host: usize) {
-        let Some(life) = &self.hosts[host].life else { return };
-        if life.store.writes() > 0 || !life.node.writes.is_empty() {
-            return;
-        }
-        let db = life.store.db();
-        let on_disk = store::pending::all_pending(db).unwrap();
-        let on_disk: BTreeSet<PendingId> = on_disk.into_iter().map(|row| row.id).collect();
-        let held: BTreeSet<PendingId> = life.node.pending.keys().copied().collect();
-        let peers = store::peers::all_peers(db).unwrap();
-        let differs = peers
-            .iter()
-            .find(|row| life.node.peers.get(&row.id).is_none_or(|entry| entry.state != row.state));
-        let differs = differs.map(|row| row.id.short());
-        let pairings = store::pairings::all_pairings(db).unwrap();
-        let pairings: BTreeSet<PeerId> = pairings.iter().map(|pairing| pairing.peer).collect();
-        let paired: BTreeSet<PeerId> = life.node.pairings.keys().copied().collect();
-        if on_disk != held {
-            self.fail(
-                Checker::Memory,
-                format!("{host}: pending {on_disk:?} on disk, {held:?} held"),
-            );
-        } else if let Some(peer) = differs {
-            self.fail(Checker::Memory, format!("{host}: {peer} is otherwise on disk"));
-        } else if pairings != paired {
-            self.fail(Checker::Memory, format!("{host}: {pairings:?} on disk, {paired:?} held"));
         }
     }
 }

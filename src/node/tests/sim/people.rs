@@ -12,6 +12,9 @@ use crate::{
     wire::Method,
 };
 
+/// A human gives up where the node does not take their word.
+const TRIES_MAX: u32 = 6;
+
 /// What a human does about an item, which is theirs to decide once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mood {
@@ -123,13 +126,14 @@ impl World {
     pub(super) fn human(&mut self, host: usize) -> bool {
         self.hosts[host].at(self.now);
         let Some(life) = &self.hosts[host].life else { return false };
+        if self.asked.iter().any(|asked| asked.what == Question::Other && asked.host == host) {
+            return false;
+        }
+        let time = self.hosts[host].time(self.now);
         let waits = |row: &&PendingRow| {
-            row.item.is_some()
-                && mood(&row.id, row.message.is_none()) != Mood::Never
-                && !self
-                    .asked
-                    .iter()
-                    .any(|asked| asked.what == Question::Other && asked.host == host)
+            let tried = self.tries.get(&(host, row.id)).is_some_and(|tries| *tries >= TRIES_MAX);
+            let wanted = mood(&row.id, row.message.is_none()) != Mood::Never && !tried;
+            row.item.is_some() && row.expires > time && wanted
         };
         let rows: Vec<PendingRow> = life.node.pending.values().filter(waits).cloned().collect();
         if rows.is_empty() {
@@ -143,6 +147,7 @@ impl World {
         };
         let request = self.decision(host, &row, &item, answer);
         self.decides.push((host, request.clone()));
+        *self.tries.entry((host, row.id)).or_default() += 1;
         self.note(&format!("{host} decides {} {answer:?}", row.id));
         self.ask(host, Request::Human(request), Question::Other)
     }

@@ -9,7 +9,8 @@ use super::{
     wires::Wire,
 };
 use crate::{
-    base::{PeerId, limits, planted},
+    base::{PeerId, PendingId, limits, planted},
+    net::{Inbound, NetEvent},
     node::{api::HumanRequest, clock::simulated},
     wire::PairFrame,
 };
@@ -90,6 +91,8 @@ pub(super) struct World {
     pub(super) envelopes: Vec<Vec<u8>>,
     pub(super) decides: Vec<(usize, HumanRequest)>,
     pub(super) texts: u64,
+    /// How often a human has decided an item.
+    pub(super) tries: BTreeMap<(usize, PendingId), u32>,
     pub(super) ledger: Ledger,
     pub(super) stats: Stats,
     pub(super) failure: Option<Failure>,
@@ -169,6 +172,7 @@ impl World {
             envelopes: Vec::new(),
             decides: Vec::new(),
             texts: 0,
+            tries: BTreeMap::new(),
             ledger,
             stats: Stats { digest: 0xcbf2_9ce4_8422_2325, ..Stats::default() },
             failure: None,
@@ -252,9 +256,10 @@ impl World {
             return false;
         }
         let Some(event) = life.events.pop_front() else { return false };
-        let said = format!("{host} hears {event:?}");
+        let said = format!("{host} hears {}", what_of(&event));
+        self.note(&said);
+        let Some(life) = self.hosts[host].life.as_mut() else { return false };
         life.node.on_net(event);
-        self.note(said.get(..said.len().min(160)).unwrap_or("it hears"));
         self.after(host);
         true
     }
@@ -491,12 +496,50 @@ impl World {
         self.check_peace();
         let deadline = self.now + DEADLINE_MS;
         while self.now < deadline && self.failure.is_none() {
-            self.now += 20 * 60_000;
+            self.now += 60 * 60_000;
             for host in 0..self.hosts.len() {
                 self.tick(host);
             }
             self.settle(self.now + 1);
         }
         self.check_end();
+    }
+}
+
+/// An event, for a trace.
+fn what_of(event: &NetEvent) -> String {
+    match event {
+        NetEvent::LinkUp { link, .. } => format!("that link {} is up", link.0),
+        NetEvent::LinkDown { link, .. } => format!("that link {} is down", link.0),
+        NetEvent::Rejected { code, .. } => format!("that it is refused with {code}"),
+        NetEvent::PairUp { link, dialed, .. } => format!("that pairing {} is up {dialed}", link.0),
+        NetEvent::PairDown { link, .. } => format!("that a pairing is down {link:?}"),
+        NetEvent::Pair { link, frame, .. } => {
+            let what = match frame {
+                PairFrame::Knock(_) => "a knock",
+                PairFrame::Answer(_) => "an answer",
+                PairFrame::Reveal(_) => "a reveal",
+                PairFrame::Consent { .. } => "a consent",
+                PairFrame::ConsentKept(_) => "that a consent is kept",
+                PairFrame::End(_) => "an end",
+                PairFrame::Unknown(_) => "something",
+            };
+            format!("{what} on pairing {}", link.0)
+        }
+        NetEvent::Frames { link, frames, .. } => {
+            let name = |frame: &Inbound| match frame {
+                Inbound::Data { seq, envelope } => match envelope {
+                    Ok(envelope) => format!(" {seq}={}", envelope.header().id),
+                    Err(_) => format!(" {seq}=?"),
+                },
+                Inbound::Ack { upto, .. } => format!(" ack {upto}"),
+            };
+            format!("on link {}:{}", link.0, frames.iter().map(name).collect::<String>())
+        }
+        NetEvent::PathChanged { .. }
+        | NetEvent::NotPq { .. }
+        | NetEvent::Twice { .. }
+        | NetEvent::AddressesChanged
+        | NetEvent::Ended => "something else".to_owned(),
     }
 }
