@@ -105,6 +105,11 @@ fn a_trust_that_a_new_invite_replaces_is_in_the_audit_chain() {
 }
 
 #[test]
+fn what_was_too_late_by_a_clock_that_went_back_may_come_later() {
+    replay(&[23]);
+}
+
+#[test]
 fn a_seed_reproduces() {
     for seed in [3, 4] {
         let run = || world::run(seed, None, false).map_err(|(failure, _)| failure.what);

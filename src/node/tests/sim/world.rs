@@ -258,6 +258,7 @@ impl World {
         let Some(event) = life.events.pop_front() else { return false };
         let said = format!("{host} hears {}", what_of(&event));
         self.note(&said);
+        self.check_frames(host, &event);
         let Some(life) = self.hosts[host].life.as_mut() else { return false };
         life.node.on_net(event);
         self.after(host);
