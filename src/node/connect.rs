@@ -191,9 +191,9 @@ impl Node {
         let entry = self.peer_entry(&peer, name, PeerState::Requested, invite.addresses);
         let peer_row = row_of(&peer, &entry);
         let (stored, pending_row) = (pairing.clone(), row.clone());
-        let ends = self.trusted(&peer).is_some();
         let op = move |db: &Connection| {
-            if ends {
+            // By the disk: a consent may have been written since.
+            if peers::find(db, &peer)?.is_some_and(|row| row.state == PeerState::Trusted) {
                 let (from, to) = (PeerState::Trusted.as_str(), PeerState::Requested.as_str());
                 let (peer, from, to) = (peer.to_string(), from.to_owned(), to.to_owned());
                 let event = audit::Event::TrustMoved { peer, from, to };

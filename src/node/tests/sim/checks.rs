@@ -111,10 +111,17 @@ pub(super) fn rows(db: &Connection) -> Vec<Row> {
     statement.query_map([], read).unwrap().map(Result::unwrap).collect()
 }
 
-pub(super) fn state_of(db: &Connection, id: &MessageId, outgoing: bool) -> Option<String> {
-    let sql = "SELECT state FROM messages WHERE id = ?1 AND outgoing = ?2";
+/// The state of a message with this peer. Two peers may use one id.
+pub(super) fn state_of(
+    db: &Connection,
+    id: &MessageId,
+    peer: &PeerId,
+    outgoing: bool,
+) -> Option<String> {
+    let sql = "SELECT state FROM messages WHERE id = ?1 AND peer = ?2 AND outgoing = ?3";
     let mut statement = db.prepare_cached(sql).unwrap();
-    statement.query_row(rusqlite::params![id.as_bytes(), outgoing], |row| row.get(0)).ok()
+    let asked = rusqlite::params![id.as_bytes(), peer.as_bytes(), outgoing];
+    statement.query_row(asked, |row| row.get(0)).ok()
 }
 
 fn count(db: &Connection, sql: &str) -> u64 {
@@ -186,7 +193,7 @@ impl World {
     /// An agent was told of a message.
     pub(super) fn check_answer(&mut self, host: usize, id: &str) {
         let Ok(id) = id.parse::<MessageId>() else { return };
-        if state_of(self.hosts[host].db(), &id, true).is_none() {
+        if !rows(self.hosts[host].db()).iter().any(|row| row.outgoing && row.id == id) {
             self.fail(Checker::Durable, format!("{host} told its agent of {id}, and has it not"));
         }
         self.ledger.known[host].answered.insert(id);
@@ -240,7 +247,7 @@ impl World {
             return self.check_receipt(host, peer, bytes);
         };
         let id = envelope.header().id;
-        let state = state_of(self.hosts[host].db(), &id, true);
+        let state = state_of(self.hosts[host].db(), &id, peer, true);
         if envelope.header().recipient != *peer {
             self.fail(Checker::Decision, format!("{host} sends {id} to somebody else"));
         }
@@ -262,7 +269,7 @@ impl World {
         let envelope = Envelope::decode(bytes).unwrap();
         let Body::Receipt(receipt) = envelope.body() else { return };
         for entry in &receipt.entries {
-            let has = state_of(self.hosts[host].db(), &entry.id, false).is_some();
+            let has = state_of(self.hosts[host].db(), &entry.id, peer, false).is_some();
             let says = match entry.state {
                 ReceiptState::Delivered
                 | ReceiptState::HeldByPeer
@@ -353,7 +360,7 @@ impl World {
             if looked || self.is_hostile(to) || self.ledger.forgiven.contains(&(to, row.id)) {
                 continue;
             }
-            let there = state_of(self.hosts[to].db(), &row.id, false);
+            let there = state_of(self.hosts[to].db(), &row.id, &self.hosts[host].id, false);
             let in_inbox =
                 |state: &String| ["accepted", "read", "replied"].contains(&state.as_str());
             if there.is_none() || (shown && !there.as_ref().is_some_and(in_inbox)) {

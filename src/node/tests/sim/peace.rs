@@ -69,7 +69,7 @@ impl World {
                     "held_by_peer" if row.outgoing => pairs.iter().any(|(a, b)| {
                         *a == host
                             && self.hosts[*b].id == row.peer
-                            && state_of(self.hosts[*b].db(), &row.id, false)
+                            && state_of(self.hosts[*b].db(), &row.id, &self.hosts[host].id, false)
                                 .is_some_and(|state| state == "held_by_peer")
                     }),
                     "held_by_peer" => true,
