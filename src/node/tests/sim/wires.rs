@@ -11,6 +11,9 @@ use crate::{
     wire::{Envelope, Frame, Hello, PairFrame},
 };
 
+/// A keeper dials again after so many milliseconds.
+const REDIAL_MS: u64 = 200;
+
 /// A connection.
 pub(super) struct Wire {
     pub(super) pair: bool,
@@ -71,7 +74,9 @@ impl World {
             self.hosts[host].life.as_ref().is_some_and(|life| life.trusts.contains(peer))
         };
         let both_live = self.hosts[from].life.is_some() && self.hosts[to].life.is_some();
-        if from == to || !both_live || self.is_cut(from, to) || !trusts(from, &peer) {
+        let waits =
+            self.redial_at.get(&(from.min(to), from.max(to))).is_some_and(|at| *at > self.now);
+        if from == to || !both_live || waits || self.is_cut(from, to) || !trusts(from, &peer) {
             return false;
         }
         let linked =
@@ -128,6 +133,8 @@ impl World {
             return;
         };
         wire.broken = Some(code);
+        let [a, b] = [wire.ends[0].host, wire.ends[1].host];
+        self.redial_at.insert((a.min(b), a.max(b)), self.now + REDIAL_MS);
         for end in &mut wire.ends {
             let stays = self.dice.below(end.inbox.len() as u64 + 1);
             end.inbox.truncate(usize::try_from(stays).unwrap());

@@ -85,6 +85,8 @@ pub(super) struct World {
     /// Pairs between which nothing passes.
     pub(super) cuts: BTreeSet<(usize, usize)>,
     pub(super) dials: Vec<(usize, PeerId)>,
+    /// When two are linked again at the earliest.
+    pub(super) redial_at: BTreeMap<(usize, usize), u64>,
     pub(super) asked: Vec<Asked>,
     /// Recorded, to be replayed.
     pub(super) knocks: Vec<PairFrame>,
@@ -167,6 +169,7 @@ impl World {
             last_link: 0,
             cuts: BTreeSet::new(),
             dials: Vec::new(),
+            redial_at: BTreeMap::new(),
             asked: Vec::new(),
             knocks: Vec::new(),
             envelopes: Vec::new(),
