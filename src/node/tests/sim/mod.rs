@@ -110,6 +110,11 @@ fn what_was_too_late_by_a_clock_that_went_back_may_come_later() {
 }
 
 #[test]
+fn two_peers_may_use_one_id() {
+    replay(&[31]);
+}
+
+#[test]
 fn a_seed_reproduces() {
     for seed in [3, 4] {
         let run = || world::run(seed, None, false).map_err(|(failure, _)| failure.what);

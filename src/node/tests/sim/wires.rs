@@ -103,6 +103,16 @@ impl World {
         true
     }
 
+    /// What is gone at both ends, or comes to an end that is, is no more.
+    pub(super) fn forget_wires(&mut self) {
+        self.wires.retain(|_, wire| !wire.is_gone());
+        for end in self.wires.values_mut().flat_map(|wire| &mut wire.ends) {
+            if end.gone {
+                end.inbox.clear();
+            }
+        }
+    }
+
     fn add_wire(&mut self, wire: Wire) {
         self.last_wire += 1;
         self.wires.insert(self.last_wire, wire);

@@ -466,6 +466,7 @@ impl World {
 
     fn pass(&mut self, until: u64) {
         let mut next = until.min(self.now + 15_000);
+        self.forget_wires();
         let frames = self.wires.values().flat_map(|wire| wire.ends.iter());
         let due = frames.filter_map(|end| end.inbox.front().map(|(due, _)| *due)).min();
         next = next.min(due.unwrap_or(next));
