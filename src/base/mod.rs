@@ -6,6 +6,8 @@
 pub mod failpoint;
 pub mod ids;
 pub mod limits;
+#[cfg(test)]
+pub mod planted;
 pub mod secret;
 pub mod severity;
 pub mod text;

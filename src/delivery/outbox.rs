@@ -7,6 +7,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+#[cfg(test)]
+use crate::base::planted::{Bug, planted};
 use crate::{
     base::{MessageId, Timestamp, limits},
     gate::Approved,
@@ -148,8 +150,8 @@ impl Outbox {
     pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::LinkUp => *self = Self { up: true, asked: self.asked, ..Self::new() },
-            Input::LinkDown => *self = Self { asked: self.asked, ..Self::new() },
+            Input::LinkUp => *self = Self { up: true, ..self.anew() },
+            Input::LinkDown => *self = self.anew(),
             Input::Queued(item) => self.queued(item, &mut effects),
             // An answer that was meant for a link before this one would leave gaps.
             Input::Loaded { ask, .. } | Input::LoadFailed(ask) if ask != self.asked => {}
@@ -164,6 +166,15 @@ impl Outbox {
         self.after_pause(now);
         self.load(&mut effects);
         effects
+    }
+
+    /// As it begins on a link.
+    fn anew(&self) -> Self {
+        #[cfg(test)]
+        if planted(Bug::DroppedOnLinkLoss) {
+            return Self { asked: self.asked, sent_upto: self.sent_upto, ..Self::new() };
+        }
+        Self { asked: self.asked, ..Self::new() }
     }
 
     const fn is_loading(&self) -> bool {

@@ -13,10 +13,11 @@ use iroh::{
 use tokio::time::timeout;
 
 use super::{
-    Net, NetError,
+    NetError,
     address::AddressRules,
     code, endpoint,
     framing::{self, FrameStream},
+    handle::Net,
     shared::{Shared, close, remote},
     slots::Contact,
 };

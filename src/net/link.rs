@@ -255,7 +255,7 @@ fn points(items: &[Item]) -> ([Option<Failpoint>; 2], [Option<Failpoint>; 2]) {
 }
 
 /// The one place where an approval is used up.
-fn encode(item: Item) -> Frame {
+pub(super) fn encode(item: Item) -> Frame {
     match item {
         Item::Ping(nonce) => Frame::Ping(nonce),
         Item::Pong(nonce) => Frame::Pong(nonce),

@@ -38,6 +38,8 @@ mod reader;
 mod relays;
 mod route;
 mod shared;
+#[cfg(test)]
+pub mod simulated;
 pub mod slots;
 mod table;
 mod tried;
@@ -48,9 +50,12 @@ mod tests;
 use std::{collections::BTreeMap, path::PathBuf};
 
 pub use check::{LookupCheck, NetCheck, RelayCheck};
+#[cfg(not(test))]
 pub use handle::Net;
 pub use ping::Pinged;
 pub use relays::RelayState;
+#[cfg(test)]
+pub use simulated::Net;
 pub use tried::Tried;
 
 use crate::{

@@ -197,6 +197,13 @@ impl Node {
         let (stored, pending_row) = (pairing.clone(), row.clone());
         reach(Failpoint::ConnectWrite);
         let op = move |db: &Connection| {
+            // By the disk: a consent may have been written since.
+            if peers::find(db, &peer)?.is_some_and(|row| row.state == PeerState::Trusted) {
+                let (from, to) = (PeerState::Trusted.as_str(), PeerState::Requested.as_str());
+                let (peer, from, to) = (peer.to_string(), from.to_owned(), to.to_owned());
+                let event = audit::Event::TrustMoved { peer, from, to };
+                store::audit::append(db, now, &event)?;
+            }
             pending::remove_asks(db, &peer)?;
             peers::remove_invites(db, now, former.as_ref())?;
             peers::set_state(db, &peer, PeerState::Revoked)?;

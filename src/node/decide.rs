@@ -3,6 +3,9 @@
 use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 
+#[cfg(test)]
+use crate::base::planted::{Bug, planted};
+
 use super::{
     api::{ApiError, Decided, ErrorKind, Event, Reply, SignedHex},
     clock,
@@ -337,6 +340,10 @@ impl Node {
     ) {
         reach(Failpoint::DecideWritten);
         let row = self.pending.remove(&pending);
+        #[cfg(test)]
+        if let Some(row) = row.clone().filter(|_| planted(Bug::ReplayAccepted)) {
+            self.pending.insert(pending, row);
+        }
         if let Some(row) = row.filter(|_| decision == "approved") {
             self.liked.note(&row, at);
         }
@@ -440,6 +447,8 @@ fn keep_decision(
     how: &How,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    #[cfg(test)]
+    super::planted::undecide(db, row)?;
     if !pending::remove(db, &row.id)? {
         return Err(StoreError::Decided(row.id));
     }

@@ -5,6 +5,8 @@ mod receipts;
 
 use rusqlite::Connection;
 
+#[cfg(test)]
+use super::planted::skip_duplicate;
 use super::{
     api::Event,
     clock,
@@ -19,6 +21,8 @@ use super::{
     witness::take_heads,
     written::held_row,
 };
+#[cfg(test)]
+use crate::base::planted::{Bug, planted};
 use crate::{
     audit,
     base::{
@@ -245,6 +249,8 @@ impl Node {
         if is_planted(Fault::AckEarly) {
             self.acknowledge_early(peer, (link, upto), &batch);
         }
+        #[cfg(test)]
+        self.receipt_early(peer, (link, upto), batch.iter().map(|(looked, _)| looked));
         let op = move |db: &Connection| {
             early::wait_for_disk();
             reach(Failpoint::TakeWrite);
@@ -304,6 +310,8 @@ impl Node {
             self.recent.note(peer, Direction::In, now);
         }
         self.take(peer, link);
+        #[cfg(test)]
+        self.audit_later(&peer, taken.arrived.iter().map(|(id, _)| *id).collect());
         let from = self.name_of(&peer);
         for (id, session) in taken.arrived {
             let (message, from) = (id.to_string(), from.clone());
@@ -359,6 +367,10 @@ fn take_all(
     judge.payloads_left = limits::PENDING_PAYLOADS_MAX
         .saturating_sub(all)
         .min(limits::PENDING_PAYLOADS_PER_PEER_MAX.saturating_sub(of_peer));
+    #[cfg(test)]
+    if planted(Bug::PendingUnbounded) {
+        judge.payloads_left = usize::MAX;
+    }
     let mut taken = Taken { turn, ..Taken::default() };
     if !batch.is_empty() {
         taken.turn.hear(judge.now);
@@ -400,6 +412,8 @@ fn take_one(
 ) -> Result<Said, StoreError> {
     let envelope = looked.envelope();
     let id = envelope.header().id;
+    #[cfg(test)]
+    skip_duplicate(db, &id)?;
     let before = messages::arrival(db, &judge.peer, &id)?;
     if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
         return again(db, judge, envelope, before);
@@ -448,6 +462,10 @@ fn ask(
         return Ok((ReceiptState::Accepted, None));
     }
     if judge.payloads_left == 0 {
+        #[cfg(test)]
+        if planted(Bug::BusyAcknowledged) {
+            return Ok((ReceiptState::Accepted, None));
+        }
         return Ok((ReceiptState::Busy, None));
     }
     judge.payloads_left -= 1;
@@ -563,7 +581,13 @@ fn arrive(
     let header = envelope.header();
     let arrival = Arrival { digest: envelope.digest(), state, reason: None };
     let forget = header.expires.plus(limits::DUPLICATE_KEPT);
+    #[cfg(test)]
+    let forget = if planted(Bug::ArrivalsForgotten) { judge.now } else { forget };
     messages::put_arrival(db, &judge.peer, &header.id, &arrival, forget)?;
+    #[cfg(test)]
+    if planted(Bug::AuditApart) {
+        return Ok((number, session));
+    }
     let event = audit::Event::Arrived {
         message: header.id.to_string(),
         peer: judge.peer.to_string(),

@@ -34,6 +34,8 @@ mod page_port;
 mod pair_times;
 mod pair_write;
 mod pairs;
+#[cfg(test)]
+mod planted;
 mod policy;
 mod questions;
 mod reach;

@@ -2,6 +2,9 @@
 
 use rusqlite::Connection;
 
+#[cfg(test)]
+use crate::base::planted::{Bug, planted};
+
 use super::{
     agent::{in_inbox, no_message, parse_opt, waits_for_human},
     api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest},
@@ -176,6 +179,10 @@ impl Node {
             Ok(ready) => ready,
             Err(error) => return reply(answer, Err(error)),
         };
+        #[cfg(test)]
+        let answer = super::planted::answer_early(&ready, answer);
+        #[cfg(test)]
+        self.send_early(&to, &ready);
         let may_hold = !matches!(ready, Ready::Queue(..));
         reach(Failpoint::SendWrite);
         let write = move |db: &Connection| {
@@ -212,6 +219,8 @@ impl Node {
         if let Some(grant) = written.granted {
             self.count_use(grant);
         }
+        #[cfg(test)]
+        self.held_leaves(to, written.held.as_ref());
         if let Some(row) = written.held.filter(|_| self.trusted(to).is_some()) {
             self.pending.insert(row.id, row);
             self.pending_changed();
@@ -350,6 +359,10 @@ impl Node {
             });
             let mut items: Vec<Queued> = items.collect();
             if is_planted(Fault::SendBackwards) {
+                items.reverse();
+            }
+            #[cfg(test)]
+            if planted(Bug::ResendReversed) {
                 items.reverse();
             }
             Ok((Input::Loaded { ask, items, seen, more }, held))
@@ -492,6 +505,8 @@ impl Node {
     pub(super) fn expire(&mut self, now: Timestamp) {
         let op = move |db: &Connection| {
             let rows = messages::expired(db, now)?;
+            #[cfg(test)]
+            let rows = if planted(Bug::NeverExpires) { Vec::new() } else { rows };
             for row in &rows {
                 let step = HistoryRow { state: MessageState::Expired, at: now, reason: None };
                 messages::set_state(db, row.number, &step, None)?;

@@ -56,6 +56,8 @@ impl Node {
         {
             entry.link = Some(link);
             entry.tries = 0;
+            // A dial that is due and not made, because there is a link, would be due all the time.
+            entry.dial_at = None;
             if let Some(frame) = entry.pairing.opening(&me) {
                 self.send_pair(&peer, link, frame);
             }

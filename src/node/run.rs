@@ -78,11 +78,11 @@ async fn finish(mut node: Node) {
 
 impl Node {
     /// Not too much waits for the disk.
-    fn has_room(&self, writes_max: usize) -> bool {
+    pub(super) fn has_room(&self, writes_max: usize) -> bool {
         self.writes.len() < writes_max
     }
 
-    fn on_question(&mut self, question: Question) {
+    pub(super) fn on_question(&mut self, question: Question) {
         reach(Failpoint::Asked);
         let Question { request, session, answer } = question;
         match request {
@@ -91,7 +91,7 @@ impl Node {
         }
     }
 
-    fn on_net(&mut self, event: NetEvent) {
+    pub(super) fn on_net(&mut self, event: NetEvent) {
         match event {
             NetEvent::LinkUp { peer, link, hello } => self.on_link_up(peer, link, &hello),
             NetEvent::LinkDown { peer, link } => self.on_link_down(&peer, link),
@@ -184,14 +184,14 @@ impl Node {
     }
 
     /// How long until something is due.
-    fn next_due(&self) -> Duration {
+    pub(super) fn next_due(&self) -> Duration {
         let now = clock::now();
         let own = self.outboxes_due.values().min().copied().into_iter().chain(self.indexing.due());
         let due = own.map(|at| at.since(now)).chain(self.pairings_due());
         due.min().unwrap_or(SWEEP).max(Duration::from_millis(5))
     }
 
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = clock::now();
         let due = self.outboxes_due.iter().filter(|(_, at)| **at <= now);
         let peers: Vec<PeerId> = due.map(|(id, _)| *id).collect();
@@ -202,7 +202,7 @@ impl Node {
         self.upkeep_tick();
     }
 
-    fn sweep(&mut self, uptime: Duration) {
+    pub(super) fn sweep(&mut self, uptime: Duration) {
         let now = clock::now();
         self.expire(now);
         self.expire_pending(now);

@@ -1,7 +1,7 @@
 //! Starting a node: keys, store, trust verified again, net.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -69,7 +69,7 @@ use crate::{
 pub(super) const UDP_PORT: &str = "udp_port";
 
 /// What the store holds at the start.
-struct Loaded {
+pub(super) struct Loaded {
     peers: Vec<PeerRow>,
     pairings: Vec<Pairing>,
     pending: Vec<PendingRow>,
@@ -91,7 +91,7 @@ struct Loaded {
     standing: Standing,
 }
 
-fn load(db: &Connection, me: &PeerId) -> Result<Loaded, StoreError> {
+pub(super) fn load(db: &Connection, me: &PeerId) -> Result<Loaded, StoreError> {
     let (peers, grants) = (peers::all_peers(db)?, grants::open_grants(db)?);
     let standing = Standing::load(db, me, &peers, &grants)?;
     let port = migrate::meta(db, UDP_PORT)?.and_then(|port| port.parse().ok()).unwrap_or(0);
@@ -225,7 +225,7 @@ fn net_config(
 }
 
 /// Remembers the port, so that peers find us there after a restart, and notes the start.
-async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
+pub(super) async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let (port, now) = (node.net.port(), clock::now());
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
@@ -260,7 +260,7 @@ pub(super) fn lan_secret(consent: &Consent) -> Secret<[u8; 32]> {
     Secret::new(*digest.as_bytes())
 }
 
-fn assemble(
+pub(super) fn assemble(
     (home, key, approver): (Home, Arc<IdentityKey>, Option<ApproverId>),
     config: Config,
     mode: NetworkMode,
@@ -298,7 +298,7 @@ fn assemble(
         handle,
         peers,
         pairings: pairings.collect(),
-        connecting: HashSet::new(),
+        connecting: BTreeSet::new(),
         invites: loaded.invites.into_iter().filter_map(open_invite).collect(),
         codes: Codes::default(),
         prompts: prompts::budget(pending.values(), loaded.prompted),

@@ -1,7 +1,7 @@
 //! What the node holds in memory, and how it writes and goes on.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -150,9 +150,9 @@ pub(super) struct Node {
     pub(super) net: Net,
     pub(super) handle: NodeHandle,
     pub(super) peers: BTreeMap<PeerId, PeerEntry>,
-    pub(super) pairings: HashMap<PeerId, PairingEntry>,
+    pub(super) pairings: BTreeMap<PeerId, PairingEntry>,
     /// Peers whose request is being written down.
-    pub(super) connecting: HashSet<PeerId>,
+    pub(super) connecting: BTreeSet<PeerId>,
     pub(super) invites: Vec<InviteEntry>,
     pub(super) codes: Codes,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,

@@ -78,6 +78,19 @@ pub(super) fn open(
     Ok((db, found))
 }
 
+/// A database without a file, for tests that step it.
+#[cfg(test)]
+pub(super) fn open_in_memory(owner: &PeerId) -> Result<Connection, StoreError> {
+    let mut db = Connection::open_in_memory()?;
+    db.execute_batch("PRAGMA foreign_keys = ON;")?;
+    db.set_prepared_statement_cache_capacity(64);
+    let found = Found::in_memory();
+    found.register(&db)?;
+    migrate(&mut db, &found)?;
+    set_meta(&db, "identity", &owner.to_string())?;
+    Ok(db)
+}
+
 /// Opens the database to read. It must have been opened to write before.
 pub(super) fn open_to_read(path: &Path, found: &Found) -> Result<Connection, StoreError> {
     let db = open_without_key(path)?;

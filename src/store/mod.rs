@@ -36,6 +36,8 @@ pub mod words;
 mod worker;
 
 pub use worker::Store;
+#[cfg(test)]
+pub use worker::{Stepped, copy_of};
 
 use std::path::PathBuf;
 

@@ -67,7 +67,8 @@ pub fn tail(db: &Connection, node: &PeerId) -> Result<Option<ChainError>, StoreE
     let signed = signed.into_iter().next();
     // What was moved into a file is not there, and is signed by its anchor.
     let moved = super::audit::anchors(db)?.pop();
-    let moved = moved.filter(|anchor| signed.as_ref().is_none_or(|(s, _)| s.seq <= anchor.head.seq));
+    let moved =
+        moved.filter(|anchor| signed.as_ref().is_none_or(|(s, _)| s.seq <= anchor.head.seq));
     if let Some(anchor) = moved {
         if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
             return Ok(Some(problem));

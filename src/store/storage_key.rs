@@ -302,6 +302,12 @@ impl Found {
         Self { place, key, known: false }
     }
 
+    /// A key of the tests that have no file.
+    #[cfg(test)]
+    pub(super) const fn in_memory() -> Self {
+        Self::chosen(KeyPlace::File, Secret::new([7; 32]))
+    }
+
     /// Registers the functions that use it, and sees that it is the right one.
     pub(super) fn register(&self, db: &Connection) -> Result<(), StoreError> {
         Sealer::new(&self.key).register(db)?;

@@ -1,5 +1,8 @@
 //! One thread that writes, joining what waits into one commit, and one that reads.
 
+#[cfg(test)]
+mod stepped;
+
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -9,6 +12,9 @@ use std::{
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+
+#[cfg(test)]
+pub use stepped::{Stepped, copy_of};
 
 use super::{
     StoreError, audit, migrate, space,

@@ -54,7 +54,7 @@ fn assert_silent(home: &Home) {
 /// How many messages the search finds, whose index is filled for it.
 fn search(home: &Home, typed: &str) -> usize {
     let db = home.database();
-    while search::index_batch(&db).unwrap() {}
+    while search::index_batch(&db, 1000).unwrap() {}
     let marks = (String::new(), String::new());
     let query = Query::of(typed).unwrap();
     let asked = Search { query, peer: None, before: i64::MAX, limit: 9, looks: 99, marks };

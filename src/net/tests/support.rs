@@ -19,8 +19,9 @@ use crate::{
     gate,
     identity::{ApproverKey, IdentityKey},
     net::{
-        Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach, RelayState,
-        address::AddressRules, endpoint, gates::Gate, pq, shared::Shared, slots::Slots,
+        Inbound, LinkId, NetConfig, NetEvent, NetSettings, Outbound, Reach, RelayState,
+        address::AddressRules, endpoint, gates::Gate, handle::Net, pq, shared::Shared,
+        slots::Slots,
     },
     wire::{ALPN_PEER, Body, Draft, Frame, Header, Hello, Kind, Run, frame},
 };

@@ -17,6 +17,7 @@ mod require;
 mod rules;
 mod searching;
 mod sessions;
+mod sim;
 mod talk;
 mod witness;
 

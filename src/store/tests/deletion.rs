@@ -155,7 +155,8 @@ fn receipt(n: u16, of: &[&Envelope]) -> Envelope {
         reason: Some("the peer's own words".into()),
     };
     let header = Header { kind: Kind::Receipt, ..saying(n, "x").header().clone() };
-    let body = Body::Receipt(Receipt { entries: of.iter().map(entry).collect(), head: None, echo: None });
+    let body =
+        Body::Receipt(Receipt { entries: of.iter().map(entry).collect(), head: None, echo: None });
     Draft { header, body }.seal(&owner()).unwrap()
 }
 
