@@ -64,6 +64,7 @@ pub(super) fn database(home: &Home) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(home.database_file()).unwrap();
     let key = keys::read_storage_key(&home.storage_key_file()).unwrap().unwrap();
     Sealer::new(&key).register(&db).unwrap();
+    db.busy_timeout(Duration::from_secs(5)).unwrap();
     db
 }
 

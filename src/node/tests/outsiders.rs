@@ -79,7 +79,7 @@ async fn what_ends_trust_counts_even_while_trust_is_written() {
     bob.agent(AgentRequest::Connect { invite, name: None, note: None }).await;
     alice.approve(&alice.first_pending().await).await;
     // Alice's disk is busy when Bob's consent comes, and Alice changes her mind meanwhile.
-    let disk = Connection::open(alice.home.database_file()).unwrap();
+    let disk = database(&alice.home);
     until(async || pairings::all_pairings(&disk).unwrap()[0].ours.map(drop)).await;
     disk.execute_batch("BEGIN IMMEDIATE").unwrap();
     bob.approve(&bob.first_pending().await).await;
@@ -162,7 +162,7 @@ fn silent_stranger() -> Pairing {
 #[tokio::test]
 async fn a_stranger_that_knocked_and_is_silent_is_forgotten_with_its_invite() {
     let (home, human, folder) = side("Alice").await.stop().await;
-    let db = Connection::open(home.database_file()).unwrap();
+    let db = database(&home);
     pairings::put(&db, &silent_stranger()).unwrap();
     let alice = Side { folder, ..run(home, human).await };
     until(async || pairings::all_pairings(&db).unwrap().is_empty().then_some(())).await;

@@ -160,7 +160,7 @@ async fn a_human_is_the_author_only_where_they_signed_with_their_own_hand() {
             envelope = envelope.with_countersignature(seal).unwrap();
         }
         // Through the store: our own gate lets none of the false ones leave.
-        let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+        let db = database(&bob.home);
         db.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
         let state = crate::delivery::MessageState::Accepted;
         crate::store::messages::add(&db, &envelope, false, state, clock::now()).unwrap();

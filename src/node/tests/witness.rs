@@ -104,7 +104,8 @@ async fn a_tail_that_is_cut_shows_at_the_start_and_after_the_next_message() {
     accept(&bob, "alice").await;
     accept(&alice, "bob").await;
     talk(&alice, &bob, 3).await;
-    assert_eq!(verified(&alice).await["ok"], true);
+    let found = verified(&alice).await;
+    assert_eq!(found["ok"], true, "{found}");
     assert_eq!(warnings(&bob).await, "[]");
     assert!(!warnings(&alice).await.contains("has signed"));
     let alice = alice.restart().await;
@@ -120,12 +121,14 @@ async fn what_rotation_moved_is_no_loss() {
     let moved = alice.human(HumanRequest::Audit(AuditRequest::Rotate { keep })).await;
     assert!(moved["records"].as_u64().unwrap() > 5, "{moved}");
     assert!(alice.home.path().join(moved["moved"]["file"].as_str().unwrap()).exists());
-    assert_eq!(verified(&alice).await["ok"], true);
+    let found = verified(&alice).await;
+    assert_eq!(found["ok"], true, "{found}");
     let alice = alice.restart().await;
     talk(&alice, &bob, 2).await;
     assert_eq!((warnings(&alice).await, warnings(&bob).await), ("[]".into(), "[]".into()));
     assert_eq!((disputes(&alice).await, disputes(&bob).await), (0, 0));
-    assert_eq!(verified(&alice).await["ok"], true);
+    let found = verified(&alice).await;
+    assert_eq!(found["ok"], true, "{found}");
 }
 
 const fn head(number: u64, fill: u8) -> ChainHead {

@@ -16,12 +16,17 @@ use crate::{
 };
 
 fn fill(db: &Connection, count: u64) {
+    // The threads of a store that was dropped may be writing the mark of its end.
+    let transaction =
+        rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate);
+    let transaction = transaction.unwrap();
     for n in 0..count {
         let at = Timestamp::from_ms(NOW.ms() + n);
         audit::append(db, at, &Event::refused(format!("{n}"), None)).unwrap();
         audit::checkpoint(db, &owner(), false).unwrap();
     }
     audit::checkpoint(db, &owner(), true).unwrap();
+    transaction.commit().unwrap();
 }
 
 fn problem(db: &Connection) -> Option<ChainError> {

@@ -34,13 +34,15 @@ const LONG: [&str; 9] = [
 ];
 
 /// Statements that walk such a table all the same, by their beginning, and why they may.
-const MAY_WALK: [(&str, &str); 2] = [
+const MAY_WALK: [(&str, &str); 3] = [
+    ("DELETE FROM receipts WHERE peer = ?1", "a peer is forgotten, once"),
     ("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1", "its end"),
     ("SELECT peer, outgoing, stored_ms FROM messages", "from the end, and whoever reads stops"),
 ];
 
 /// Statements that sort, by their beginning, and what.
-const MAY_SORT: [(&str, &str); 8] = [
+const MAY_SORT: [(&str, &str); 9] = [
+    ("SELECT number, peer, stored_ms FROM messages WHERE id = ?1", "messages of one id"),
     ("SELECT * FROM messages WHERE id = ?1", "messages of one id"),
     ("SELECT number FROM messages INDEXED BY messages_waiting", "numbers of what waits"),
     ("SELECT * FROM messages WHERE outgoing = 1 AND state IN", "what is too late now"),

@@ -23,6 +23,7 @@ fn checked(store: &Store) {
 fn crashed(folder: &Folder) -> Folder {
     let copy = Folder::new();
     std::fs::copy(folder.path(), copy.path()).unwrap();
+    std::fs::copy(folder.0.path().join("store.key"), copy.0.path().join("store.key")).unwrap();
     migrate::forget_meta(&copy.raw(), KEY).unwrap();
     copy
 }
