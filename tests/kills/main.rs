@@ -2,7 +2,7 @@
 //! and at any moment: nothing that was acknowledged is lost, nothing is there twice or in another
 //! order, and nothing arrives that no human let pass. `README.md` says how.
 //!
-//! `cargo test --features fixtures --test kills [-- --kills N] [--seed N] [--write] [--faults]`
+//! `cargo test --features fixtures --test kills [-- --kills N] [--seed N] [--faults]`
 #![allow(missing_docs, reason = "a program, not a library")]
 #![allow(clippy::disallowed_methods, reason = "a test reads the clock and spawns as it needs")]
 #![allow(
@@ -37,7 +37,6 @@ use std::{process::ExitCode, time::Instant};
 use countersign::base::failpoint::Failpoint;
 use journal::Wrong;
 use plan::{Dice, Way};
-use report::Run;
 use rounds::Seen;
 use side::Side;
 
@@ -48,12 +47,11 @@ const KILLS: usize = 50;
 struct Options {
     kills: usize,
     seed: u64,
-    writes: bool,
     faults: bool,
 }
 
 fn options(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { kills: KILLS, seed: 1, writes: false, faults: false };
+    let mut options = Options { kills: KILLS, seed: 1, faults: false };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut number = || -> Result<u64, String> {
@@ -63,9 +61,8 @@ fn options(arguments: &[String]) -> Result<Options, String> {
         match word.as_str() {
             "--kills" => options.kills = usize::try_from(number()?).unwrap(),
             "--seed" => options.seed = number()?,
-            "--write" => options.writes = true,
             "--faults" => options.faults = true,
-            _ => return Err(format!("{word}: there are --kills N, --seed N, --write, --faults")),
+            _ => return Err(format!("{word}: there are --kills N, --seed N, --faults")),
         }
     }
     Ok(options)
@@ -83,12 +80,12 @@ fn main() -> ExitCode {
     let well = if options.faults {
         faults::run(&mut Dice::new(options.seed))
     } else {
-        run(&options, &arguments)
+        run(&options)
     };
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(options: &Options, arguments: &[String]) -> bool {
+fn run(options: &Options) -> bool {
     let (began, mut dice, mut seen) = (Instant::now(), Dice::new(options.seed), Seen::default());
     let kills = plan::kills(options.kills, &mut dice);
     let [alice, bob] = ["alice", "bob"].map(|name| Side::new(name, None));
@@ -113,15 +110,8 @@ fn run(options: &Options, arguments: &[String]) -> bool {
     if world.journal().is_well() {
         world.check_whole();
     }
-    let command = ["cargo test --features fixtures --test kills --"].into_iter();
-    let command: Vec<&str> = command.chain(arguments.iter().map(String::as_str)).collect();
-    let (command, took) = (command.join(" "), began.elapsed());
     let journal = world.journal();
-    let text = report::markdown(&Run { command, took, seen: &seen, journal: &journal });
-    println!("{text}");
-    if options.writes {
-        report::append(&text);
-    }
+    println!("\nfigures:\n{}", report::table(began.elapsed(), &seen, &journal));
     if !journal.is_well() {
         eprintln!("{}", journal.report());
     }
