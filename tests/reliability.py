@@ -80,17 +80,23 @@ were measured within one run.
 
 
 def said(output):
-    """The lines after each `figures:`, up to an empty one; tables of cargo's benchmarks as they are."""
-    found, taking = [], False
+    """The lines after each `figures:`, up to an empty one. Tables with the same head become one."""
+    blocks, taking = [], False
     for line in output.splitlines():
         if line.strip() == "figures:":
             taking = True
+            blocks.append([])
         elif taking and not line.strip():
             taking = False
-            found.append("")
         elif taking:
-            found.append(line.rstrip())
-    return "\n".join(found).strip()
+            blocks[-1].append(line.rstrip())
+    tables = []
+    for block in blocks:
+        if tables and tables[-1][:2] == block[:2]:
+            tables[-1] += block[2:]
+        else:
+            tables.append(block)
+    return "\n\n".join("\n".join(table) for table in tables)
 
 
 def machine():

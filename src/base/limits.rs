@@ -316,10 +316,12 @@ pub const LINK_LONG: Duration = Duration::from_secs(10);
 pub const PAIR_FRAMES_PER_MINUTE: u32 = 16;
 /// Frames that wait to be written to one stranger.
 pub const PAIR_QUEUE_FRAMES: usize = 8;
-/// A pairing connection on which no packet came for this long, or twice that, is dead: a live one is
-/// touched every [`PATH_KEEP_ALIVE`]. Whoever dialed then dials anew, and does not wait for QUIC's own
-/// 30 s when the other side's node was killed.
+/// A pairing connection on which no packet came for this long is dead: a live one is touched every
+/// [`PATH_KEEP_ALIVE`]. Whoever dialed then dials anew, and does not wait for QUIC's own 30 s when the
+/// other side's node was killed.
 pub const PAIR_SILENCE: Duration = Duration::from_secs(4);
+/// How many looks in a row, over that time, must find that no packet came.
+pub const PAIR_SILENCE_LOOKS: u32 = 4;
 /// How long the last frames of a pairing may take to arrive before it is closed.
 pub const PAIR_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Handshakes a second from one network (/24, /64) or through one relay, and how many at once.

@@ -115,16 +115,16 @@ async fn body_and_writer(
     stop
 }
 
-/// Ends when no packet came for a while: the other side was killed, or the way to it is gone.
+/// Ends when no packet came for a while: the other side was killed, or the way to it is gone. Looks
+/// are counted, because a process that stood still is late for one look alone, and what came
+/// meanwhile is read before the next.
 async fn silence(connection: &Connection) {
     let datagrams = || connection.stats().udp_rx.datagrams;
-    let mut before = datagrams();
-    loop {
-        sleep(limits::PAIR_SILENCE).await;
+    let (mut before, mut silent) = (datagrams(), 0);
+    while silent < limits::PAIR_SILENCE_LOOKS {
+        sleep(limits::PAIR_SILENCE / limits::PAIR_SILENCE_LOOKS).await;
         let now = datagrams();
-        if now == before {
-            return;
-        }
+        silent = if now == before { silent + 1 } else { 0 };
         before = now;
     }
 }

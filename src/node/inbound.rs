@@ -286,11 +286,11 @@ impl Node {
     }
 
     fn taken(&mut self, peer: PeerId, (link, upto): (LinkId, u64), taken: Taken) {
-        reach(Failpoint::TakeWritten);
         let now = clock::now();
         let receipt = if taken.entries.is_empty() {
             None
         } else {
+            reach(Failpoint::TakeWritten);
             self.receipt(peer, self.acknowledging(&peer, taken.entries), now)
         };
         if self.net.send(&peer, link, Outbound::Ack { upto, receipt }).is_err() {

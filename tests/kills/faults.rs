@@ -34,7 +34,7 @@ const PLANTS: [Plant; 6] = [
     planted(Fault::AnswerEarly, Failpoint::StoreCommit, &[Wrong::Lost]),
     planted(Fault::AckEarly, Failpoint::TakeWrite, &[Wrong::Lost]),
     // The database has a place for each id: it is the second copy that blocks all behind it.
-    planted(Fault::ForgetArrivals, Failpoint::LinkAck, &[Wrong::Doubled, Wrong::Lost]),
+    planted(Fault::ForgetArrivals, Failpoint::TakeWritten, &[Wrong::Doubled, Wrong::Lost]),
     planted(Fault::SendBackwards, Failpoint::TakeWrite, &[Wrong::Disordered]),
     mistaken("send-twice", Mistake::SendTwice, &[Wrong::Doubled]),
     mistaken("hide-yes", Mistake::HideYes, &[Wrong::Unapproved]),

@@ -1,21 +1,13 @@
-//! The summary, and its line in `RESULTS.md`.
+//! The summary.
 
-use std::{fmt::Write as _, fs, path::Path, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
-use countersign::{base::failpoint::Failpoint, node::clock};
+use countersign::base::failpoint::Failpoint;
 
 use crate::{
     journal::{Journal, Wrong},
     rounds::{ANY_TIME, Seen},
 };
-
-/// What was done, and for how long.
-pub(crate) struct Run<'a> {
-    pub(crate) command: String,
-    pub(crate) took: Duration,
-    pub(crate) seen: &'a Seen,
-    pub(crate) journal: &'a Journal,
-}
 
 /// The value below which `percent` of all lie.
 fn percentile(sorted: &[Duration], percent: usize) -> u128 {
@@ -23,18 +15,21 @@ fn percentile(sorted: &[Duration], percent: usize) -> u128 {
     sorted.get(last * percent / 100).map_or(0, Duration::as_millis)
 }
 
-/// The summary as markdown.
-pub(crate) fn markdown(run: &Run<'_>) -> String {
-    let Run { command, took, seen, journal } = run;
-    let mut starts = seen.starts.clone();
-    starts.sort();
+/// The summary of a run that took so long, as a table of markdown.
+pub(crate) fn table(took: Duration, seen: &Seen, journal: &Journal) -> String {
     let (promised, shown) = journal.messages();
-    let date = clock::now().rfc3339();
-    let date = date.split('T').next().unwrap_or_default();
-    let at_places =
-        Failpoint::ALL.into_iter().filter(|point| seen.counts.contains_key(point.name()));
-    let mut text = format!("\n## {date}: {} kills in {} s\n\n", seen.kills, took.as_secs());
-    writeln!(text, "`{command}` (a debug build)\n").unwrap();
+    let mut text = "| what | figure |\n|---|---|\n".to_owned();
+    let mut row = |what: &str, figure: &str| writeln!(text, "| {what} | {figure} |").unwrap();
+    row("kills", &format!("{} in {} s", seen.kills, took.as_secs()));
+    let at_places: Vec<(&str, usize)> = Failpoint::ALL
+        .into_iter()
+        .filter_map(|point| seen.counts.get_key_value(point.name()))
+        .map(|(name, count)| (*name, *count))
+        .collect();
+    let places = Failpoint::ALL.len();
+    row("places where a node died", &format!("{} of {places}", at_places.len()));
+    row("messages acknowledged to their sender", &promised.to_string());
+    row("messages shown to their receiver", &shown.to_string());
     let wrongs = [
         ("lost", Wrong::Lost),
         ("doubled", Wrong::Doubled),
@@ -42,33 +37,18 @@ pub(crate) fn markdown(run: &Run<'_>) -> String {
         ("out of order", Wrong::Disordered),
         ("otherwise wrong", Wrong::Broken),
     ];
-    writeln!(text, "| what | figure |\n|---|---|").unwrap();
-    writeln!(
-        text,
-        "| places where a node died | {} of {} |",
-        at_places.count(),
-        Failpoint::ALL.len()
-    )
-    .unwrap();
-    writeln!(text, "| messages acknowledged to their sender | {promised} |").unwrap();
-    writeln!(text, "| messages shown to their receiver | {shown} |").unwrap();
     for (name, wrong) in wrongs {
-        writeln!(text, "| {name} | {} |", journal.count(wrong)).unwrap();
+        row(name, &journal.count(wrong).to_string());
     }
+    let mut starts = seen.starts.clone();
+    starts.sort();
     let [p50, p99, max] = [50, 99, 100].map(|percent| percentile(&starts, percent));
-    writeln!(text, "| starts that were timed | {} |", starts.len()).unwrap();
-    writeln!(text, "| from start to the first answer | p50 {p50} ms, p99 {p99} ms, max {max} ms |")
-        .unwrap();
-    let places = seen.counts.iter().filter(|(name, _)| **name != ANY_TIME);
-    let places: Vec<String> = places.map(|(name, count)| format!("{name} {count}")).collect();
+    row("starts that were timed (a debug build)", &starts.len().to_string());
+    let start = format!("p50 {p50} ms, p99 {p99} ms, max {max} ms");
+    row("from start to the first answer", &start);
     let any = seen.counts.get(ANY_TIME).copied().unwrap_or_default();
-    writeln!(text, "\nKills: {any} {ANY_TIME}; {}.", places.join(", ")).unwrap();
+    let each = at_places.iter().map(|(name, count)| format!("{name} {count}"));
+    let each: Vec<String> = each.chain([format!("{ANY_TIME} {any}")]).collect();
+    row("kills at each place", &each.join(", "));
     text
-}
-
-/// Adds the summary to the results that are kept.
-pub(crate) fn append(text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kills/RESULTS.md");
-    let before = fs::read_to_string(&path).unwrap_or_else(|_| "# Kills\n".to_owned());
-    fs::write(path, before + text).unwrap();
 }

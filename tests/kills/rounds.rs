@@ -40,6 +40,16 @@ impl Seen {
         self.kills += 1;
     }
 
+    /// What was seen beside it.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (at, count) in other.counts {
+            *self.counts.entry(at).or_default() += count;
+        }
+        self.starts.extend(other.starts);
+        self.kills += other.kills;
+        self.rounds += other.rounds;
+    }
+
     pub(crate) fn started(&mut self, started: Started) {
         if let Started::Ready(time) = started {
             self.starts.push(time);

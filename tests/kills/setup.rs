@@ -6,7 +6,7 @@ use countersign::base::failpoint::{Failpoint, POINT_VARIABLE};
 
 use crate::{
     rounds::Seen,
-    support::{Home, pty::Terminal},
+    support::{Home, Output, pty::Terminal},
 };
 
 /// Kills `init` at a place, when it comes there for the n-th time. Gives what is wrong.
@@ -16,13 +16,13 @@ pub(crate) fn round(point: Failpoint, times: u32, seen: &mut Seen) -> Result<(),
     let mut home = Home::empty(name, "quartz heron forgot the seventh staircase");
     home.more = vec![(POINT_VARIABLE, format!("{}:{times}", point.name()))];
     let cut = init(&home);
-    if cut.contains("This home is set up") {
+    if cut.stdout.contains("This home is set up") {
         return Err(format!("init did not die at {}:{times}: {cut}", point.name()));
     }
     seen.killed(point.name());
     home.more.clear();
     let again = init(&home);
-    if !again.contains("set up") {
+    if !again.stdout.contains("set up") {
         return Err(format!("init after {}:{times} says: {again}", point.name()));
     }
     home.set_page_port();
@@ -31,8 +31,8 @@ pub(crate) fn round(point: Failpoint, times: u32, seen: &mut Seen) -> Result<(),
     if whole { Ok(()) } else { Err(format!("after {}:{times}: {me}", point.name())) }
 }
 
-/// Runs `init`, types the passphrase as often as it is asked for, and gives the screen.
-fn init(home: &Home) -> String {
+/// Runs `init`, types the passphrase as often as it is asked for, and gives how it ended.
+fn init(home: &Home) -> Output {
     let mut terminal = Terminal::open(home, &["init", "--name", home.name]);
     for _ in 0..3 {
         if !terminal.comes_to_ask() {
@@ -40,5 +40,5 @@ fn init(home: &Home) -> String {
         }
         terminal.answer(home.passphrase);
     }
-    terminal.finish().stdout
+    terminal.finish()
 }

@@ -29,7 +29,9 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// Where a planted fault is expected to lose something.
 const SETTLE_FAULTY: Duration = Duration::from_secs(6);
 /// Between two looks at what comes.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(25);
+/// Messages of one look: each look opens and decodes all of its page.
+const PAGE: u32 = 25;
 
 /// Two homes that trust each other, and what became of their messages.
 pub(crate) struct World {
@@ -141,7 +143,7 @@ impl World {
         let mut place = self.places[at].lock().unwrap_or_else(PoisonError::into_inner);
         let request = InboxRequest {
             from: Some(from.to_owned()),
-            limit: Some(100),
+            limit: Some(PAGE),
             cursor: place.0.clone(),
             mark_read: true,
             ..InboxRequest::default()

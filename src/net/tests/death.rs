@@ -8,7 +8,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::support::{LONG, Party, key};
+use super::{
+    pairing::knock,
+    support::{LONG, Party, key},
+};
 use crate::{
     base::{PeerId, limits},
     net::NetEvent,
@@ -108,7 +111,13 @@ async fn a_pairing_whose_other_side_died_ends_long_before_quic_gives_it_up() {
     let (mut child, port) = another_process(&alice).await;
     alice.up(bob).await;
     alice.net.pair_dial(bob, vec![format!("127.0.0.1:{port}")], None);
-    while !matches!(alice.next().await, NetEvent::PairUp { .. }) {}
+    let link = loop {
+        if let NetEvent::PairUp { link, .. } = alice.next().await {
+            break link;
+        }
+    };
+    // Who dials and says nothing is closed sooner, at `HELLO_TIMEOUT`.
+    alice.net.pair_send(&bob, link, knock()).unwrap();
     // It is not given up while it lives, however little is said.
     let silent = timeout(limits::PAIR_SILENCE * 2, alice.events.recv()).await;
     assert!(silent.is_err(), "{silent:?}");

@@ -17,7 +17,6 @@ use countersign::{
     ipc::{ClientError, ask_once},
     node::{
         api::{AgentRequest, Request, SendRequest, Sent},
-        clock,
         config::Home as Folder,
     },
 };
@@ -31,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(2);
 const LATE: Duration = Duration::from_secs(5);
 /// What the node's memory may grow by, KiB.
 const RSS_GROWTH_KIB_MAX: u64 = 96 * 1024;
+
+/// Over the figures of a flood, of which `tests/reliability.py` makes one table.
+const HEAD: &str = "| flood | p99 before, ms | p99 during, ms | ratio | messages | memory, MiB more | \
+                    disk, MiB more | waiting | alerts |\n|---|---|---|---|---|---|---|---|---|";
 
 /// Whether the floods are as large as their names say.
 pub(super) fn is_long() -> bool {
@@ -152,7 +155,8 @@ pub(super) fn check(
     );
     eprintln!("{line}");
     if is_long() {
-        write_down(&line);
+        // On a line of its own, whatever the test's name stands on.
+        println!("\nfigures:\n{HEAD}\n{line}\n");
     }
     assert_eq!(at.pid(), Some(pid), "the same node runs");
     assert!(during < LATE, "a message took {during:?}; {before:?} before");
@@ -160,16 +164,4 @@ pub(super) fn check(
     assert!(grown.1 <= bounds.disk, "the home grew by {} bytes", grown.1);
     assert!(waiting <= bounds.pending, "{waiting} items wait");
     assert!(rung <= bounds.alerts, "the human was interrupted {rung} times");
-}
-
-fn write_down(line: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/floods/RESULTS.md");
-    let head = "# Floods\n\nBy `COUNTERSIGN_TEST_LONG=1 cargo test --test it floods:: -- \
-                --test-threads 1`, one line a flood.\n\n| day | flood | p99 before, ms | p99 \
-                during, ms | ratio | messages | memory, MiB more | disk, MiB more | waiting | \
-                alerts |\n|---|---|---|---|---|---|---|---|---|---|\n";
-    let before = fs::read_to_string(&path).unwrap_or_else(|_| head.to_owned());
-    let day = clock::now().rfc3339();
-    let day = day.split('T').next().unwrap_or_default();
-    fs::write(path, format!("{before}| {day} {line}\n")).unwrap();
 }

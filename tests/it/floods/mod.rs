@@ -3,7 +3,7 @@
 //! somebody else arrives as fast as before.
 //!
 //! A test takes seconds. With `COUNTERSIGN_TEST_LONG=1` the floods are as large as their names say,
-//! and `RESULTS.md` gets a line for each.
+//! and the figures of each are printed.
 
 mod clients;
 mod measure;

@@ -4,7 +4,8 @@ use std::{
     io::{Read as _, Write},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -18,6 +19,8 @@ const ECHO: u64 = 8;
 const ICANON: u64 = if cfg!(target_os = "macos") { 0x100 } else { 2 };
 /// Columns of a terminal where nothing is wrapped.
 const WIDE: u16 = 160;
+/// How long a terminal that something else still holds is read after the end of its program.
+const HELD: Duration = Duration::from_secs(5);
 
 /// A program on a terminal of its own, which is its controlling terminal.
 pub(crate) struct Terminal {
@@ -27,6 +30,8 @@ pub(crate) struct Terminal {
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<Vec<u8>>>,
+    /// Ends when nobody holds the terminal any more and all was read.
+    reader: JoinHandle<()>,
     /// Bytes of the screen that were there when something was typed last.
     seen: usize,
 }
@@ -58,7 +63,7 @@ impl Terminal {
         let keyboard = pair.master.take_writer().unwrap();
         let screen = Arc::new(Mutex::new(Vec::new()));
         let shown = Arc::clone(&screen);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut part = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut part) {
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +71,7 @@ impl Terminal {
             }
         });
         let (command, folder) = (words[1..].join(" "), home.folder.path().to_owned());
-        Self { command, folder, master: pair.master, keyboard, child, screen, seen: 0 }
+        Self { command, folder, master: pair.master, keyboard, child, screen, reader, seen: 0 }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -161,12 +166,8 @@ impl Terminal {
             self.child.kill().ok(); // It may have ended by itself just now.
             self.child.wait().ok();
         }
-        // The reader may be a step behind the end of the program.
-        let mut before = usize::MAX;
-        wait::within(SOON, || {
-            let now = self.bytes().len();
-            (std::mem::replace(&mut before, now) == now).then_some(())
-        });
+        // The reader may be behind the end of the program, on a busy machine far behind.
+        wait::within(HELD, || self.reader.is_finished().then_some(()));
         let code = status.map(|status| status.exit_code().cast_signed());
         let shown = self.screen();
         let Self { command, folder, .. } = self;
