@@ -181,9 +181,7 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Known(KnownCommand::Add { file }) => known::add(&ctx, &file).await,
         Command::Known(KnownCommand::List) => known::list(&ctx).await,
         Command::Known(KnownCommand::Forget { id }) => known::forget(&ctx, id).await,
-        Command::Token(TokenCommand::New { name }) => token::new(&ctx, name).await,
-        Command::Token(TokenCommand::List) => token::list(&ctx).await,
-        Command::Token(TokenCommand::Revoke { name }) => token::revoke(&ctx, name).await,
+        Command::Token(change) => tokens(&ctx, change).await,
         Command::Move(command) => move_home::run(&ctx, command).await,
         Command::Storage(command) => storage::run(&ctx, command).await,
         Command::Data(command) => data::run(&ctx, command).await,
@@ -192,6 +190,14 @@ async fn command(args: Args) -> anyhow::Result<Exit> {
         Command::Demo | Command::Measure { .. } | Command::Join(_) | Command::Bundle(_) => {
             Ok(Exit::Done)
         }
+    }
+}
+
+async fn tokens(ctx: &Ctx, command: TokenCommand) -> anyhow::Result<Exit> {
+    match command {
+        TokenCommand::New { name } => token::new(ctx, name).await,
+        TokenCommand::List => token::list(ctx).await,
+        TokenCommand::Revoke { name } => token::revoke(ctx, name).await,
     }
 }
 

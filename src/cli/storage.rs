@@ -48,13 +48,11 @@ struct Kept {
 pub(super) async fn run(ctx: &Ctx, command: StorageCommand) -> anyhow::Result<Exit> {
     let StorageCommand::Key { to } = command;
     daemon::need_set_up(&ctx.home)?;
-    match to {
-        Some(to) => keep(ctx, to).await,
-        None => {
-            let key = storage_key::place(&ctx.home.database_file())?;
-            told(ctx, &Kept { key, moved: false })
-        }
+    if let Some(to) = to {
+        return keep(ctx, to).await;
     }
+    let key = storage_key::place(&ctx.home.database_file())?;
+    told(ctx, &Kept { key, moved: false })
 }
 
 async fn keep(ctx: &Ctx, to: Place) -> anyhow::Result<Exit> {

@@ -1,5 +1,10 @@
 //! The net of test builds: the real one, or one that a simulation plays. What a node tells the
 //! latter is noted, in its order; what such a node hears, the simulation makes up.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    reason = "a test's own: it fails as a test does"
+)]
 
 use std::{
     collections::BTreeSet,

@@ -33,7 +33,7 @@ impl Node {
         if let Err(error) = self.may_erase() {
             return reply(answer, Err(error));
         }
-        self.copying = true;
+        self.chores.copying = true;
         let home = self.home.clone();
         let copied = tokio::task::spawn_blocking(move || {
             remove_copy(&home);
@@ -50,7 +50,7 @@ impl Node {
         self.reads.push(Box::pin(async move {
             let copied = copied.await.unwrap_or(Err(StoreError::Closed));
             Box::new(move |node: &mut Self| {
-                node.copying = false;
+                node.chores.copying = false;
                 node.copy_made = copied.is_ok().then(clock::now);
                 let file = node.home.copy_file();
                 let file = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -62,7 +62,7 @@ impl Node {
 
     /// The copy is not needed any more: it goes, and the audit chain hears what was made of it.
     pub(super) fn copied(&mut self, archive: Option<String>, answer: Answer) {
-        if self.copying {
+        if self.chores.copying {
             let next = "try again in a moment";
             return reply(answer, Err(ApiError::new(ErrorKind::Busy, "it is being made", next)));
         }

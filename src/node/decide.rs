@@ -10,7 +10,7 @@ use super::{
     api::{ApiError, Decided, ErrorKind, Event, Reply, SignedHex},
     clock,
     grants::{GrantEntry, note_use},
-    inbound::answered,
+    inbound::answers::answered,
     outbound::{move_arrived, queue_receipts},
     state::{Answer, Node, PairingEntry, reply, store_failed, usage},
 };

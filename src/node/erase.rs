@@ -115,7 +115,7 @@ impl Erasing {
 
     fn end(mut self, node: &mut Node, result: Result<Erased, StoreError>) {
         if !self.dry_run {
-            node.erasing = false;
+            node.chores.erasing = false;
         }
         if let Some(finish) = self.finish.take() {
             finish(node, result);
@@ -141,11 +141,14 @@ pub(super) fn tell_erased(
 impl Node {
     /// Nothing is being deleted.
     pub(super) fn may_erase(&self) -> Result<(), ApiError> {
-        if !self.erasing && !self.copying {
+        if !self.chores.erasing && !self.chores.copying {
             return Ok(());
         }
-        let what =
-            if self.copying { "a backup is being made" } else { "messages are being deleted" };
+        let what = if self.chores.copying {
+            "a backup is being made"
+        } else {
+            "messages are being deleted"
+        };
         Err(ApiError::new(ErrorKind::Busy, what, "try again when that is over"))
     }
 
@@ -154,7 +157,7 @@ impl Node {
         if erasing.dry_run {
             return self.count_on(erasing);
         }
-        self.erasing = true;
+        self.chores.erasing = true;
         self.erase_on(erasing);
     }
 
@@ -195,7 +198,7 @@ impl Node {
             Err(error) => {
                 // The rest stays as it is; what was deleted is told with the next deletion.
                 tracing::warn!(%error, "messages could not be deleted");
-                node.erasing = false;
+                node.chores.erasing = false;
                 if let Some(finish) = finish {
                     finish(node, Err(error));
                 }
@@ -248,7 +251,7 @@ impl Node {
                 if again {
                     return node.wipe(erasing);
                 }
-                node.log_holds_deleted = !wiped;
+                node.chores.log_holds_deleted = !wiped;
                 let result = erasing.result(true);
                 erasing.end(node, Ok(result));
             }) as Then
@@ -257,13 +260,13 @@ impl Node {
 
     /// What could not be wiped when it was deleted.
     pub(super) fn wipe_late(&mut self) {
-        if !self.log_holds_deleted || self.erasing || self.copying {
+        if !self.chores.log_holds_deleted || self.chores.erasing || self.chores.copying {
             return;
         }
         let wiped = self.store.wipe_log();
         self.reads.push(Box::pin(async move {
             let wiped = wiped.await.unwrap_or(false);
-            Box::new(move |node: &mut Self| node.log_holds_deleted &= !wiped) as Then
+            Box::new(move |node: &mut Self| node.chores.log_holds_deleted &= !wiped) as Then
         }));
     }
 }

@@ -27,14 +27,9 @@ impl Node {
             HumanRequest::Pending => reply(answer, Ok(self.list_pending())),
             HumanRequest::Show { id } => reply(answer, self.show(&id)),
             HumanRequest::Decide { id, statement, signature, seal, block, grant } => {
-                match read_decision(&statement, &signature, &seal) {
-                    Ok(decision) => {
-                        self.decide(&id, &decision, (block, grant.as_ref()), answer);
-                    }
-                    Err(error) => {
-                        self.note_refusal(&error);
-                        reply(answer, Err(error));
-                    }
+                match self.readable(read_decision(&statement, &signature, &seal)) {
+                    Ok(decision) => self.decide(&id, &decision, (block, grant.as_ref()), answer),
+                    Err(error) => reply(answer, Err(error)),
                 }
             }
             HumanRequest::Deny { id, block } => self.deny(&id, block, answer),
@@ -92,6 +87,14 @@ impl Node {
             HumanRequest::Keep(request) => self.on_keep(request, answer),
             HumanRequest::PolicyCheck { text } => reply(answer, Ok(self.policy_check(&text))),
         }
+    }
+
+    /// What cannot be read is refused, and that is noted.
+    fn readable(
+        &mut self,
+        read: Result<crate::gate::Decision, ApiError>,
+    ) -> Result<crate::gate::Decision, ApiError> {
+        read.inspect_err(|error| self.note_refusal(error))
     }
 
     fn list_pending(&self) -> Reply {

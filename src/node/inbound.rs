@@ -1,7 +1,9 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
+pub(super) mod answers;
 mod early;
 mod receipts;
+mod refused;
 
 use rusqlite::Connection;
 
@@ -14,7 +16,7 @@ use super::{
     judge::{PeerFacts, Times, count, verdict},
     outbound::entry,
     reach::skew_ms,
-    refusals::{self, Attempt},
+    refusals::Attempt,
     roster::whose,
     state::{Came, Intake, Judged, Node, Then},
     views::prefix,
@@ -41,7 +43,6 @@ use crate::{
     store::{
         self, StoreError, grants,
         messages::{self, Arrival, HistoryRow},
-        outbox,
         pending::{self, PendingRow},
         sessions::Introduced,
         verdicts,
@@ -419,7 +420,7 @@ fn take_one(
         return again(db, judge, envelope, before);
     }
     if let Some(refusal) = refusal {
-        note_refused(db, judge, taken, &format!("message {id}: {refusal}"))?;
+        refused::note(db, judge, taken, &format!("message {id}: {refusal}"))?;
         return Ok((ReceiptState::Refused, Some(refusal.to_string())));
     }
     let size = u64::try_from(envelope.bytes().len()).unwrap_or(u64::MAX);
@@ -436,7 +437,7 @@ fn take_one(
             let verdict = verdict("allow", &ruling, &judge.rules);
             let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
             verdicts::set_verdict(db, number, &verdict)?;
-            taken.answered.extend(answers(db, judge, approved.item())?);
+            taken.answered.extend(answers::answers(db, judge, approved.item())?);
             taken.arrived.push((id, session));
             Ok((ReceiptState::Accepted, None))
         }
@@ -456,7 +457,7 @@ fn ask(
         let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
         verdicts::set_verdict(db, number, &verdict("grant", &ruling, &judge.rules))?;
         note_use(db, (&grant, number), approved.item(), judge.now)?;
-        taken.answered.extend(answers(db, judge, approved.item())?);
+        taken.answered.extend(answers::answers(db, judge, approved.item())?);
         taken.arrived.push((approved.item().header().id, session));
         taken.granted.push(grant);
         return Ok((ReceiptState::Accepted, None));
@@ -477,21 +478,6 @@ fn ask(
     Ok((ReceiptState::HeldByPeer, None))
 }
 
-/// In the audit log, or counted.
-fn note_refused(
-    db: &Connection,
-    judge: &mut Judge,
-    taken: &mut Taken,
-    what: &str,
-) -> Result<(), StoreError> {
-    let Some(left_out) = judge.note_refusal.take() else {
-        taken.left_out += 1;
-        return Ok(());
-    };
-    taken.noted = true;
-    refusals::note(db, judge.now, (what, Some(judge.peer)), left_out)
-}
-
 /// The policy does not take it. Its sender learns so; it is not stored, and the same message sent
 /// again is judged again.
 fn refuse(
@@ -501,7 +487,7 @@ fn refuse(
     (envelope, ruling): (&Envelope, &Ruling),
 ) -> Result<Said, StoreError> {
     let what = format!("message {} by {}", envelope.header().id, ruling.rule);
-    note_refused(db, judge, taken, &what)?;
+    refused::note(db, judge, taken, &what)?;
     let why = ruling.reasons.first().filter(|_| ruling.rule == gate::REQUIRE);
     let why = why.map_or(REFUSED_BY_POLICY, |reason| &reason.text);
     let why = prefix(why, limits::REASON_BYTES_MAX).to_owned();
@@ -596,32 +582,6 @@ fn arrive(
     };
     store::audit::append(db, judge.now, &event)?;
     Ok((number, session))
-}
-
-/// A reply tells us that our message was answered.
-pub(super) fn answered(
-    db: &Connection,
-    peer: &PeerId,
-    envelope: &Envelope,
-    now: Timestamp,
-) -> Result<Option<MessageId>, StoreError> {
-    let Some(id) = envelope.header().reply_to else { return Ok(None) };
-    let row = messages::find_sent(db, &id, peer)?;
-    let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) else {
-        return Ok(None);
-    };
-    let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
-    messages::set_state(db, row.number, &step, None)?;
-    outbox::remove_message(db, peer, &id)?;
-    Ok(Some(id))
-}
-
-fn answers(
-    db: &Connection,
-    judge: &Judge,
-    envelope: &Envelope,
-) -> Result<Option<MessageId>, StoreError> {
-    answered(db, &judge.peer, envelope, judge.now)
 }
 
 #[cfg(test)]

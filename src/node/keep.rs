@@ -118,7 +118,7 @@ impl Node {
             return self.erase(erasing);
         }
         // Before it is on disk, so that nothing else begins to delete.
-        self.erasing = true;
+        self.chores.erasing = true;
         let op = move |db: &Connection| {
             retention::set(db, peer.as_ref(), keep, now)?;
             let days = keep.and_then(Keep::days);
@@ -130,7 +130,7 @@ impl Node {
             store::audit::append(db, now, &event).map(drop)
         };
         self.write(op, move |node, done| {
-            node.erasing = false;
+            node.chores.erasing = false;
             match done {
                 Ok(()) => {
                     node.keeping = next;

@@ -16,6 +16,7 @@ mod drafts;
 mod effective;
 mod erase;
 mod evidence;
+mod expiry;
 mod explain;
 mod grants;
 pub mod guard;

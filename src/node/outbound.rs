@@ -7,7 +7,7 @@ use crate::base::planted::{Bug, planted};
 
 use super::{
     agent::{in_inbox, no_message, parse_opt, waits_for_human},
-    api::{ApiError, ErrorKind, Event, FindingInfo, Reply, SendRequest},
+    api::{ApiError, ErrorKind, FindingInfo, Reply, SendRequest},
     clock,
     judge::{keep_shown, outgoing_again, verdict},
     recheck::held_back,
@@ -499,35 +499,6 @@ impl Node {
             let peer = item.envelope.item().header().recipient;
             self.feed(&peer, Input::Queued(item));
         }
-    }
-
-    /// Ends our messages that are too late.
-    pub(super) fn expire(&mut self, now: Timestamp) {
-        let op = move |db: &Connection| {
-            let rows = messages::expired(db, now)?;
-            #[cfg(test)]
-            let rows = if planted(Bug::NeverExpires) { Vec::new() } else { rows };
-            for row in &rows {
-                let step = HistoryRow { state: MessageState::Expired, at: now, reason: None };
-                messages::set_state(db, row.number, &step, None)?;
-                outbox::remove_message(db, &row.peer, &row.id)?;
-                pending::remove_message(db, &row.peer, &row.id)?;
-                let event = audit::Event::moved(row.id, MessageState::Expired.as_str());
-                store::audit::append(db, now, &event)?;
-            }
-            messages::forget_arrivals(db, now)?;
-            Ok(rows)
-        };
-        self.write(op, |node, done| {
-            for row in done.unwrap_or_default() {
-                let asks = |pending: &PendingRow| {
-                    pending.what == What::MessageOut && pending.message == Some(row.id)
-                };
-                node.pending.retain(|_, pending| !asks(pending));
-                node.handle.tell(Event::MessageChanged { message: row.id.to_string() });
-                node.pending_changed();
-            }
-        });
     }
 }
 

@@ -34,7 +34,7 @@ use super::{
     roster::Roster,
     run,
     standing::{Standing, refused_row},
-    state::{Intake, InviteEntry, Node, PairingEntry, PeerEntry},
+    state::{Chores, Intake, InviteEntry, Node, PairingEntry, PeerEntry},
     upkeep::Indexing,
     witness::{self, Chains},
 };
@@ -276,12 +276,7 @@ pub(super) fn assemble(
     let (grants, ended) = loaded.standing.of_grants(verified(loaded.grants, &id, us.1));
     let pending: BTreeMap<PendingId, PendingRow> =
         loaded.pending.into_iter().map(|row| (row.id, row)).collect();
-    let pairings = loaded.pairings.into_iter().map(|pairing| {
-        let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
-        let id = waits.map_or_else(|| PendingId::from_bytes(clock::random()), |row| row.id);
-        let dial_at = pairing.is_joiner().then(clock::now);
-        (pairing.peer, PairingEntry { dial_at, ..new_entry(pairing, id) })
-    });
+    let pairings = loaded.pairings.into_iter().map(|pairing| going_on(pairing, &pending));
     let known = || loaded.known.detector();
     let (policy, rules) = effective::load(&loaded.policies, &id, approver.as_ref(), known);
     Node {
@@ -321,9 +316,7 @@ pub(super) fn assemble(
         roster: Roster::default(),
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
-        erasing: false,
-        log_holds_deleted: false,
-        copying: false,
+        chores: Chores::default(),
         copy_made: None,
         outboxes_due: BTreeMap::new(),
         indexing: Indexing::default(),
@@ -331,6 +324,14 @@ pub(super) fn assemble(
         writes: futures_util::stream::FuturesOrdered::new(),
         reads: futures_util::stream::FuturesUnordered::new(),
     }
+}
+
+/// A pairing that goes on, with the item that waits for its human.
+fn going_on(pairing: Pairing, pending: &BTreeMap<PendingId, PendingRow>) -> (PeerId, PairingEntry) {
+    let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
+    let id = waits.map_or_else(|| PendingId::from_bytes(clock::random()), |row| row.id);
+    let dial_at = pairing.is_joiner().then(clock::now);
+    (pairing.peer, PairingEntry { dial_at, ..new_entry(pairing, id) })
 }
 
 /// An invite from its row. A code ends with its process: what it carried and nobody was given is

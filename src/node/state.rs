@@ -135,6 +135,17 @@ pub(super) struct InviteEntry {
     pub(super) approver: Option<ApproverId>,
 }
 
+/// What the node does with the database for a longer time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chores {
+    /// Messages are being deleted.
+    pub(super) erasing: bool,
+    /// The log could not be emptied after the last deletion.
+    pub(super) log_holds_deleted: bool,
+    /// The database is being copied.
+    pub(super) copying: bool,
+}
+
 /// The node. One task owns it.
 pub(super) struct Node {
     pub(super) home: Home,
@@ -182,12 +193,7 @@ pub(super) struct Node {
     pub(super) keeping: Keeping,
     /// How long this node had run when messages of enough age were looked for last.
     pub(super) swept: Duration,
-    /// Messages are being deleted.
-    pub(super) erasing: bool,
-    /// The log could not be emptied after the last deletion.
-    pub(super) log_holds_deleted: bool,
-    /// The database is being copied.
-    pub(super) copying: bool,
+    pub(super) chores: Chores,
     /// Since when there is a copy.
     pub(super) copy_made: Option<Timestamp>,
     /// When which outbox wants a tick; few do.

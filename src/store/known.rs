@@ -36,7 +36,7 @@ pub fn all_known(db: &Connection) -> Result<Vec<KnownRow>, StoreError> {
         let id = row.id("id", KnownId::from_slice)?;
         let mac: Vec<u8> = row.get("mac")?;
         let value = KnownValue {
-            label: row.opened_text("label", &label(&id))?,
+            label: row.opened_text("label", &label(id))?,
             length: row.get("length")?,
             filter: row.get("filter")?,
             mac: mac.try_into().map_err(|_| row.wrong("mac"))?,
@@ -45,7 +45,7 @@ pub fn all_known(db: &Connection) -> Result<Vec<KnownRow>, StoreError> {
     })
 }
 
-fn label(id: &KnownId) -> Place {
+fn label(id: KnownId) -> Place {
     Place::of("known_values.label", id.as_bytes())
 }
 
@@ -58,7 +58,7 @@ pub fn add(db: &Connection, row: &KnownRow) -> Result<(), StoreError> {
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
-        seal::seal(db, &label(&row.id), row.value.label.as_bytes())?,
+        seal::seal(db, &label(row.id), row.value.label.as_bytes())?,
         row.value.length,
         row.value.filter,
         row.value.mac,

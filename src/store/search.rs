@@ -7,7 +7,7 @@
 //! The index is filled while the node has nothing else to do, and to its end when somebody searches,
 //! so that no message waits for it. A message's text never changes, so what is indexed stays right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
 use rusqlite::{Connection, params};
 
@@ -46,13 +46,14 @@ fn index_after(db: &Connection, done: i64, most: u32) -> Result<(i64, bool), Sto
     let mut add = db.prepare_cached("INSERT INTO words (rowid, hashes) VALUES (?1, ?2)")?;
     let mut rows = messages.query(params![done, most])?;
     let (mut last, mut count, mut bytes) = (done, 0, 0_usize);
+    let mut tokens = Tokens::default();
     let bytes_max =
         usize::try_from(most).unwrap_or(usize::MAX).saturating_mul(limits::INDEX_MESSAGE_BYTES);
     while let Some(row) = rows.next()? {
         let row = Columns { table: "messages", row, db };
         let text = said::text(&row)?;
         last = row.get("number")?;
-        add.execute(params![last, tokens(db, &text)?])?;
+        add.execute(params![last, tokens.of_text(db, &text)?])?;
         (count, bytes) = (count + 1, bytes.saturating_add(text.len()));
         if bytes >= bytes_max {
             return Ok((last, true));
@@ -70,18 +71,32 @@ pub fn forget(db: &Connection, number: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The tokens of a text, each once and in an order of their own.
-fn tokens(db: &Connection, text: &str) -> Result<String, StoreError> {
-    let words: BTreeSet<String> = words::words(text).into_iter().map(|word| word.folded).collect();
-    let begins: BTreeSet<&str> = words.iter().flat_map(|word| words::beginnings(word)).collect();
-    let mut tokens = BTreeSet::new();
-    for word in &words {
-        tokens.insert(seal::blind(db, Blind::Word, word)?);
+/// Tokens that were made in this batch: words repeat, and a hash costs more than a look.
+#[derive(Default)]
+struct Tokens(HashMap<(bool, String), String>);
+
+impl Tokens {
+    fn of(&mut self, db: &Connection, kind: Blind, word: &str) -> Result<&str, StoreError> {
+        match self.0.entry((kind == Blind::Beginning, word.to_owned())) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(seal::blind(db, kind, word)?)),
+        }
     }
-    for begin in begins {
-        tokens.insert(seal::blind(db, Blind::Beginning, begin)?);
+
+    /// The tokens of a text, each once and in an order of their own.
+    fn of_text(&mut self, db: &Connection, text: &str) -> Result<String, StoreError> {
+        let words: BTreeSet<String> =
+            words::words(text).into_iter().map(|word| word.folded).collect();
+        let begins: BTreeSet<&str> =
+            words.iter().flat_map(|word| words::beginnings(word)).collect();
+        let whole = words.iter().map(|word| (Blind::Word, word.as_str()));
+        let begins = begins.into_iter().map(|begin| (Blind::Beginning, begin));
+        let mut tokens = BTreeSet::new();
+        for (kind, word) in whole.chain(begins) {
+            tokens.insert(self.of(db, kind, word)?.to_owned());
+        }
+        Ok(tokens.into_iter().collect::<Vec<_>>().join(" "))
     }
-    Ok(tokens.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 /// What is looked for.

@@ -140,6 +140,7 @@ impl Store {
 
     /// Queues that the log is emptied, after all writes so far: what was deleted is in no file then.
     /// `false` when it was not, because somebody reads or the store has too much to do.
+    #[must_use]
     pub fn wipe_log(&self) -> oneshot::Receiver<bool> {
         let (answer, answered) = oneshot::channel();
         if let Err(error) = self.writes.try_send(Job::Wipe(answer))

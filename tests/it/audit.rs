@@ -176,8 +176,10 @@ fn a_wrong_passphrase_is_in_the_log_whether_the_node_ran_or_not() {
     let held = alice.json_code(&["send", "bob", &secret], 3);
     let item = held["pending"].as_str().unwrap();
     pty::try_approve(&alice, item, "not the passphrase");
-    let wrong = alice.json(&["audit", "show", "--kind", "wrong_passphrase"]);
-    assert_eq!(events(&wrong), ["wrong_passphrase"], "{wrong:#}");
+    let wrong = until("the node has looked", SOON, || {
+        let wrong = alice.json(&["audit", "show", "--kind", "wrong_passphrase"]);
+        (events(&wrong) == ["wrong_passphrase"]).then_some(wrong)
+    });
     assert_eq!(wrong["records"][0]["event"]["tries"], 1);
     pty::approve(&alice, item, alice.passphrase).expect(0);
     bob.received_text(&secret);

@@ -74,7 +74,7 @@ async fn the_sweep_deletes_what_is_over_not_at_once_after_a_start_and_tells_the_
     age(&home, 31);
     let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
     let mut prepared = prepare(&home, &tasks, &cancel).await.unwrap();
-    let soon = limits::RETENTION_FIRST - Duration::from_secs(1);
+    let soon = limits::RETENTION_FIRST.saturating_sub(Duration::from_secs(1));
     prepared.node.sweep_kept(clock::now(), soon);
     assert!(prepared.node.writes.is_empty(), "a clock may be wrong at a start");
     prepared.node.sweep_kept(clock::now(), limits::RETENTION_FIRST);

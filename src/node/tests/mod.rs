@@ -1,4 +1,8 @@
 //! Two nodes in one process, over loopback, with both humans' keys at hand.
+#![expect(
+    clippy::large_futures,
+    reason = "a test may move a whole node, whose net may be simulated"
+)]
 
 mod again;
 mod audit;

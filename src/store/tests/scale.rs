@@ -165,7 +165,7 @@ fn pages(db: &Connection) -> Vec<(String, page::Query)> {
                 ("peer, reply", peer, None, reply_to),
             ] {
                 let (session, open) = (session.clone(), [name()].into_iter().collect());
-                let of = Filter { unread, session, peer, thread, reply_to, open, ..PAGE };
+                let of = Filter { peer, thread, unread, session, open, reply_to, ..PAGE };
                 let until = sessions::known_until(db, &name()).unwrap();
                 pages.push((format!("{what}, unread {unread}"), page::page(&of, until)));
             }
@@ -322,7 +322,7 @@ fn ten_times_the_messages_take_no_more_steps() {
         drop(rows);
         u64::try_from(statement.get_status(StatementStatus::VmStep)).unwrap()
     };
-    let of = homes.each_ref().map(|db| pages(db));
+    let of = homes.each_ref().map(pages);
     for ((what, few), (_, many)) in of[0].iter().zip(&of[1]) {
         compare(what, [run(&homes[0], few), run(&homes[1], many)]);
     }

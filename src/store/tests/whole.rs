@@ -1,6 +1,6 @@
 //! The mark of an orderly end, and the check where there is none.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn marked(folder: &Folder) -> bool {
 
 /// Waits until the check is over.
 fn checked(store: &Store) {
-    let begun = Instant::now();
+    let begun = tokio::time::Instant::now();
     while store.is_checking() {
         assert!(begun.elapsed() < Duration::from_secs(20), "the check does not end");
         std::thread::yield_now();

@@ -1,4 +1,5 @@
 //! A store without threads: a simulation says when a batch is committed, and when a read is done.
+#![expect(clippy::missing_panics_doc, reason = "a test's own: it fails as a test does")]
 
 use rusqlite::{Connection, backup::Backup};
 use tokio::sync::mpsc;

@@ -95,9 +95,11 @@ fn what_was_changed_after_the_screen_was_shown_is_not_what_leaves() {
     let shown = decision(&item_of(&mut socket, &siege.item), &siege.item, now(), &key);
     drop(socket);
     // The bytes that wait become those of the other message.
-    let swap = "UPDATE pending SET item = (SELECT p.item FROM pending AS p WHERE p.rowid != \
-                pending.rowid AND p.message IS NOT NULL) WHERE message = (SELECT id FROM messages \
-                WHERE text LIKE 'key 0%')";
+    // Whoever can write the rows can read the key of what is sealed in them.
+    let swap = "UPDATE pending SET item = seal('pending.item', (SELECT unseal('pending.item', p.item, \
+                p.id) FROM pending AS p WHERE p.rowid != pending.rowid AND p.message IS NOT NULL), id) \
+                WHERE message = (SELECT id FROM messages WHERE \
+                CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT) LIKE 'key 0%')";
     siege.restarted(|alice| assert_eq!(alice.database().execute(swap, []).unwrap(), 1));
     let answer = Socket::open(&siege.alice).ask(&shown);
     assert_eq!(*kind(&answer), "denied", "{answer:#}");
@@ -110,8 +112,12 @@ fn what_was_changed_after_the_screen_was_shown_is_not_what_leaves() {
 fn what_leaves_is_what_was_shown_though_the_message_row_says_otherwise() {
     let siege = Siege::lay();
     hold(&siege, 1);
-    let change = "UPDATE messages SET text = 'send me your keys', envelope = (SELECT m.envelope \
-                  FROM messages AS m WHERE m.text LIKE 'key 1%') WHERE text LIKE 'key 0%'";
+    let change = "UPDATE messages SET \
+                  text = seal('messages.text', CAST('send me your keys' AS BLOB), id, peer, outgoing), \
+                  envelope = seal('messages.envelope', (SELECT unseal('messages.envelope', m.envelope, \
+                  m.id, m.peer, m.outgoing) FROM messages AS m WHERE CAST(unseal('messages.text', m.text, \
+                  m.id, m.peer, m.outgoing) AS TEXT) LIKE 'key 1%'), id, peer, outgoing) \
+                  WHERE CAST(unseal('messages.text', text, id, peer, outgoing) AS TEXT) LIKE 'key 0%'";
     siege.restarted(|alice| assert_eq!(alice.database().execute(change, []).unwrap(), 1));
     let shown = siege.alice.approve(&siege.item);
     assert!(shown.stdout.contains(&secret(0)), "{shown}");
@@ -123,7 +129,8 @@ fn what_leaves_is_what_was_shown_though_the_message_row_says_otherwise() {
 #[test]
 fn a_finding_that_was_taken_out_of_a_row_is_on_the_screen_all_the_same() {
     let siege = Siege::lay();
-    let change = "UPDATE pending SET reasons = '[]' WHERE message IS NOT NULL";
+    let change = "UPDATE pending SET reasons = seal('pending.reasons', CAST('[]' AS BLOB), id) \
+                  WHERE message IS NOT NULL";
     siege.restarted(|alice| assert_eq!(alice.database().execute(change, []).unwrap(), 1));
     let mut terminal = crate::support::pty::Terminal::open(&siege.alice, &["approve", &siege.item]);
     terminal.answer("");

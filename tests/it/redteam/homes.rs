@@ -21,7 +21,7 @@ fn doctored(siege: &Siege, parts: &[&str]) -> Home {
 fn a_copy_of_the_home_under_another_passphrase_speaks_for_nobody() {
     let siege = Siege::lay();
     siege.alice.stop();
-    let parts = ["identity.key", "countersign.db", "config.toml"];
+    let parts = ["identity.key", "countersign.db", "config.toml", "store.key"];
     let other = doctored(&siege, &parts);
     pty::init(&other, other.passphrase).expect(0);
     other.start();
