@@ -93,11 +93,13 @@ pub(super) struct Row {
     pub(super) peer: PeerId,
     pub(super) outgoing: bool,
     pub(super) state: String,
+    /// Bytes of the text.
     bytes: usize,
 }
 
 pub(super) fn rows(db: &Connection) -> Vec<Row> {
-    let sql = "SELECT id, peer, outgoing, state, length(text) FROM messages ORDER BY number";
+    let sql =
+        "SELECT id, peer, outgoing, state, coalesce(length(text), 0) FROM messages ORDER BY number";
     let mut statement = db.prepare_cached(sql).unwrap();
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Row {
@@ -105,7 +107,7 @@ pub(super) fn rows(db: &Connection) -> Vec<Row> {
             peer: PeerId::from_bytes(row.get(1)?),
             outgoing: row.get(2)?,
             state: row.get(3)?,
-            bytes: usize::try_from(row.get::<_, i64>(4)?).unwrap(),
+            bytes: row.get::<_, usize>(4)?.saturating_sub(store::seal::OVERHEAD_BYTES),
         })
     };
     statement.query_map([], read).unwrap().map(Result::unwrap).collect()

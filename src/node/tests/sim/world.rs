@@ -49,12 +49,32 @@ pub(super) struct Stats {
     pub(super) crashes: u64,
     pub(super) restores: u64,
     pub(super) full_disks: u64,
+    pub(super) partitions: u64,
+    pub(super) broken: u64,
     pub(super) clock_steps: u64,
     pub(super) hostile: u64,
     pub(super) pairings: u64,
     pub(super) arrived: u64,
     /// All that happened, in one number.
     pub(super) digest: u64,
+}
+
+impl Stats {
+    /// Those of another run.
+    pub(super) fn add(&mut self, of: &Self) {
+        self.steps += of.steps;
+        self.sent += of.sent;
+        self.links += of.links;
+        self.crashes += of.crashes;
+        self.restores += of.restores;
+        self.full_disks += of.full_disks;
+        self.partitions += of.partitions;
+        self.broken += of.broken;
+        self.clock_steps += of.clock_steps;
+        self.hostile += of.hostile;
+        self.pairings += of.pairings;
+        self.arrived += of.arrived;
+    }
 }
 
 /// Something that was asked, and what came of it is to be noted.
@@ -224,7 +244,9 @@ impl World {
             55..=69 => self.some_wire(),
             70..=74 => self.some(Self::dial_some),
             75..=79 => self.some(Self::tick),
-            80..=86 => self.now += 1 + self.dice.below(200),
+            80..=85 => self.now += 1 + self.dice.below(200),
+            // Long enough that a sweep is due.
+            86 => self.now += 15_000,
             87..=92 => self.some(Self::agent),
             93..=95 => self.some(Self::human),
             96..=98 => self.hostile(),
@@ -343,6 +365,7 @@ impl World {
                 if !ids.is_empty() {
                     let id = ids[self.dice.index(ids.len())];
                     self.cut(id, crate::net::code::BYE);
+                    self.stats.broken += 1;
                     self.note(&format!("wire {id} breaks"));
                 }
             }
@@ -351,6 +374,7 @@ impl World {
                 let pair = (host.min(other), host.max(other));
                 if !self.cuts.remove(&pair) {
                     self.cuts.insert(pair);
+                    self.stats.partitions += u64::from(host != other);
                     self.cut_between(pair);
                 }
             }
