@@ -25,7 +25,7 @@ mod world;
 use world::Stats;
 
 /// Runs in a test of every change.
-const RUNS: u64 = 150;
+const RUNS: u64 = 60;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -140,6 +140,21 @@ fn what_was_too_late_by_a_clock_that_went_back_may_come_later() {
 #[test]
 fn two_peers_may_use_one_id() {
     replay(&[31]);
+}
+
+#[test]
+fn what_had_no_room_is_waited_for_as_long_as_it_would_be_taken() {
+    replay(&[10]);
+}
+
+#[test]
+fn a_sender_whose_disk_was_put_back_queues_in_another_order() {
+    replay(&[72]);
+}
+
+#[test]
+fn peers_may_say_that_a_disk_was_put_back() {
+    replay(&[93, 102]);
 }
 
 #[test]

@@ -246,12 +246,22 @@ impl World {
             75..=79 => self.some(Self::tick),
             80..=85 => self.now += 1 + self.dice.below(200),
             // Long enough that a sweep is due.
-            86 => self.now += 15_000,
+            86 if !self.is_under_way() => self.now += 15_000,
+            86 => self.now += 200,
             87..=92 => self.some(Self::agent),
             93..=95 => self.some(Self::human),
             96..=98 => self.hostile(),
             _ => self.fault(),
         }
+    }
+
+    /// Something is between two machines, or comes to one that has not taken it. A link that
+    /// stands still for so long is closed for want of a pong, before its sender is told `busy`.
+    fn is_under_way(&self) -> bool {
+        let ends = self.wires.values().flat_map(|wire| wire.ends.iter());
+        let lives = self.hosts.iter().filter_map(|host| host.life.as_ref());
+        ends.map(|end| end.inbox.len()).sum::<usize>() > 0
+            || lives.map(|l| l.events.len() + l.node.writes.len()).sum::<usize>() > 0
     }
 
     /// Lets one machine, by chance, do something; else another one that can.
