@@ -25,7 +25,7 @@ mod world;
 use world::Stats;
 
 /// Runs in a test of every change.
-const RUNS: u64 = 60;
+const RUNS: u64 = 30;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
