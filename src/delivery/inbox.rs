@@ -56,7 +56,10 @@ impl Turn {
     /// a silence tells that the one we wait for will not come: it expired or was withdrawn.
     pub fn hear(&mut self, now: Timestamp) {
         let anew = now.since(self.heard) >= limits::BUSY_SILENCE || now < self.heard;
-        let worthless = self.first.is_some_and(|(_, expires)| expires <= now);
+        // As long as it would be taken, it is waited for.
+        let is_late =
+            |(_, expires): (MessageId, Timestamp)| expires.plus(limits::EXPIRY_SLACK) <= now;
+        let worthless = self.first.is_some_and(is_late);
         if anew || worthless {
             self.first = None;
         }
@@ -159,7 +162,11 @@ mod tests {
         turn.hear(now.plus(limits::BUSY_RETRY));
         assert!(turn.is_of(&id(2)), "the sender began again, and not with 1");
         let mut turn = waits();
-        turn.first = Some((id(1), now.plus(limits::BUSY_SILENCE / 4)));
+        let past = Timestamp::from_ms(500_000);
+        turn.first = Some((id(1), now));
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        assert!(!turn.is_of(&id(2)), "1 would still be taken");
+        turn.first = Some((id(1), past));
         turn.hear(now.plus(limits::BUSY_SILENCE / 2));
         assert!(turn.is_of(&id(2)), "1 expired");
     }

@@ -59,6 +59,11 @@ pub(super) mod simulated {
         NOW.set(None);
     }
 
+    /// Whether this thread is simulated.
+    pub(in crate::node) fn is_on() -> bool {
+        NOW.get().is_some()
+    }
+
     pub(super) fn now() -> Option<Timestamp> {
         NOW.get()
     }

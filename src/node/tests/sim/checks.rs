@@ -78,6 +78,11 @@ pub(super) struct Ledger {
     /// kept; where the refusal is lost and the clock goes back, it comes again and is taken, behind
     /// what was sent after it. Nothing is promised of the order of these.
     late: BTreeSet<(usize, MessageId)>,
+    /// By sender and message: it was queued, and its sender's disk is one on which it waits for the
+    /// human. Where it is let go again, that is in another order.
+    unqueued: BTreeSet<(usize, MessageId)>,
+    /// Machines whose disk was put back: their peers' word says so, rightly.
+    pub(super) restored: BTreeSet<usize>,
 }
 
 /// Which way a message passed.
@@ -93,11 +98,13 @@ pub(super) struct Row {
     pub(super) peer: PeerId,
     pub(super) outgoing: bool,
     pub(super) state: String,
+    /// Bytes of the text.
     bytes: usize,
 }
 
 pub(super) fn rows(db: &Connection) -> Vec<Row> {
-    let sql = "SELECT id, peer, outgoing, state, length(text) FROM messages ORDER BY number";
+    let sql =
+        "SELECT id, peer, outgoing, state, coalesce(length(text), 0) FROM messages ORDER BY number";
     let mut statement = db.prepare_cached(sql).unwrap();
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Row {
@@ -105,7 +112,7 @@ pub(super) fn rows(db: &Connection) -> Vec<Row> {
             peer: PeerId::from_bytes(row.get(1)?),
             outgoing: row.get(2)?,
             state: row.get(3)?,
-            bytes: usize::try_from(row.get::<_, i64>(4)?).unwrap(),
+            bytes: row.get::<_, usize>(4)?.saturating_sub(store::seal::OVERHEAD_BYTES),
         })
     };
     statement.query_map([], read).unwrap().map(Result::unwrap).collect()
@@ -139,6 +146,8 @@ impl Ledger {
             forgiven: BTreeSet::new(),
             known: vec![Known::default(); count],
             late: BTreeSet::new(),
+            unqueued: BTreeSet::new(),
+            restored: BTreeSet::new(),
         }
     }
 
@@ -175,6 +184,9 @@ impl World {
     pub(super) fn weaken(&mut self, host: usize) {
         let lost: Vec<Row> = rows(self.hosts[host].db());
         let kept = self.hosts[host].copy.as_ref().map(rows).unwrap_or_default();
+        let held = kept.iter().filter(|row| row.outgoing && row.state == "held");
+        self.ledger.unqueued.extend(held.map(|row| (host, row.id)));
+        self.ledger.restored.insert(host);
         let kept: BTreeMap<MessageId, String> =
             kept.into_iter().filter(|r| !r.outgoing).map(|r| (r.id, r.state)).collect();
         for row in lost.into_iter().filter(|row| !row.outgoing) {
@@ -395,7 +407,9 @@ impl World {
                 );
                 return;
             };
-            if self.ledger.late.contains(&(host, row.id)) {
+            let free = self.ledger.late.contains(&(host, row.id))
+                || self.ledger.unqueued.contains(&(from, row.id));
+            if free {
                 continue;
             }
             if last.insert(row.peer, place).is_some_and(|before| before > place) {

@@ -49,12 +49,32 @@ pub(super) struct Stats {
     pub(super) crashes: u64,
     pub(super) restores: u64,
     pub(super) full_disks: u64,
+    pub(super) partitions: u64,
+    pub(super) broken: u64,
     pub(super) clock_steps: u64,
     pub(super) hostile: u64,
     pub(super) pairings: u64,
     pub(super) arrived: u64,
     /// All that happened, in one number.
     pub(super) digest: u64,
+}
+
+impl Stats {
+    /// Those of another run.
+    pub(super) fn add(&mut self, of: &Self) {
+        self.steps += of.steps;
+        self.sent += of.sent;
+        self.links += of.links;
+        self.crashes += of.crashes;
+        self.restores += of.restores;
+        self.full_disks += of.full_disks;
+        self.partitions += of.partitions;
+        self.broken += of.broken;
+        self.clock_steps += of.clock_steps;
+        self.hostile += of.hostile;
+        self.pairings += of.pairings;
+        self.arrived += of.arrived;
+    }
 }
 
 /// Something that was asked, and what came of it is to be noted.
@@ -224,12 +244,24 @@ impl World {
             55..=69 => self.some_wire(),
             70..=74 => self.some(Self::dial_some),
             75..=79 => self.some(Self::tick),
-            80..=86 => self.now += 1 + self.dice.below(200),
+            80..=85 => self.now += 1 + self.dice.below(200),
+            // Long enough that a sweep is due.
+            86 if !self.is_under_way() => self.now += 15_000,
+            86 => self.now += 200,
             87..=92 => self.some(Self::agent),
             93..=95 => self.some(Self::human),
             96..=98 => self.hostile(),
             _ => self.fault(),
         }
+    }
+
+    /// Something is between two machines, or comes to one that has not taken it. A link that
+    /// stands still for so long is closed for want of a pong, before its sender is told `busy`.
+    fn is_under_way(&self) -> bool {
+        let ends = self.wires.values().flat_map(|wire| wire.ends.iter());
+        let lives = self.hosts.iter().filter_map(|host| host.life.as_ref());
+        ends.map(|end| end.inbox.len()).sum::<usize>() > 0
+            || lives.map(|l| l.events.len() + l.node.writes.len()).sum::<usize>() > 0
     }
 
     /// Lets one machine, by chance, do something; else another one that can.
@@ -343,6 +375,7 @@ impl World {
                 if !ids.is_empty() {
                     let id = ids[self.dice.index(ids.len())];
                     self.cut(id, crate::net::code::BYE);
+                    self.stats.broken += 1;
                     self.note(&format!("wire {id} breaks"));
                 }
             }
@@ -351,6 +384,7 @@ impl World {
                 let pair = (host.min(other), host.max(other));
                 if !self.cuts.remove(&pair) {
                     self.cuts.insert(pair);
+                    self.stats.partitions += u64::from(host != other);
                     self.cut_between(pair);
                 }
             }
