@@ -145,7 +145,9 @@ impl World {
             from: Some(from.to_owned()),
             limit: Some(PAGE),
             cursor: place.0.clone(),
-            mark_read: true,
+            // That it was read is told to the sender, whose outbox then forgets it: an acknowledgement
+            // that a planted fault is not to have.
+            mark_read: !self.is_faulty,
             ..InboxRequest::default()
         };
         let Ok(page) = self.sides[at].agent::<Inbox>(AgentRequest::Inbox(request)) else {
