@@ -147,7 +147,7 @@ impl Side {
         .await;
     }
 
-    async fn ordered(&self, command: Command) -> SignedHex {
+    fn ordered(&self, command: Command) -> SignedHex {
         let order = Order { node: id_of(self), at: clock::now(), command };
         SignedHex::from(&order.sign(&self.human).unwrap())
     }
@@ -192,17 +192,17 @@ async fn every_request_that_changes_something_has_a_record() {
     alice.changes(HumanRequest::Grant(signed(&granted, &alice.human))).await;
     alice.changes(HumanRequest::GrantEnd { id: granted.id.to_string() }).await;
     let loose = "version = 1\n[[allow]]\nname = \"all\"\n".to_owned();
-    let order = alice.ordered(Command::Policy { serial: 1, text: loose.clone() }).await;
+    let order = alice.ordered(Command::Policy { serial: 1, text: loose.clone() });
     alice.changes(HumanRequest::PolicySet { text: loose, order: Some(order) }).await;
-    let order = alice.ordered(Command::Policy { serial: 2, text: String::new() }).await;
+    let order = alice.ordered(Command::Policy { serial: 2, text: String::new() });
     alice.changes(HumanRequest::PolicyReset { order: Some(order) }).await;
     alice.human(HumanRequest::KnownKey).await;
     let value = KnownNew { label: "a".into(), length: 20, filter: 1, mac: "ab".repeat(32) };
     let added = alice.changes(HumanRequest::KnownAdd { values: vec![value] }).await;
     let id = added["values"][0]["id"].as_str().unwrap().parse().unwrap();
-    let order = alice.ordered(Command::KnownForget { id }).await;
+    let order = alice.ordered(Command::KnownForget { id });
     alice.changes(HumanRequest::KnownForget { order }).await;
-    let order = alice.ordered(Command::TaintClear).await;
+    let order = alice.ordered(Command::TaintClear);
     alice.changes(HumanRequest::TaintClear { order }).await;
     let (_, hash) = crate::node::tokens::fresh();
     alice.changes(HumanRequest::TokenNew { name: "laptop".into(), hash }).await;
@@ -246,7 +246,7 @@ async fn every_refused_attempt_has_a_record_with_what_it_was() {
     alice.refuses(HumanRequest::TaintClear { order: forged }, "the order does not count").await;
     let loose = "version = 1\n[[allow]]\nname = \"all\"\n".to_owned();
     alice.refuses(HumanRequest::PolicySet { text: loose, order: None }, "looser").await;
-    let order = alice.ordered(Command::TaintClear).await;
+    let order = alice.ordered(Command::TaintClear);
     let other = HumanRequest::KnownForget { order };
     alice.refuses(other, "something else").await;
     let draft = HumanRequest::SendDraft { envelope: "00".to_owned() };
