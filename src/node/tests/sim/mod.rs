@@ -103,10 +103,10 @@ fn long() {
     let runs = number("COUNTERSIGN_SIM_RUNS");
     let from = number("COUNTERSIGN_SIM_FROM").unwrap_or(1_000_000);
     let figures = Figures::of(from..from + runs.unwrap_or(1));
-    println!("figures:");
+    println!("\nfigures:");
     figures.print();
     if runs.is_some() {
-        println!("<br>");
+        println!("\nfigures:");
         planted::print_table();
     }
     println!();
