@@ -38,7 +38,7 @@ PARTS = {
     ),
     "floods": (
         "Floods and slowness",
-        "COUNTERSIGN_TEST_LONG=1 cargo test --test it -- floods --nocapture --test-threads 1",
+        "COUNTERSIGN_TEST_LONG=1 cargo test --release --test it -- floods --nocapture --test-threads 1",
         "What strangers, a trusted peer and slow clients can take from everybody else.",
     ),
     "scale": (

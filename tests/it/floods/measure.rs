@@ -117,6 +117,7 @@ pub(super) struct Bounds {
 
 /// Lets `flood` go against `at` while `by` sends it messages, and looks at what it cost. Memory is
 /// read once the flood is over and while it goes on.
+#[expect(clippy::print_stdout, reason = "the figures of the long form are for a page")]
 pub(super) fn check(
     name: &str,
     (at, by): (&Home, &Home),
