@@ -90,7 +90,7 @@ pub(crate) fn fill(place: (&Place, &Human), others: &Human, count: u64) -> Vec<u
     let (now, mut read) = (filler.now, Vec::new());
     for n in 0..count {
         let drawn = filler.draw(n, now);
-        if drawn.incoming && read.len() < 500 && mixed(n ^ 77).is_multiple_of(count / 1000) {
+        if drawn.incoming && read.len() < 500 && mixed(n ^ 0x4d).is_multiple_of(count / 1000) {
             read.push(n);
         }
     }
@@ -118,9 +118,9 @@ impl Filler {
         for n in from..upto {
             let drawn = self.draw(n, self.now);
             if drawn.incoming {
-                self.comes(db, &drawn)?
+                self.comes(db, &drawn)?;
             } else {
-                self.goes(db, &drawn)?
+                self.goes(db, &drawn)?;
             }
             if n.is_multiple_of(limits::AUDIT_CHECKPOINT_RECORDS) {
                 audit::checkpoint(db, &self.own, false)?;
@@ -215,7 +215,7 @@ impl Filler {
             thread: None,
             ..of.header().clone()
         };
-        let body = Body::Receipt(Receipt { entries: vec![entry] });
+        let body = Body::Receipt(Receipt::of(vec![entry]));
         Draft { header, body }.seal(&self.peers[drawn.peer]).unwrap()
     }
 }

@@ -203,7 +203,9 @@ fn asks(sides: &mut [Side; 2], table: &mut Table) {
             }
         }
     }
-    figures.into_iter().for_each(|figure| table.add(figure));
+    for figure in figures {
+        table.add(figure);
+    }
 }
 
 impl Figure {

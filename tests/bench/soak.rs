@@ -59,9 +59,9 @@ pub(crate) fn measure(seconds: Option<u64>) {
         if restarted.elapsed() > RESTART_EVERY && begun.elapsed() + RESTART_EVERY < run {
             let n = usize::try_from(restarts % 2).unwrap();
             if restarts % 4 < 2 {
-                places[n].stop()
+                places[n].stop();
             } else {
-                places[n].kill()
+                places[n].kill();
             }
             places[n].start();
             clients[n] = places[n].client();
@@ -72,7 +72,9 @@ pub(crate) fn measure(seconds: Option<u64>) {
     }
     clients.iter_mut().for_each(read);
     for (client, ids) in clients.iter_mut().zip(&ids) {
-        ids.iter().for_each(|id| client.reaches(id, &["accepted", "read"]));
+        for id in &ids {
+            client.reaches(id, &["accepted", "read"]);
+        }
     }
     println!("{sent} messages each way in {} s, {restarts} restarts, all accepted", run.as_secs());
     println!("| node | what | last | slope an hour |\n|---|---|---|---|");

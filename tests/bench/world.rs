@@ -21,6 +21,7 @@ use countersign::{
     store::{
         Store, audit, keys,
         peers::{self, ConsentRow, PeerRow},
+        storage_key::KeySource,
     },
     trust::{self, PeerState},
     wire::{ConsentRecord, Method, Party},
@@ -76,14 +77,19 @@ impl Place {
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
-            "name = \"{name}\"\n[network]\nmode = \"loopback\"\nport = {udp}\n[page]\nport = {tcp}\n"
+            "name = \"{name}\"\n[network]\nmode = \"loopback\"\nport = {udp}\n[page]\nport = {tcp}\n[storage]\nkey = \"file\"\n"
         );
         keys::write_new(&home.config_file(), config.as_bytes()).unwrap();
         Self { name: name.to_owned(), home, key, udp, folder, node: None }
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::open(&self.home.database_file(), &self.key.id()).unwrap()
+        Store::open(
+            &self.home.database_file(),
+            &self.key.id(),
+            &KeySource::file(self.home.storage_key_file()),
+        )
+        .unwrap()
     }
 
     pub(crate) fn address(&self) -> String {

@@ -152,8 +152,8 @@ impl Ledger {
     }
 
     /// A human signed a yes.
-    pub(super) fn signed(&mut self, host: usize, id: &PendingId, item: &Item, by: ApproverId) {
-        self.decided.insert((host, *id, item.digest()));
+    pub(super) fn signed(&mut self, host: usize, id: PendingId, item: &Item, by: ApproverId) {
+        self.decided.insert((host, id, item.digest()));
         match item {
             Item::Peer(_, record) => drop(self.consents.insert((record.digest(), by))),
             Item::Message(what, envelope) => {
@@ -171,6 +171,7 @@ impl Ledger {
 }
 
 impl World {
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for this alone")]
     pub(super) fn fail(&mut self, checker: Checker, what: String) {
         self.note(&format!("{checker:?}: {what}"));
         let seed = self.seed;
@@ -478,6 +479,10 @@ impl World {
         self.check_audited_trust(host);
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what a checker does not count, it passes over"
+    )]
     fn take_record(&mut self, host: usize, event: audit::Event) {
         let known = &mut self.ledger.known[host];
         match event {

@@ -76,7 +76,9 @@ impl Figures {
             ("failures", self.failed.len() as u64),
         ];
         println!("| what | how many |\n|---|---|");
-        rows.iter().for_each(|(what, count)| println!("| {what} | {count} |"));
+        for (what, count) in rows {
+            println!("| {what} | {count} |");
+        }
         // A line that is empty ends the figures.
         self.failed.iter().for_each(|failed| println!("| {failed} | |"));
     }

@@ -23,7 +23,7 @@ enum Mood {
     Never,
 }
 
-fn mood(id: &PendingId, peer: bool) -> Mood {
+fn mood(id: PendingId, peer: bool) -> Mood {
     let drawn = id.as_bytes()[0];
     match drawn {
         0..=24 if !peer => Mood::Never,
@@ -132,7 +132,7 @@ impl World {
         let time = self.hosts[host].time(self.now);
         let waits = |row: &&PendingRow| {
             let tried = self.tries.get(&(host, row.id)).is_some_and(|tries| *tries >= TRIES_MAX);
-            let wanted = mood(&row.id, row.message.is_none()) != Mood::Never && !tried;
+            let wanted = mood(row.id, row.message.is_none()) != Mood::Never && !tried;
             row.item.is_some() && row.expires > time && wanted
         };
         let rows: Vec<PendingRow> = life.node.pending.values().filter(waits).cloned().collect();
@@ -141,7 +141,7 @@ impl World {
         }
         let row = rows[self.dice.index(rows.len())].clone();
         let Some(item) = row.item.clone() else { return false };
-        let answer = match mood(&row.id, row.message.is_none()) {
+        let answer = match mood(row.id, row.message.is_none()) {
             Mood::Yes => Answer::Approve,
             Mood::No | Mood::Never => Answer::Deny,
         };
@@ -172,7 +172,7 @@ impl World {
         let signed = Decision::sign(item, &statement, human).unwrap();
         if answer == Answer::Approve {
             let by = human.id();
-            self.ledger.signed(host, &row.id, item, by);
+            self.ledger.signed(host, row.id, item, by);
             if let Item::Message(What::MessageOut | What::MessageIn, envelope) = item {
                 self.envelopes.push(envelope.bytes().to_vec());
             }

@@ -165,7 +165,7 @@ impl World {
 
     /// A machine is off: its connections are gone, and the others see it sooner or later.
     pub(super) fn unplug(&mut self, host: usize) {
-        let of: Vec<u64> = self.wires.iter().map(|(id, _)| *id).collect();
+        let of: Vec<u64> = self.wires.keys().copied().collect();
         for id in of {
             let wire = self.wires.get_mut(&id).unwrap();
             let Some(side) = wire.ends.iter().position(|end| end.host == host) else { continue };
@@ -273,13 +273,11 @@ impl World {
                 }
                 return true;
             }
-            match Frame::decode(&self.tampered(from, bytes)) {
-                Ok(frame) => frames.extend(inbound(frame)),
-                Err(_) => {
-                    self.cut(id, code::PROTOCOL);
-                    break;
-                }
-            }
+            let Ok(frame) = Frame::decode(&self.tampered(from, bytes)) else {
+                self.cut(id, code::PROTOCOL);
+                break;
+            };
+            frames.extend(inbound(frame));
         }
         if !frames.is_empty() {
             self.tell(host, NetEvent::Frames { peer, link, frames });

@@ -141,6 +141,7 @@ const SOON_MS: u64 = 10 * 60 * 1000;
 const DEADLINE_MS: u64 = 30 * 3_600_000;
 
 /// Runs a seed.
+#[expect(clippy::result_large_err, reason = "a few hundred are made, and each is read at once")]
 pub(super) fn run(
     seed: u64,
     bug: Option<planted::Bug>,
