@@ -72,7 +72,7 @@ pub(crate) fn measure(seconds: Option<u64>) {
     }
     clients.iter_mut().for_each(read);
     for (client, ids) in clients.iter_mut().zip(&ids) {
-        for id in &ids {
+        for id in ids {
             client.reaches(id, &["accepted", "read"]);
         }
     }

@@ -123,6 +123,7 @@ fn what_is_older_than_the_human_keeps_goes_and_what_nobody_saw_stays() {
     alice.send("bob", MARKER);
     bob.received_text(MARKER);
     bob.json(&["inbox", "--mark-read"]);
+    let theirs = print(&bob, MARKER);
     age(&bob, 100);
     alice.send("bob", "not seen");
     bob.received_text("not seen");
@@ -149,6 +150,7 @@ fn only_who_is_not_trusted_is_forgotten_and_a_block_stays() {
     let id = bob.id();
     alice.send("bob", MARKER);
     bob.received_text(MARKER);
+    let (ours, theirs) = (print(&alice, MARKER), print(&bob, MARKER));
     alice.run(&["forget", "bob", "--yes"]).expect(1).says(&["trusted", "revoke"]);
     alice.run(&["revoke", "bob", "--block"]).expect(0);
     let said = answered(&alice, &["forget", "bob"], "y").expect(0);
