@@ -23,11 +23,15 @@ use crate::{
 /// # Errors
 /// When the database fails.
 pub fn head(db: &Connection) -> Result<Head, StoreError> {
-    let sql = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1";
-    let found = all(db, "audit", sql, [], |row| {
+    let read = |row: &Columns<'_>| {
         Ok(Head { seq: number(row)?, hash: row.id("hash", Digest::from_slice)? })
-    })?;
-    Ok(found.into_iter().next().unwrap_or(Head::EMPTY))
+    };
+    let sql = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1";
+    let last = all(db, "audit", sql, [], read)?.pop().unwrap_or(Head::EMPTY);
+    // Of what was moved into a file some records stay, and the last of these is not the end.
+    let sql = "SELECT number, hash FROM anchors ORDER BY number DESC LIMIT 1";
+    let moved = all(db, "anchors", sql, [], read)?.pop().unwrap_or(Head::EMPTY);
+    Ok(if moved.seq > last.seq { moved } else { last })
 }
 
 fn number(row: &Columns<'_>) -> Result<u64, StoreError> {

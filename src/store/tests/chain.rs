@@ -235,13 +235,33 @@ fn records_are_looked_for_a_part_at_a_time() {
 
 /// The head of a long chain, an append to it and a check of it: the figures are printed, and a chain of
 /// any length is checked in parts.
+/// All is moved, and what stays of it is not its last record: the chain goes on after the last.
+#[test]
+fn the_chain_goes_on_after_what_was_moved_and_not_after_what_stays_of_it() {
+    let folder = Folder::new();
+    let db = db(&folder);
+    let moved = Event::TrustMoved {
+        peer: owner().id().to_string(),
+        from: "requested".to_owned(),
+        to: "trusted".to_owned(),
+    };
+    audit::append(&db, NOW, &moved).unwrap();
+    fill(&db, 9);
+    let part = rotate::part(&db, Keep::Records(0)).unwrap().unwrap();
+    assert_eq!(part.last.seq, 10);
+    rotate::write(&folder.path(), &part, &owner()).unwrap();
+    assert!(rotate::take_out(&db, &part, &owner(), NOW).unwrap());
+    let left: Vec<u64> = audit::page(&db, 0, 99).unwrap().iter().map(|record| record.seq).collect();
+    assert_eq!(left, [1, 11], "what stands, and that the rest was moved");
+    assert_eq!(audit::append(&db, NOW, &Event::MoveUndone).unwrap().seq, 12);
+    assert_eq!(problem(&db), None);
+}
+
 #[test]
 fn a_long_chain_is_appended_to_and_checked_in_parts() {
     let folder = Folder::new();
     let db = db(&folder);
-    db.execute_batch("BEGIN").unwrap();
     fill(&db, 5000);
-    db.execute_batch("COMMIT").unwrap();
     let (mut progress, mut parts) = (audit::Progress::default(), 0);
     loop {
         let (next, ended) = audit::verify_part(&db, &owner().id(), &progress).unwrap();
