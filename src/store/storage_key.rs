@@ -222,7 +222,7 @@ impl KeySource {
                     StoreError::Key(format!("the desktop's keyring, which holds the key of this home's messages, cannot be read ({why}); {UNLOCK}"))
                 })?
                 .ok_or_else(|| {
-                    StoreError::Key(format!("the desktop's keyring has no key for this home's messages any more; {RESTORE}"))
+                    StoreError::Key(format!("the desktop's keyring shows no key of this home's messages; {UNLOCK}. If it is gone, {RESTORE}"))
                 })?,
         };
         Ok((place, key))

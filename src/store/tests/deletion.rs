@@ -1,6 +1,6 @@
 //! Deleting: what may go, what goes with it, and that nothing of it is left in a file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
 use crate::{
@@ -303,8 +303,9 @@ fn prints(db: &Connection) -> BTreeMap<i64, [Vec<u8>; 2]> {
 
 /// Those whose prints are anywhere in these bytes.
 fn found(prints: &BTreeMap<i64, [Vec<u8>; 2]>, bytes: &[u8]) -> BTreeSet<i64> {
-    let is_in = |print: &Vec<u8>| memchr::memmem::find(bytes, print).is_some();
-    prints.iter().filter(|(_, of)| of.iter().any(is_in)).map(|(number, _)| *number).collect()
+    let of = |(number, of): (&i64, &[Vec<u8>; 2])| of.clone().map(|print| (print, *number));
+    let known: HashMap<Vec<u8>, i64> = prints.iter().flat_map(of).collect();
+    bytes.windows(24).filter_map(|window| known.get(window)).copied().collect()
 }
 
 fn size(folder: &Folder) -> u64 {
