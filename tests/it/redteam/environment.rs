@@ -6,12 +6,13 @@ use super::Siege;
 use crate::support::{Home, Output, mcp::Session, until};
 
 /// The variables that the program may read. None of them is about a yes.
-const READ: [&str; 15] = [
+const READ: [&str; 16] = [
     "CLAUDE_PROJECT_DIR",
     // Of test builds alone: `tests/it/architecture.rs` shows that a normal one does not know them.
     "COUNTERSIGN_FAILPOINT",
     "COUNTERSIGN_FAULT",
     "COUNTERSIGN_SIM_BUG",
+    "COUNTERSIGN_SIM_FROM",
     "COUNTERSIGN_SIM_RUNS",
     "COUNTERSIGN_SIM_SEED",
     "COUNTERSIGN_GALLERY",
