@@ -387,7 +387,15 @@ impl Config {
         let path = home.config_file();
         let file = |problem: String| ConfigError::File { path: path.clone(), problem };
         let text = std::fs::read_to_string(&path).map_err(|e| file(e.to_string()))?;
-        toml::from_str(&text).map_err(|e| file(e.to_string()))
+        Self::parse(&text).map_err(file)
+    }
+
+    /// Reads what the file holds.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
     }
 
     /// As the file holds it.

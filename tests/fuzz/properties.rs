@@ -5,10 +5,13 @@ use std::str;
 
 use countersign::{
     base::Timestamp,
+    node::{api::Request, config::Config},
+    policy::Policy,
     risk,
     wire::{
         Body, ConsentRecord, Countersignature, Envelope, Frame, Grant, Invite, Kind, Order,
         PairFrame, cbor,
+        code::{Code, exchange::CodeFrame},
     },
 };
 
@@ -39,7 +42,7 @@ pub fn scan(bytes: &[u8]) {
 pub type Property = (&'static str, &'static str, fn(&[u8]));
 
 /// Every property.
-pub const ALL: [Property; 10] = [
+pub const ALL: [Property; 12] = [
     ("envelope", "envelope", envelope),
     ("countersignature", "countersignature", countersignature),
     ("frame", "frame", frame),
@@ -50,7 +53,14 @@ pub const ALL: [Property; 10] = [
     ("order", "order", order),
     ("receipt", "receipt", receipt),
     ("cbor", "cbor", any_cbor),
+    ("code", "code", code),
+    ("code_frame", "code", code_frame),
 ];
+
+/// Properties of what has no vectors, by the names of their fuzz targets: texts of the user's own
+/// machine, and the scanner, which is slow.
+pub const FURTHER: [(&str, fn(&[u8])); 4] =
+    [("policy", policy), ("config", config), ("request", request), ("scan", scan)];
 
 /// An envelope that is read is the bytes that it was read from.
 pub fn envelope(bytes: &[u8]) {
@@ -69,7 +79,7 @@ pub fn countersignature(bytes: &[u8]) {
 /// A frame between peers; of a later one only the type is kept.
 pub fn frame(bytes: &[u8]) {
     match Frame::decode(bytes) {
-        Ok(Frame::Unknown(tag)) => assert!(tag > 4, "type {tag} is known"),
+        Ok(Frame::Unknown(tag)) => assert!(tag > 5, "type {tag} is known"),
         Ok(read) => assert_eq!(read.encode(), bytes),
         Err(_) => {}
     }
@@ -127,5 +137,47 @@ pub fn receipt(bytes: &[u8]) {
 pub fn any_cbor(bytes: &[u8]) {
     if let Ok(read) = cbor::decode("fuzz", bytes, 1 << 20) {
         assert_eq!(cbor::encode(&read), bytes);
+    }
+}
+
+/// A short code as somebody types it.
+pub fn code(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(read) = Code::parse(text) {
+        assert!(Code::parse(&read.words().join("-")).is_ok_and(|again| again.is(&read)));
+    }
+}
+
+/// A frame between the two of a short code, who know nothing of each other.
+pub fn code_frame(bytes: &[u8]) {
+    if let Ok(read) = CodeFrame::decode(bytes) {
+        assert_eq!(read.encode(), bytes);
+    }
+}
+
+/// A policy; what is read says the same when it is read again, and is no looser than itself.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(read) = Policy::parse(text) {
+        let again = Policy::parse(read.text());
+        assert!(again.is_ok_and(|again| again.digest() == read.digest()));
+        assert!(read.is_no_looser_than(&read));
+    }
+}
+
+/// The settings; what is read is written as something that reads the same.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(read) = Config::parse(text) {
+        assert_eq!(Config::parse(&read.to_toml()), Ok(read));
+    }
+}
+
+/// What can be asked over the node's socket.
+pub fn request(bytes: &[u8]) {
+    if let Ok(read) = serde_json::from_slice::<Request>(bytes) {
+        let written = serde_json::to_vec(&read).expect("strings and numbers");
+        let again: Request = serde_json::from_slice(&written).expect("what was written is read");
+        assert_eq!(serde_json::to_vec(&again).expect("the same"), written);
     }
 }

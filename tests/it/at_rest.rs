@@ -11,6 +11,7 @@ use countersign::store::{
     search::{self, Search},
     words::Query,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{Home, SOON, mcp::Session, pairing::friends, pty::Terminal, until};
@@ -173,7 +174,9 @@ impl Desktop {
 
     fn log_out(&mut self) {
         if let Some(mut keyring) = self.keyring.take() {
-            keyring.kill().unwrap();
+            // As a session ends, so that it can write what it has.
+            let pid = Pid::from_child(&keyring);
+            kill_process(pid, Signal::TERM).unwrap();
             keyring.wait().unwrap();
         }
     }

@@ -4,8 +4,9 @@
 #[expect(unreachable_pub, reason = "elsewhere it is the library of the fuzz targets")]
 pub(crate) mod properties;
 
-use std::sync::LazyLock;
+use std::{fs, path::Path, sync::LazyLock};
 
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::vectors::inputs;
@@ -70,6 +71,9 @@ proptest! {
         for (_, _, property) in properties::ALL {
             property(&bytes);
         }
+        for (_, property) in properties::FURTHER {
+            property(&bytes);
+        }
     }
 
     /// Bytes of small arrays, maps and integers, which get further than wholly random ones.
@@ -97,5 +101,22 @@ proptest! {
             }
             property(&bytes);
         }
+    }
+}
+
+/// The inputs that fuzzing kept for a target: one a line, in hexadecimal digits.
+fn kept(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let text = fs::read_to_string(folder.join(format!("{target}.hex"))).expect("a kept corpus");
+    text.lines().map(|line| HEXLOWER.decode(line.as_bytes()).expect("hex")).collect()
+}
+
+#[test]
+fn what_fuzzing_kept_breaks_no_decoder() {
+    let all = properties::ALL.map(|(name, _, property)| (name, property));
+    for (name, property) in all.into_iter().chain(properties::FURTHER) {
+        let inputs = kept(name);
+        assert!(!inputs.is_empty(), "{name} was never fuzzed: tests/fuzz/run.py");
+        inputs.iter().for_each(|bytes| property(bytes));
     }
 }
