@@ -157,7 +157,8 @@ impl Desktop {
     fn log_in(&mut self) {
         let path = self.folder.path();
         let mut child = Command::new("gnome-keyring-daemon")
-            .args(["--foreground", "--unlock", "--components=secrets"])
+            // The bus may have started one by itself, which is locked.
+            .args(["--foreground", "--replace", "--unlock", "--components=secrets"])
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", path)
