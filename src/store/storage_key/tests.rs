@@ -67,7 +67,7 @@ fn a_new_home_takes_the_keyring_where_one_answers_and_remembers_that() {
     let other = Case { folder: tempfile::tempdir().unwrap(), ..Case::new() };
     let empty = KeySource { keyring: other.desktop(None).keyring, ..case.desktop(None) };
     let refused = case.open(&empty).unwrap_err();
-    assert!(refused.contains("no key for this home's messages any more"), "{refused}");
+    assert!(refused.contains("shows no key of this home's messages"), "{refused}");
     assert!(!case.file().exists());
     case.assert_kept(&case.desktop(None));
 }
