@@ -74,7 +74,8 @@ pub fn verify(db: &Connection, node: &PeerId) -> Result<Verified, StoreError> {
     }
 }
 
-/// Checks the next [`limits::AUDIT_PAGE_RECORDS`] records.
+/// Checks the next [`limits::AUDIT_PAGE_RECORDS`] records, as the database is at one moment: records
+/// come meanwhile.
 ///
 /// # Errors
 /// When the database fails.
@@ -83,16 +84,28 @@ pub fn verify_part(
     node: &PeerId,
     progress: &Progress,
 ) -> Result<(Progress, Ended), StoreError> {
+    db.execute_batch("SAVEPOINT verify")?;
+    let part = next_part(db, node, progress);
+    db.execute_batch("RELEASE verify")?;
+    part
+}
+
+fn next_part(
+    db: &Connection,
+    node: &PeerId,
+    progress: &Progress,
+) -> Result<(Progress, Ended), StoreError> {
     let mut progress = *progress;
-    if !progress.begun {
-        progress.begun = true;
-        if let Some(anchor) = anchors(db)?.last() {
-            if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
-                return Ok((progress, Ended::Problem(problem)));
-            }
-            progress.head = anchor.head;
+    // At the beginning, and where records were moved since the last part.
+    if let Some(anchor) = anchors(db)?.last()
+        && (!progress.begun || anchor.head.seq > progress.head.seq)
+    {
+        if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
+            return Ok((progress, Ended::Problem(problem)));
         }
+        progress.head = anchor.head;
     }
+    progress.begun = true;
     let records = page(db, progress.head.seq, limits::AUDIT_PAGE_RECORDS)?;
     let Some(last) = records.last() else {
         let problem = at_the_end(db, &progress)?;
