@@ -57,9 +57,12 @@ pub const ALL: [Property; 12] = [
     ("code_frame", "code", code_frame),
 ];
 
+/// A property of what has no vectors, behind the name of its fuzz target.
+pub type Further = (&'static str, fn(&[u8]));
+
 /// Properties of what has no vectors, by the names of their fuzz targets: texts of the user's own
 /// machine, and the scanner, which is slow.
-pub const FURTHER: [(&str, fn(&[u8])); 4] =
+pub const FURTHER: [Further; 4] =
     [("policy", policy), ("config", config), ("request", request), ("scan", scan)];
 
 /// An envelope that is read is the bytes that it was read from.
