@@ -28,8 +28,8 @@ PARTS = {
     "simulation": (
         "Simulation",
         "COUNTERSIGN_SIM_RUNS=10000 cargo test --release --lib -- sim::long --nocapture",
-        "The real nodes of several people in one thread, with simulated disks, links and clocks, and "
-        "checkers after each step.",
+        "The real nodes of several people, with simulated disks, links and clocks, and checkers after each "
+        "step; then bugs that are planted one at a time, each with the checker that found it.",
     ),
     "kills": (
         "Kills",
@@ -45,6 +45,11 @@ PARTS = {
         "Scale",
         "cargo bench --bench bench -- scale",
         "A home with 1,000,000 messages beside one with 1,000, measured in one run.",
+    ),
+    "links": (
+        "Links",
+        "cargo bench --bench bench -- links",
+        "One node, and 200 others in one process that are linked to it at once.",
     ),
     "soak": (
         "Soak",

@@ -85,7 +85,7 @@ async fn linked(hub: Place, guests: Vec<Place>, alone: f64, before: f64) {
     }
     let (talked, used) = (talking.elapsed(), hub.rss_mib());
     let per = |mib: f64| mib * 1024.0 / f64::from(u32::try_from(guests.len()).unwrap());
-    println!("| figure | value |\n|---|---|");
+    println!("\nfigures:\n| figure | value |\n|---|---|");
     println!("| peers linked to one node at once | {} |", guests.len());
     println!("| all nodes started | {:.1} s |", started.as_secs_f64());
     println!("| all linked, from the first start | {:.1} s |", up.as_secs_f64());
@@ -95,6 +95,7 @@ async fn linked(hub: Place, guests: Vec<Place>, alone: f64, before: f64) {
     let here = rss_mib(std::process::id()) - before;
     println!("| the others, a whole node each: RSS | {:.0} KiB a node |", per(here));
     println!("| {} messages, all arrived | {:.1} s |", 2 * all, talked.as_secs_f64());
+    println!();
     for node in nodes {
         node.stop().await;
     }

@@ -81,6 +81,6 @@ fn bench() {
     bob.stop();
     eprintln!("messages: two processes, each with a node and a bare iroh endpoint");
     ends::measure(&alice, &bob, &mut table);
-    println!("{table}");
+    println!("\nfigures:\n{table}");
     relayed::measure();
 }

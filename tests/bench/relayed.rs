@@ -67,7 +67,8 @@ pub(crate) fn inside() {
     assert!(Command::new("nft").arg(rules).status().unwrap().success());
     let mut table = Table::default();
     ends::measure_by(Some(&url), &alice, &bob, &mut table);
-    println!("Via a relay:\n\n{table}");
+    println!("\nfigures:\nVia a relay, with no other way:\n");
+    println!("figures:\n{table}");
 }
 
 /// The home uses the relay, and knows that the other one is there.

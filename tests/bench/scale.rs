@@ -121,7 +121,7 @@ pub(crate) fn measure(many: Option<u64>) {
     table.numbers("resident memory after use, MiB", sides.each_ref().map(|s| s.place.rss_mib()));
     table.numbers("home on disk, running, MiB", sides.each_ref().map(|s| s.place.disk_mib()));
     let text = table.to_string();
-    println!("{text}");
+    println!("\nfigures:\n{}\n", table.rows());
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/SCALE.md");
     std::fs::write(file, text).unwrap();
 }
@@ -246,6 +246,18 @@ impl Table {
         self.lines.push(line);
     }
 
+    /// The table by itself.
+    fn rows(&self) -> String {
+        let mut head = String::from("| figure ");
+        for count in self.counts {
+            let _ = write!(head, "| {count}: p50 or value | p99 ");
+        }
+        let head = format!("{head}| p50, times | p99, times | p50 at most {TIMES_MAX} times |");
+        let rule = "|---|---|---|---|---|---|---|---|".to_owned();
+        let lines = [head, rule].into_iter().chain(self.lines.iter().cloned());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     fn numbers(&mut self, name: &'static str, [few, many]: [f64; 2]) {
         let line = format!("| {name} | {few:.1} | | {many:.1} | | {:.2} | | |", many / few);
         eprintln!("{line}");
@@ -266,13 +278,7 @@ impl std::fmt::Display for Table {
              homes with {} known peers each, and a third that they send to.\n",
             filler::PEERS
         )?;
-        let mut head = String::from("| figure ");
-        for count in self.counts {
-            write!(head, "| {count}: p50 or value | p99 ")?;
-        }
-        writeln!(f, "{head}| p50, times | p99, times | p50 at most {TIMES_MAX} times |")?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
-        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "{}", self.rows())?;
         writeln!(
             f,
             "\nMissed: {}.",

@@ -76,7 +76,11 @@ pub(crate) fn measure(seconds: Option<u64>) {
             client.reaches(id, &["accepted", "read"]);
         }
     }
-    println!("{sent} messages each way in {} s, {restarts} restarts, all accepted", run.as_secs());
+    println!(
+        "\nfigures:\n{sent} messages each way in {} s, {restarts} restarts, all accepted.\n",
+        run.as_secs()
+    );
+    println!("figures:");
     println!("| node | what | last | slope an hour |\n|---|---|---|---|");
     for (place, taken) in places.iter().zip(&taken) {
         for (n, what) in WHAT.iter().enumerate() {
@@ -84,6 +88,7 @@ pub(crate) fn measure(seconds: Option<u64>) {
             println!("| {} | {what} | {last:.2} | {:+.2} |", place.name, slope(taken, n));
         }
     }
+    println!();
 }
 
 fn read(client: &mut Client) {

@@ -127,6 +127,9 @@ def main():
         write(results)
         good &= seen["good"]
         print(target, seen, flush=True)
+    runs = sum(results[target]["runs"] for target in chosen)
+    broken = [target for target in chosen if not results[target]["good"]]
+    print(f"\nfigures:\n{len(chosen)} targets, {seconds} s each, {runs} runs; broken: {', '.join(broken) or 'none'}.\n")
     sys.exit(0 if good else 1)
 
 

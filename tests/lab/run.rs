@@ -65,7 +65,11 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
     }
     println!("\n{}", table(&ran));
     let took = begun.elapsed().as_secs();
-    println!("lab: {} cases, {} failed {failed:?}, {took} s", ran.len(), failed.len());
+    println!(
+        "\nfigures:\nlab: {} cases, {} failed {failed:?}, {took} s\n",
+        ran.len(),
+        failed.len()
+    );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -22,6 +22,8 @@ mod planted;
 mod wires;
 mod world;
 
+use std::{num::NonZero, thread};
+
 use world::Stats;
 
 /// Runs in a test of every change.
@@ -56,11 +58,30 @@ impl Figures {
         figures
     }
 
+    /// Runs as many seeds from `from` on, on every core.
+    fn of_many(from: u64, runs: u64) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let part = |n: usize| Self::of((from..from + runs).skip(n).step_by(cores));
+        thread::scope(|scope| {
+            let parts: Vec<_> = (0..cores).map(|n| scope.spawn(move || part(n))).collect();
+            parts.into_iter().map(|part| part.join().expect("a part")).fold(
+                Self::default(),
+                |mut sum, part| {
+                    sum.runs += part.runs;
+                    sum.all.add(&part.all);
+                    sum.failed.extend(part.failed);
+                    sum
+                },
+            )
+        })
+    }
+
     /// As a table, which `tests/reliability.py` takes over.
     fn print(&self) {
         let all = &self.all;
         let rows = [
             ("runs", self.runs),
+            ("simulated days, of all runs together", all.simulated_ms / 86_400_000),
             ("steps", all.steps),
             ("pairings begun", all.pairings),
             ("messages sent", all.sent),
@@ -104,7 +125,7 @@ fn nothing_is_lost_doubled_or_let_through_two() {
 fn long() {
     let runs = number("COUNTERSIGN_SIM_RUNS");
     let from = number("COUNTERSIGN_SIM_FROM").unwrap_or(1_000_000);
-    let figures = Figures::of(from..from + runs.unwrap_or(1));
+    let figures = Figures::of_many(from, runs.unwrap_or(1));
     println!("\nfigures:");
     figures.print();
     if runs.is_some() {

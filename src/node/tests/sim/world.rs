@@ -55,6 +55,8 @@ pub(super) struct Stats {
     pub(super) hostile: u64,
     pub(super) pairings: u64,
     pub(super) arrived: u64,
+    /// Time that went by in the world.
+    pub(super) simulated_ms: u64,
     /// All that happened, in one number.
     pub(super) digest: u64,
 }
@@ -74,6 +76,7 @@ impl Stats {
         self.hostile += of.hostile;
         self.pairings += of.pairings;
         self.arrived += of.arrived;
+        self.simulated_ms += of.simulated_ms;
     }
 }
 
@@ -161,6 +164,7 @@ pub(super) fn run(
     if world.failure.is_none() {
         world.end();
     }
+    world.stats.simulated_ms = world.now;
     match world.failure {
         Some(failure) => Err((failure, world.stats)),
         None => Ok(world.stats),
