@@ -47,6 +47,7 @@ impl<'b> Victim<'b> {
         own.press("Enter");
         own.wait_for("document.querySelector('form[action=\"/lock\"]')");
         own.goto(&format!("http://localhost:{port}/waiting/{item}"));
+        own.wait_for("document.querySelector('form.approve [name=digest]')");
         let html = own.whole();
         let hidden = |name: &'static str| {
             let value =
