@@ -175,7 +175,12 @@ fn rewrite(db: &Connection) {
     let rewritten = meta(db, TO_REWRITE).and_then(|due| {
         if due.is_some() {
             vacuum_large(db)?;
-            db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")?;
+            // While somebody reads, the old pages stay, and that is no error of SQLite's.
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy: i64 = db.query_row(sql, [], |row| row.get(0))?;
+            if busy != 0 {
+                return Err(StoreError::Busy);
+            }
             forget_meta(db, TO_REWRITE)?;
         }
         Ok(())
@@ -190,11 +195,12 @@ fn rewrite(db: &Connection) {
 fn make_shrinkable(db: &Connection, path: &Path) {
     let mode = db.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, u32>(0));
     let size = std::fs::metadata(path).map_or(u64::MAX, |file| file.len());
-    if mode.is_ok_and(|mode| mode != space::INCREMENTAL) && size <= limits::REWRITE_BYTES_MAX {
-        if let Err(error) = vacuum_large(db) {
-            // It is as good as before.
-            tracing::warn!(%error, "the database keeps its free pages");
-        }
+    if mode.is_ok_and(|mode| mode != space::INCREMENTAL)
+        && size <= limits::REWRITE_BYTES_MAX
+        && let Err(error) = vacuum_large(db)
+    {
+        // It is as good as before.
+        tracing::warn!(%error, "the database keeps its free pages");
     }
 }
 

@@ -79,12 +79,13 @@ pub fn copy(path: &Path, target: &Path) -> Result<(), StoreError> {
 /// When it is empty, another node's or damaged, or cannot be read.
 pub fn check_whole(path: &Path, owner: &PeerId) -> Result<(), StoreError> {
     let damaged = |problem: String| StoreError::Damaged { path: path.to_owned(), problem };
-    let db = migrate::open_without_key(path)?;
-    let found = is_whole(&db).and_then(|()| {
+    let found = || {
+        let db = migrate::open_without_key(path)?;
+        is_whole(&db)?;
         let home = migrate::has_meta(&db)?;
         if home { migrate::meta(&db, "identity") } else { Ok(None) }
-    });
-    match found {
+    };
+    match found() {
         Ok(Some(found)) if found == owner.to_string() => Ok(()),
         Ok(Some(found)) => Err(StoreError::OtherNode { path: path.to_owned(), owner: found }),
         Ok(None) => Err(damaged("there is no home in it".to_owned())),

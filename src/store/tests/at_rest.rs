@@ -285,6 +285,7 @@ fn no_temporary_file_holds_what_is_being_sealed() {
             let mut seen = false;
             while !seen && !done.load(Ordering::Relaxed) {
                 seen = spilled(b"lilac heron");
+                std::thread::yield_now();
             }
             seen
         });
