@@ -3,10 +3,10 @@
 mod callers;
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, Metadata, OpenOptions, TryLockError},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -69,11 +69,41 @@ pub fn need_set_up(home: &Home) -> anyhow::Result<()> {
             None => Ok(()),
         };
     }
+    if let Some(aside) = moved_aside(home) {
+        let (aside, place) = (aside.display(), home.path().display());
+        bail!(
+            "{place} is gone, and a restore that was cut short left the home that was there in \
+             {aside}; move that back (mv {aside} {place}), then try again"
+        );
+    }
     bail!(
         "{} is not set up; run: countersign init --name NAME in a terminal, or countersign page \
          --open, then try again",
         home.path().display()
     )
+}
+
+/// Where `restore --replace` puts the home that is at a place: beside it, under this name and a time.
+#[must_use]
+pub fn aside_prefix(place: &Path) -> std::ffi::OsString {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(".before-");
+    name
+}
+
+/// The newest home that went aside from a place at which there is none now.
+fn moved_aside(home: &Home) -> Option<PathBuf> {
+    let place = home.path();
+    if place.exists() {
+        return None;
+    }
+    let prefix = aside_prefix(place);
+    let is_aside = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        name.starts_with(prefix.as_encoded_bytes())
+    };
+    let beside = std::fs::read_dir(place.parent()?).ok()?;
+    beside.filter_map(|entry| Some(entry.ok()?.path())).filter(is_aside).max()
 }
 
 /// Logs to stderr, as `COUNTERSIGN_LOG` says. A second call changes nothing.
@@ -187,14 +217,19 @@ impl Lock {
     /// When a node runs, or the system says no.
     pub async fn take(home: &Home) -> anyhow::Result<Self> {
         let path = home.lock_file();
-        let mut file = private()
-            .read(true)
-            .open(&path)
-            .with_context(|| format!("{} cannot be opened", path.display()))?;
+        let open = || {
+            let opened = private().read(true).open(&path);
+            opened.with_context(|| format!("{} cannot be opened", path.display()))
+        };
+        let mut file = open()?;
         let until = Instant::now() + SHUTDOWN_TIMEOUT + Duration::from_secs(1);
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if is_at(&file, &path) => break,
+                // While we waited, another home was put here: a lock of the one that went keeps
+                // nobody out of this one.
+                Ok(()) if Instant::now() < until => file = open()?,
+                Ok(()) => bail!("{} is being replaced; try again", home.path().display()),
                 Err(TryLockError::WouldBlock) => {
                     if Client::connect(home).await.is_ok() || Instant::now() >= until {
                         bail!(
@@ -213,6 +248,13 @@ impl Lock {
         writeln!(file, "{}", std::process::id())?;
         Ok(Self { _file: file })
     }
+}
+
+/// Whether this is the file that is there now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |meta: Metadata| (meta.dev(), meta.ino());
+    let (opened, there) = (file.metadata().map(place), std::fs::metadata(path).map(place));
+    opened.is_ok_and(|opened| there.is_ok_and(|there| opened == there))
 }
 
 fn holder(mut file: &File) -> String {
@@ -379,6 +421,30 @@ mod tests {
             again.cancel();
         };
         tokio::join!(run_idle(&home, again.clone()), story).0.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_a_home_that_went_aside_is_none_of_the_one_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, aside) = (folder.path().join("home"), folder.path().join("home.before-2026"));
+        std::fs::create_dir(&place).unwrap();
+        let home = Home::at(&place).unwrap();
+        let first = Lock::take(&home).await.unwrap();
+        let story = async {
+            // The other one has the old file open by now, and waits.
+            tokio::task::yield_now().await;
+            std::fs::rename(&place, &aside).unwrap();
+            let gone = need_set_up(&home).unwrap_err().to_string();
+            assert!(gone.contains("cut short") && gone.contains("home.before-2026"), "{gone}");
+            std::fs::create_dir(&place).unwrap();
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(Lock::take(&home), story);
+        let second = second.unwrap();
+        let file = File::options().write(true).open(home.lock_file()).unwrap();
+        assert!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)), "this home is locked");
+        drop(second);
+        assert!(need_set_up(&home).unwrap_err().to_string().contains("init"));
     }
 
     #[tokio::test]

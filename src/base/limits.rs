@@ -463,6 +463,9 @@ pub const DELETE_ANSWER: Duration = Duration::from_secs(40);
 pub const REWRITE_BYTES_MAX: u64 = 256 * MIB as u64;
 /// How long the copy that a backup is made from may lie in the home.
 pub const BACKUP_COPY_LIFE: Duration = hours(1);
+/// How long such a copy keeps another one from being made in its place: whoever asked for it opens it
+/// at once, and then tells that it was sealed.
+pub const BACKUP_COPY_HELD: Duration = minutes(2);
 /// How long a shutdown may take.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Records between two signed checkpoints of the audit chain.

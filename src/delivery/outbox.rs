@@ -111,6 +111,14 @@ struct Pause {
     from: i64,
 }
 
+impl Queued {
+    /// A message that is worthless by now. A receipt counts whenever it comes.
+    fn is_late(&self, now: Timestamp) -> bool {
+        let header = self.envelope.item().header();
+        header.kind != Kind::Receipt && header.expires <= now
+    }
+}
+
 impl Default for Outbox {
     fn default() -> Self {
         Self::new()
@@ -152,10 +160,13 @@ impl Outbox {
         match input {
             Input::LinkUp => *self = Self { up: true, ..self.anew() },
             Input::LinkDown => *self = self.anew(),
+            // What has expired does not leave, or it would be taken after it was given up.
+            Input::Queued(item) if item.is_late(now) => {}
             Input::Queued(item) => self.queued(item, &mut effects),
             // An answer that was meant for a link before this one would leave gaps.
             Input::Loaded { ask, .. } | Input::LoadFailed(ask) if ask != self.asked => {}
-            Input::Loaded { items, seen, more, .. } => {
+            Input::Loaded { mut items, seen, more, .. } => {
+                items.retain(|item| !item.is_late(now));
                 self.loaded(items, (seen, more), &mut effects);
             }
             Input::LoadFailed(_) => self.load_failed(now),

@@ -23,7 +23,8 @@ pub enum MessageState {
     Denied,
     /// The peer will not take it.
     Refused,
-    /// Too late.
+    /// Its time is over, and nothing says that it arrived. What left before may have: the receiver's
+    /// word follows.
     Expired,
 }
 
@@ -78,10 +79,10 @@ impl MessageState {
         }
     }
 
-    /// The message will not move any more.
+    /// The message will not move any more. [`Self::Expired`] is no such state.
     #[must_use]
     pub const fn is_end(self) -> bool {
-        matches!(self, Self::Replied | Self::Denied | Self::Refused | Self::Expired)
+        matches!(self, Self::Replied | Self::Denied | Self::Refused)
     }
 
     /// Whether a receipt said so, so that its reason is the receiver's own words.
@@ -96,7 +97,8 @@ impl MessageState {
     }
 
     /// Whether a message of ours in this state may be said to be in `next`. Receipts can arrive
-    /// late and in any order: a state never goes back.
+    /// late and in any order: a state never goes back. What expired may have arrived before, so the
+    /// receiver's word still counts; whether it ever left is not for this to know.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match (self, next) {
@@ -109,6 +111,8 @@ impl MessageState {
             (Self::HeldByPeer, Self::Accepted | Self::Read) => true,
             (Self::Accepted, Self::Read | Self::Replied) => true,
             (Self::Read, Self::Replied) => true,
+            (Self::Expired, Self::Replied) => true,
+            (Self::Expired, next) => next.is_peers_word(),
             _ => false,
         }
     }
@@ -134,5 +138,16 @@ mod tests {
         }
         assert!(!S::Held.may_become(S::Delivered), "nothing is delivered that was not released");
         assert!(!S::Denied.may_become(S::Queued));
+    }
+
+    #[test]
+    fn what_expired_may_have_arrived_all_the_same() {
+        use MessageState as S;
+        for next in S::ALL {
+            let may = next.is_peers_word() || next == S::Replied;
+            assert_eq!(S::Expired.may_become(next), may, "{next:?}");
+            assert!(!next.is_peers_word() || !next.may_become(S::Expired), "{next:?}");
+        }
+        assert!(!S::Expired.is_end());
     }
 }

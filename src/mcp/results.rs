@@ -82,8 +82,8 @@ impl From<Sent> for SentResult {
 }
 
 /// A message that our human does not want sent.
-const DENIED: &str = "it was denied, and nothing was sent: do not send it again, in these or other \
-                      words; ask your human what to do instead";
+const DENIED: &str = "it was denied: do not send it again, in these or other words; ask your human \
+                      what to do instead";
 
 /// What there is to do about a message that has come to its end without being taken.
 fn after_end(state: &str) -> Option<&'static str> {
@@ -94,8 +94,8 @@ fn after_end(state: &str) -> Option<&'static str> {
              reason",
         ),
         "expired" => Some(
-            "it expired before the peer took it: ask your human whether it is still wanted before \
-             you send it anew",
+            "its time is over, and nothing says that it arrived; it may have, and then its state \
+             still moves on: ask your human before you send it anew, or the peer may act twice",
         ),
         _ => None,
     }

@@ -162,7 +162,12 @@ fn without_reply_yet(sent: Sent) -> SentResult {
     if result.sent.reply.is_none() {
         let id = &result.sent.id;
         result.next = Some(match result.sent.state.as_str() {
-            "denied" | "refused" | "expired" => "no reply will come; tell your human".to_owned(),
+            "denied" | "refused" => "no reply will come; tell your human".to_owned(),
+            "expired" => {
+                "its time is over, and nothing says that it arrived: do not send it again, \
+                          tell your human; if it did arrive, peer_inbox shows a reply when it comes"
+                    .to_owned()
+            }
             _ => format!(
                 "no reply yet; do not send it again: peer_status with id {id} tells its state, \
                  and peer_inbox shows a reply when it comes"

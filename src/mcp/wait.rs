@@ -129,7 +129,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// The life of the message `id` once nothing more can come of it.
+/// The life of the message `id` once it has come to an end, or its time is over.
 ///
 /// # Errors
 /// What the node answers.

@@ -30,7 +30,9 @@ pub(super) fn remove_copy(home: &Home) {
 impl Node {
     /// Copies the database as it is now. A thread of its own does it: neither reads nor writes wait.
     pub(super) fn copy(&mut self, answer: Answer) {
-        if let Err(error) = self.may_erase() {
+        let now = clock::now();
+        let taken = self.copy_made.is_some_and(|made| now.since(made) <= limits::BACKUP_COPY_HELD);
+        if let Err(error) = self.may_erase().and_then(|()| if taken { held() } else { Ok(()) }) {
             return reply(answer, Err(error));
         }
         self.chores.copying = true;
@@ -89,4 +91,10 @@ impl Node {
             remove_copy(&self.home);
         }
     }
+}
+
+/// Another command seals its copy at this moment, or was cut short a moment ago.
+fn held() -> Result<(), ApiError> {
+    let next = "try again when that is over; one that was cut short is in the way for 2 minutes";
+    Err(ApiError::new(ErrorKind::Busy, "another backup is being made", next))
 }

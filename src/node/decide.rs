@@ -11,7 +11,7 @@ use super::{
     clock,
     grants::{GrantEntry, note_use},
     inbound::answers::answered,
-    outbound::{move_arrived, queue_receipts},
+    outbound::{mark_replied, move_arrived, queue_receipts},
     state::{Answer, Node, PairingEntry, reply, store_failed, usage},
 };
 use crate::{
@@ -172,6 +172,7 @@ impl Node {
             let event = audit::Event::moved(header.id, MessageState::Queued.as_str());
             store::audit::append(db, now, &event)?;
             let number = outbox::add(db, &header.recipient, &header.id, None)?;
+            mark_replied(db, header.reply_to, &header.recipient, None, Some(now))?;
             Ok(Some(Queued { number, envelope }))
         };
         self.write(op, move |node, done| match done {

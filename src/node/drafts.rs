@@ -52,7 +52,7 @@ impl Node {
             if messages::find_with(db, &id, &to, true)?.is_some() {
                 return Ok(Err(sent_already()));
             }
-            mark_replied(db, header.reply_to, &to, (None, now))?;
+            mark_replied(db, header.reply_to, &to, None, Some(now))?;
             write_outgoing(db, Ready::Queue(approved, verdict), (None, None), now).map(Ok)
         };
         self.write(op, move |node, done: Result<_, StoreError>| {

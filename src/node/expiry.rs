@@ -1,4 +1,5 @@
-//! Messages of ours that were not delivered in time.
+//! Messages of ours whose time is over before a receipt came. One that left may have arrived all the
+//! same: what its receiver says of it later counts (see [`super::inbound`]).
 
 use rusqlite::Connection;
 

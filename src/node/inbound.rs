@@ -401,6 +401,13 @@ impl Judge {
         let bench = Bench { rules: &self.rules, peer: self.facts.peer(), recent: &recent };
         gate::incoming(looked, &self.approver, &bench, self.now)
     }
+
+    /// One more is stored, which counts for the rates. What had no room comes again, and would
+    /// count each time.
+    fn count(&mut self, taken: &mut Taken) {
+        self.recent.push_back(self.now);
+        taken.counted += 1;
+    }
 }
 
 /// What a sender hears of it.
@@ -432,12 +439,9 @@ fn take_one(
         return Ok((ReceiptState::Busy, None));
     }
     let judged = judge.judge(looked);
-    if !matches!(judged, Incoming::Refused(..)) {
-        judge.recent.push_back(judge.now);
-        taken.counted += 1;
-    }
     match judged {
         Incoming::Allowed(approved, ruling) => {
+            judge.count(taken);
             let verdict = verdict("allow", &ruling, &judge.rules);
             let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
             verdicts::set_verdict(db, number, &verdict)?;
@@ -458,6 +462,7 @@ fn ask(
     (envelope, ruling): (Envelope, Ruling),
 ) -> Result<Said, StoreError> {
     if let Some((grant, approved)) = by_grant(db, judge, &envelope, &ruling.reasons)? {
+        judge.count(taken);
         let (number, session) = arrive(db, judge, approved.item(), MessageState::Accepted)?;
         verdicts::set_verdict(db, number, &verdict("grant", &ruling, &judge.rules))?;
         note_use(db, (&grant, number), approved.item(), judge.now)?;
@@ -474,6 +479,7 @@ fn ask(
         return Ok((ReceiptState::Busy, None));
     }
     judge.payloads_left -= 1;
+    judge.count(taken);
     let (number, _) = arrive(db, judge, &envelope, MessageState::HeldByPeer)?;
     verdicts::set_verdict(db, number, &verdict("ask", &ruling, &judge.rules))?;
     let row = held_row(What::MessageIn, envelope, ruling.reasons, judge.now);

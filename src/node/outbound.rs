@@ -196,8 +196,11 @@ impl Node {
             if may_hold && payloads >= limits::PENDING_PAYLOADS_MAX {
                 return Ok(Sending::Full(payloads_full(payloads)));
             }
-            mark_replied(db, reply_to, &to, (by.as_ref(), now))?;
-            write_outgoing(db, ready, (Some(&request), by.as_ref()), now).map(Sending::Written)
+            let written = write_outgoing(db, ready, (Some(&request), by.as_ref()), now)?;
+            // What is held is no answer yet: our human may say no.
+            let leaves = written.queued.is_some().then_some(now);
+            mark_replied(db, reply_to, &to, by.as_ref(), leaves)?;
+            Ok(Sending::Written(written))
         };
         self.write(write, move |node, done| match done {
             Ok(Sending::Written(written)) => {
@@ -516,21 +519,26 @@ pub(super) fn entry(
     ReceiptEntry { id, digest, state, at, reason: reason.map(str::to_owned) }
 }
 
-/// A message that came in was answered.
+/// A message that came in is answered, by a session: it was seen, and when the answer `leaves`, it
+/// is replied to.
 pub(super) fn mark_replied(
     db: &Connection,
     id: Option<MessageId>,
     peer: &PeerId,
-    (by, now): (Option<&SessionName>, Timestamp),
+    by: Option<&SessionName>,
+    leaves: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let Some(id) = id else { return Ok(()) };
     let row = messages::find_with(db, &id, peer, false)?;
     let number = row.as_ref().filter(|row| in_inbox(row.state)).map(|row| row.number);
     let shown = |row: &MessageRow| matches!(row.state, MessageState::Accepted | MessageState::Read);
     if let Some(row) = row.filter(shown) {
-        let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
         messages::set_seen(db, row.number)?;
-        messages::set_state(db, row.number, &step, None)?;
+        if let Some(at) = leaves {
+            let step = HistoryRow { state: MessageState::Replied, at, reason: None };
+            messages::set_state(db, row.number, &step, None)?;
+            store::audit::append(db, at, &audit::Event::moved(id, step.state.as_str()))?;
+        }
     }
     match by.zip(number) {
         Some((by, number)) => sessions::set_seen(db, by, &[number]),

@@ -169,7 +169,8 @@ impl Node {
     /// Wrong passphrases are counted in a file by whatever process they were typed into, whether the
     /// node runs or not. What is new there goes into the audit log.
     pub(super) fn note_passphrases(&mut self) {
-        let total = keys::wrong_passphrases(&self.home.attempts_file());
+        // While one is tried, later: it may be right.
+        let Some(total) = keys::wrong_passphrases(&self.home.attempts_file()) else { return };
         let tries = total.saturating_sub(self.wrong_noted);
         if total == self.wrong_noted {
             return;

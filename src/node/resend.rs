@@ -63,8 +63,11 @@ pub(super) fn earlier(
             let last = messages::history(db, row.number)?.pop();
             Ok(last.filter(|step| said_no(step) && recent(step)).map(|_| Earlier::Denied))
         }
-        MessageState::Refused | MessageState::Expired => Ok(None),
-        MessageState::Queued
+        MessageState::Refused => Ok(None),
+        MessageState::Expired if !messages::was_queued(db, row.number)? => Ok(None),
+        // What left and expired may be there: the first answer is that one's, too.
+        MessageState::Expired
+        | MessageState::Queued
         | MessageState::Delivered
         | MessageState::HeldByPeer
         | MessageState::Accepted

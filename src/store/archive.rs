@@ -6,7 +6,7 @@ mod tests;
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _},
+    io::{self, Read as _, Seek as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use super::{
     StoreError, audit as chain, migrate,
     rows::{all, ms},
+    space,
     storage_key::KeySource,
 };
 use crate::{
@@ -113,6 +114,8 @@ pub struct Part {
 pub enum Source {
     /// In this file.
     File(PathBuf),
+    /// In this one, which was opened and looked at before, from its beginning, and so many.
+    Opened(Arc<File>, u64),
     /// Here: a key that may be in no file.
     Key(Arc<Secret<[u8; 32]>>),
 }
@@ -203,6 +206,12 @@ impl Part {
                 let file = File::open(path).map_err(io_error(path))?;
                 let size = file.metadata().map_err(io_error(path))?.len();
                 Ok((path, Box::new(file), size))
+            }
+            Source::Opened(file, size) => {
+                let path = Path::new(self.name);
+                let mut file: &File = file;
+                file.rewind().map_err(io_error(path))?;
+                Ok((path, Box::new(file), *size))
             }
             Source::Key(key) => {
                 let bytes = key.expose_secret().as_slice();
@@ -315,7 +324,9 @@ pub struct Carried {
 /// # Errors
 /// When it cannot be opened, or is not whole.
 pub fn fold(path: &Path, owner: &PeerId, source: &KeySource) -> Result<(), StoreError> {
-    close(migrate::open(path, owner, source)?.0)
+    let (db, _) = migrate::open(path, owner, source)?;
+    space::is_whole(&db)?;
+    close(db)
 }
 
 /// Adds an event to the audit chain of a home in which no node runs, and signs the chain's head.
@@ -380,6 +391,8 @@ fn settle_with(
     (at, event): (Timestamp, &Event),
     also: impl FnOnce(&Connection) -> Result<(), StoreError>,
 ) -> Result<Carried, StoreError> {
+    // Before it is opened to write, which makes a database of an empty file.
+    space::check_whole(path, &key.id())?;
     let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
     also(&transaction)?;

@@ -1,7 +1,7 @@
 //! The key files: created once, 0600, whole or not at all, and on disk before anyone goes on.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -242,7 +242,7 @@ pub fn try_passphrase<T>(
     now: Timestamp,
     open: impl FnOnce() -> Option<T>,
 ) -> Result<Result<T, Attempts>, KeyFileError> {
-    let lock_path = path.with_extension("lock");
+    let lock_path = lock_file(path);
     let lock = OpenOptions::new()
         .write(true)
         .create(true)
@@ -259,7 +259,7 @@ pub fn try_passphrase<T>(
         return Err(KeyFileError::Locked(until));
     }
     let after = before.after_wrong(now);
-    let total = wrong_passphrases(path);
+    let total = total(path);
     // The lock-out first. A try that is cut short counts as a wrong one in both.
     replace(path, &json(&after))?;
     replace(&total_file(path), total.saturating_add(1).to_string().as_bytes())?;
@@ -269,14 +269,27 @@ pub fn try_passphrase<T>(
     Ok(Ok(opened))
 }
 
+/// The file beside the count of tries whose lock is held while one is made.
+fn lock_file(path: &Path) -> PathBuf {
+    path.with_extension("lock")
+}
+
 /// The file beside the count of tries that holds how many were wrong, ever.
 fn total_file(path: &Path) -> PathBuf {
     path.with_extension("wrong")
 }
 
-/// How many wrong passphrases were tried in this home, ever; 0 where the file cannot be read.
+/// How many wrong passphrases were tried in this home, ever; 0 where the file cannot be read. `None`
+/// while one is tried: it counts as wrong until it is known to be right.
 #[must_use]
-pub fn wrong_passphrases(path: &Path) -> u64 {
+pub fn wrong_passphrases(path: &Path) -> Option<u64> {
+    // There is none where no passphrase was ever tried.
+    let lock = OpenOptions::new().write(true).open(lock_file(path)).ok();
+    let busy = |lock: &File| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock));
+    (!lock.as_ref().is_some_and(busy)).then(|| total(path))
+}
+
+fn total(path: &Path) -> u64 {
     let text = fs::read_to_string(total_file(path)).unwrap_or_default();
     text.trim().parse().unwrap_or(0)
 }
@@ -315,10 +328,12 @@ mod tests {
             assert!(matches!(locked, Err(KeyFileError::Locked(t)) if t == until), "{minutes}");
             now = until;
         }
-        try_passphrase(&path, now, || Some(())).unwrap().unwrap();
-        assert_eq!(wrong_passphrases(&path), 15, "all that were wrong, and no right one");
+        let right = || wrong_passphrases(&path).is_none().then_some(());
+        let told = try_passphrase(&path, now, right).unwrap();
+        assert!(told.is_ok(), "while it is tried, nobody knows whether it is wrong");
+        assert_eq!(wrong_passphrases(&path), Some(15), "all that were wrong, and no right one");
         let wrong = try_passphrase(&path, now, || None::<()>).unwrap().unwrap_err();
         assert_eq!(wrong.left(), 4, "a right one clears the count");
-        assert_eq!(wrong_passphrases(&path), 16);
+        assert_eq!(wrong_passphrases(&path), Some(16));
     }
 }

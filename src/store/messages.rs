@@ -284,6 +284,27 @@ pub struct SentRow {
     pub state: MessageState,
 }
 
+impl SentRow {
+    /// Whether its receiver's word that it is in `next` counts. What expired while it was held never
+    /// left, so no such word is about it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn may_become(&self, db: &Connection, next: MessageState) -> Result<bool, StoreError> {
+        let expired = self.state == MessageState::Expired;
+        Ok(self.state.may_become(next) && (!expired || was_queued(db, self.number)?))
+    }
+}
+
+/// Whether a message of ours was ever on its way.
+///
+/// # Errors
+/// When the database fails.
+pub fn was_queued(db: &Connection, number: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM history WHERE message = ?1 AND state = 'queued'";
+    Ok(db.prepare_cached(sql)?.exists([number])?)
+}
+
 /// As [`find_with`], of a message that we sent, without what it says.
 ///
 /// # Errors
@@ -464,7 +485,7 @@ pub fn unread_by_peer(db: &Connection) -> Result<Vec<(PeerId, u64)>, StoreError>
     })
 }
 
-/// Our messages that are too late and did not arrive.
+/// Our messages whose time is over, and of which no receipt came.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.

@@ -54,7 +54,9 @@ pub(super) fn open(
     // Of a new file alone: one that has tables keeps how it was made.
     db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
     db.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+        // In memory, because a migration's temporary file would be one more that holds texts.
+        "PRAGMA temp_store = MEMORY;
+         PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON; PRAGMA cache_size = -2048;
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000;",
     )?;
@@ -72,8 +74,6 @@ pub(super) fn open(
     }
     rewrite(&db);
     make_shrinkable(&db, path);
-    // Later than that, because a rewritten database may be larger than the memory.
-    db.execute_batch("PRAGMA temp_store = MEMORY;")?;
     close_to_others(path);
     Ok((db, found))
 }
@@ -174,9 +174,13 @@ pub(super) fn grow_log(db: &Connection) -> Result<(), StoreError> {
 fn rewrite(db: &Connection) {
     let rewritten = meta(db, TO_REWRITE).and_then(|due| {
         if due.is_some() {
-            db.execute_batch(
-                "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);",
-            )?;
+            vacuum_large(db)?;
+            // While somebody reads, the old pages stay, and that is no error of SQLite's.
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy: i64 = db.query_row(sql, [], |row| row.get(0))?;
+            if busy != 0 {
+                return Err(StoreError::Busy);
+            }
             forget_meta(db, TO_REWRITE)?;
         }
         Ok(())
@@ -191,13 +195,22 @@ fn rewrite(db: &Connection) {
 fn make_shrinkable(db: &Connection, path: &Path) {
     let mode = db.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, u32>(0));
     let size = std::fs::metadata(path).map_or(u64::MAX, |file| file.len());
-    if mode.is_ok_and(|mode| mode != space::INCREMENTAL) && size <= limits::REWRITE_BYTES_MAX {
-        let made = db.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
-        if let Err(error) = made {
-            // It is as good as before.
-            tracing::warn!(%error, "the database keeps its free pages");
-        }
+    if mode.is_ok_and(|mode| mode != space::INCREMENTAL)
+        && size <= limits::REWRITE_BYTES_MAX
+        && let Err(error) = vacuum_large(db)
+    {
+        // It is as good as before.
+        tracing::warn!(%error, "the database keeps its free pages");
     }
+}
+
+/// Writes a database anew whose values are sealed. It may be larger than the memory, so that this
+/// alone has a temporary file.
+fn vacuum_large(db: &Connection) -> Result<(), StoreError> {
+    let sql = "PRAGMA temp_store = DEFAULT; PRAGMA auto_vacuum = INCREMENTAL; VACUUM;";
+    let vacuumed = db.execute_batch(sql);
+    db.execute_batch("PRAGMA temp_store = MEMORY;")?;
+    Ok(vacuumed?)
 }
 
 fn check_owner(db: &Connection, path: &Path, owner: &PeerId) -> Result<(), StoreError> {

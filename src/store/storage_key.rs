@@ -357,14 +357,17 @@ pub fn key(path: &Path, owner: &PeerId, source: &KeySource) -> Result<(KeyPlace,
     Ok((found.place, found.into_key()))
 }
 
-/// The key of a home's database, which has one; a node may run.
+/// The key of a home's database, or of a copy of it, which has one; a node may run.
 ///
 /// # Errors
-/// When the database or the key cannot be used.
+/// When the database or the key cannot be used, or the key is another one's.
 pub fn read(path: &Path, owner: &PeerId, source: &KeySource) -> Result<Key, StoreError> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(path, flags)?;
-    Ok(source.find(&db, owner)?.into_key())
+    let found = source.find(&db, owner)?;
+    // Sees that it is the one: what goes into an archive with another is lost.
+    found.register(&db)?;
+    Ok(found.into_key())
 }
 
 /// Where the key of a home is kept; a node may run. `None`: there is none yet.

@@ -1,6 +1,9 @@
 //! `backup`: all of the home into one sealed file, while the node goes on.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
@@ -21,7 +24,7 @@ use crate::{
     },
     store::{
         archive::{self, ArchiveError, Making, Purpose, Source, Written},
-        keys, storage_key,
+        keys, space, storage_key,
     },
 };
 
@@ -71,35 +74,32 @@ async fn copied_and_written(
     let mut client = ctx.client().await?;
     let copy = Request::Human(HumanRequest::Keep(KeepRequest::Copy));
     let _: CopyMade = client.ask_slow(copy).await?;
-    // Its place is in the database, which is there by now.
-    let source = ctx.home.key_source(&Config::read(&ctx.home)?);
-    let key = storage_key::read(&ctx.home.database_file(), id, &source)?;
-    let written = write(ctx, file, typed, key);
+    let written = write(ctx, id, file, typed);
     let archive = written.as_ref().ok().map(|written| written.sha256.clone());
     let copied = HumanRequest::Keep(KeepRequest::Copied { archive });
     let gone: Result<Done, _> = client.ask(Request::Human(copied)).await;
     drop(spinner);
-    let written = written.map_err(|error| trouble(&error))?;
+    let written = written?;
     gone?;
     Ok(written)
 }
 
-fn write(
-    ctx: &Ctx,
-    file: &Path,
-    typed: &Secret<String>,
-    key: Secret<[u8; 32]>,
-) -> Result<Written, ArchiveError> {
+/// Seals the copy, when it is whole and the key opens it. It is opened before the passphrase is
+/// stretched, which takes a while: what comes to its place meanwhile is not what is sealed.
+fn write(ctx: &Ctx, id: &PeerId, file: &Path, typed: &Secret<String>) -> anyhow::Result<Written> {
     let home = &ctx.home;
+    let copy = space::open_whole(&home.copy_file(), id)?;
+    let size = copy.metadata()?.len();
+    let key = storage_key::read(&home.copy_file(), id, &home.key_source(&Config::read(home)?))?;
     let mut files = parts(home, key);
     for part in &mut files {
         if matches!(&part.from, Source::File(path) if *path == home.database_file()) {
-            part.from = Source::File(home.copy_file());
+            part.from = Source::Opened(Arc::new(copy.try_clone()?), size);
         }
     }
     let (purpose, at) = (Purpose::Backup, clock::now());
     let making = Making { purpose, at, salt: clock::random(), nonce: clock::random() };
-    archive::write(file, &files, typed, &making)
+    archive::write(file, &files, typed, &making).map_err(|error| trouble(&error).into())
 }
 
 fn explanation(ctx: &Ctx, id: &PeerId, file: &Path, style: Style) -> String {

@@ -1,10 +1,7 @@
 //! `restore`: a home from a backup. It is built and verified beside its place, as `move import` does it,
 //! and only then put there; a home that is there already is moved aside, never deleted.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::super::{
     Ctx, Exit, escape,
@@ -18,7 +15,7 @@ use super::super::{
 };
 use crate::{
     base::Timestamp,
-    daemon::Lock,
+    daemon::{self, Lock},
     node::{
         api::{ApiError, ErrorKind},
         clock, guard,
@@ -66,12 +63,12 @@ fn place(ctx: &Ctx) -> anyhow::Result<PathBuf> {
 /// Where the home that is there goes: beside its place, under the time.
 fn aside(place: &Path) -> PathBuf {
     let time: String = clock::now().rfc3339().chars().filter(char::is_ascii_alphanumeric).collect();
-    let mut name = place.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".before-{time}"));
+    let mut name = daemon::aside_prefix(place);
+    name.push(time);
     place.with_file_name(name)
 }
 
-/// Ends the node, and changes the two folders. The one that was there comes back if that fails.
+/// Ends the node, and changes the two folders.
 async fn put_instead(
     ctx: &Ctx,
     built: Built,
@@ -80,18 +77,10 @@ async fn put_instead(
     if node::end(ctx).await?.is_some() {
         print::talk("The node has ended.");
     }
-    // Held by the folder that goes: no node starts in it while it does.
+    // Held by the folder that goes: no node starts in it while it does, and who waited for this lock
+    // sees that it is of another home.
     let lock = Lock::take(&ctx.home).await?;
-    let failed = |error: std::io::Error| {
-        let message = format!("{} cannot be moved aside: {error}", place.display());
-        let next = "see that the folder above it can be written; nothing was changed";
-        ApiError::new(ErrorKind::Failed, message, next)
-    };
-    fs::rename(place, aside).map_err(failed)?;
-    let put = built.put(place);
-    if put.is_err() {
-        fs::rename(aside, place).map_err(failed)?;
-    }
+    let put = built.put_instead(place, aside);
     drop(lock);
     let imported = put?;
     archive::sync_folder(aside).map_err(|error| trouble(&error))?;

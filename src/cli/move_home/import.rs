@@ -120,6 +120,64 @@ impl Built {
         archive::sync_folder(place)?;
         Ok(imported)
     }
+
+    /// Puts it where a home is, which goes to `aside`. Where the system can exchange two folders, there
+    /// is a home at every moment; else a crash in between leaves the old one in `aside`, of which the
+    /// next command tells.
+    pub(in crate::cli) fn put_instead(
+        self,
+        place: &Path,
+        aside: &Path,
+    ) -> anyhow::Result<Imported> {
+        if exchange(self.folder.path(), place).is_err() {
+            return self.put_after(place, aside);
+        }
+        let Self { folder, imported } = self;
+        // The home that was here has this name now, and is no temporary folder any more.
+        let old = folder.keep();
+        if let Err(error) = fs::rename(&old, aside) {
+            let old = old.display();
+            let message = format!(
+                "the backup is in its place, but the home that was there is in {old}: {error}"
+            );
+            let next = "move that folder to where you want it, and never start it again";
+            return Err(ApiError::new(ErrorKind::Failed, message, next).into());
+        }
+        archive::sync_folder(place)?;
+        Ok(imported)
+    }
+
+    /// One folder after the other. The one that was there comes back if the second step fails.
+    fn put_after(self, place: &Path, aside: &Path) -> anyhow::Result<Imported> {
+        if let Err(error) = fs::rename(place, aside) {
+            let message = format!("{} cannot be moved aside: {error}", place.display());
+            let next = "see that the folder above it can be written; nothing was changed";
+            return Err(ApiError::new(ErrorKind::Failed, message, next).into());
+        }
+        let put = self.put(place);
+        if put.is_err()
+            && let Err(error) = fs::rename(aside, place)
+        {
+            let (place, aside) = (place.display(), aside.display());
+            let message = format!("{place} cannot be made, nor put back: {error}");
+            let next =
+                format!("the home that was there is whole, in {aside}: move it back by hand");
+            return Err(ApiError::new(ErrorKind::Failed, message, next).into());
+        }
+        put
+    }
+}
+
+/// Two folders of one file system take each other's place at one moment.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Makes a home of an archive, in a folder beside its place.
@@ -220,6 +278,11 @@ fn settled(
         }
         Err(StoreError::OtherNode { .. }) => Err(unfit("database")),
         Err(StoreError::Key(_)) => Err(unfit("storage key")),
+        Err(StoreError::Damaged { problem, .. }) => {
+            let message = format!("the database in it is not whole: {problem}");
+            let next = "use an older archive, or make it again; nothing was changed";
+            Err(ApiError::new(ErrorKind::Refused, message, next).into())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -15,6 +15,10 @@ pub(super) fn id(number: i64) -> MessageId {
 }
 
 pub(super) fn item(number: i64) -> Queued {
+    until(number, NOW.plus(limits::EXPIRY_MAX))
+}
+
+fn until(number: i64, expires: Timestamp) -> Queued {
     let key = IdentityKey::from_seed(&Secret::new([1; 32]));
     let header = Header {
         kind: Kind::Text,
@@ -22,7 +26,7 @@ pub(super) fn item(number: i64) -> Queued {
         sender: key.id(),
         recipient: PeerId::from_bytes([2; 32]),
         created: NOW,
-        expires: NOW.plus(Duration::from_mins(1)),
+        expires,
         thread: None,
         reply_to: None,
         human: false,
@@ -192,4 +196,23 @@ fn a_backoff_stays_within_its_bounds() {
         }
     }
     assert!(backoff(0, 0) < backoff(3, 0));
+}
+
+#[test]
+fn what_has_expired_does_not_leave_and_keeps_nothing_back() {
+    let late = NOW.plus(Duration::from_mins(1));
+    let mut outbox = running();
+    assert!(outbox.handle(Input::Queued(until(1, late)), late).is_empty());
+    assert_eq!(
+        sent(&outbox.handle(Input::Queued(until(2, late)), NOW)),
+        [1],
+        "in its time it does"
+    );
+    outbox.handle(Input::LinkDown, late);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, late)), Some(0));
+    let items = vec![until(1, late), until(2, late), item(3)];
+    let loaded = Input::Loaded { ask: 2, items, seen: 3, more: false };
+    assert_eq!(sent(&outbox.handle(loaded, late)), [1], "the numbers of a link have no gap");
+    assert!(outbox.handle(Input::Queued(item(3)), late).is_empty(), "it went before");
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(4)), late)), [2]);
 }

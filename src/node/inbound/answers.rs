@@ -4,10 +4,11 @@ use rusqlite::Connection;
 
 use super::Judge;
 use crate::{
+    audit,
     base::{MessageId, PeerId, Timestamp},
     delivery::MessageState,
     store::{
-        StoreError,
+        self, StoreError,
         messages::{self, HistoryRow},
         outbox,
     },
@@ -23,11 +24,13 @@ pub(in crate::node) fn answered(
 ) -> Result<Option<MessageId>, StoreError> {
     let Some(id) = envelope.header().reply_to else { return Ok(None) };
     let row = messages::find_sent(db, &id, peer)?;
-    let Some(row) = row.filter(|row| row.state.may_become(MessageState::Replied)) else {
+    let Some(row) = row else { return Ok(None) };
+    if !row.may_become(db, MessageState::Replied)? {
         return Ok(None);
-    };
+    }
     let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
     messages::set_state(db, row.number, &step, None)?;
+    store::audit::append(db, now, &audit::Event::moved(id, step.state.as_str()))?;
     outbox::remove_message(db, peer, &id)?;
     Ok(Some(id))
 }

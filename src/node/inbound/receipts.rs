@@ -64,11 +64,11 @@ fn take_entry(
         return Ok(None);
     }
     outbox::remove_message(db, peer, &entry.id)?;
-    if !row.state.may_become(state) {
+    if !row.may_become(db, state)? {
         return Ok(None);
     }
     // Whatever it became, it was delivered first.
-    let implied = row.state == MessageState::Queued
+    let implied = matches!(row.state, MessageState::Queued | MessageState::Expired)
         && !matches!(state, MessageState::Delivered | MessageState::Refused);
     if implied {
         let step = HistoryRow { state: MessageState::Delivered, at: entry.at, reason: None };

@@ -145,6 +145,48 @@ async fn what_nobody_decided_in_time_is_asked_anew() {
 }
 
 #[tokio::test]
+async fn what_left_and_expired_may_be_there_and_is_found_once() {
+    let (alice, bob) = paired().await;
+    let first = alice.send("bob", &secret()).await;
+    alice.approve(first["pending"].as_str().unwrap()).await;
+    arrived(&bob, 1).await;
+    // As where the link went before the receipt came, and the time after it.
+    until(async || (alice.state(&first["id"]).await == "accepted").then_some(())).await;
+    sql(&alice, "UPDATE messages SET state = 'expired'");
+    let alice = alice.restart().await;
+    let again = alice.send("bob", &secret()).await;
+    assert_eq!((&again["id"], &again["again"]), (&first["id"], &true.into()));
+    assert_eq!((&again["state"], again.get("pending")), (&"expired".into(), None));
+    let third = alice.send("bob", &secret()).await;
+    assert_eq!((&third["state"], third.get("again")), (&"held".into(), None));
+    // Bob's agent reads it, and his node says so, signed.
+    let inbox = InboxRequest { mark_read: true, ..InboxRequest::default() };
+    bob.agent(AgentRequest::Inbox(inbox)).await;
+    until(async || (alice.state(&first["id"]).await == "read").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_message_counts_as_replied_to_when_the_reply_leaves() {
+    let (alice, bob) = paired().await;
+    alice.send("bob", "how is it?").await;
+    let id = arrived(&bob, 1).await[0]["id"].clone();
+    let reply = |more: &str| SendRequest {
+        to: "alice".into(),
+        text: secret() + more,
+        reply_to: Some(id.as_str().unwrap().to_owned()),
+        ..SendRequest::default()
+    };
+    let held = try_send(&bob, reply("")).await.unwrap();
+    assert_eq!((&held["state"], bob.state(&id).await.as_str()), (&"held".into(), "accepted"));
+    let no = HumanRequest::Deny { id: self::id(&held["pending"]), block: false };
+    bob.human(no).await;
+    assert_eq!(bob.state(&id).await, "accepted", "our human said no: nobody replied");
+    let held = try_send(&bob, reply("!")).await.unwrap();
+    bob.approve(held["pending"].as_str().unwrap()).await;
+    assert_eq!(bob.state(&id).await, "replied");
+}
+
+#[tokio::test]
 async fn a_question_shows_what_our_agent_wrote_and_no_more_than_its_beginning() {
     let (alice, _bob) = paired().await;
     let text = secret() + &"ä".repeat(2000);

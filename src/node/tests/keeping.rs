@@ -91,3 +91,21 @@ async fn the_sweep_deletes_what_is_over_not_at_once_after_a_start_and_tells_the_
     let (home, _, _folder) = bob.stop().await;
     assert_eq!(counted(&home), 0);
 }
+
+#[tokio::test]
+async fn a_copy_that_a_backup_has_is_not_made_anew_under_it() {
+    let alice = side("Alice").await;
+    let copy = || Request::Human(HumanRequest::Keep(KeepRequest::Copy));
+    let copied = HumanRequest::Keep(KeepRequest::Copied { archive: Some("ab".repeat(32)) });
+    alice.ask(copy()).await.unwrap();
+    let made = std::fs::read(alice.home.copy_file()).unwrap();
+    let error = alice.ask(copy()).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::Busy, "another backup is being made")
+    );
+    assert_eq!(std::fs::read(alice.home.copy_file()).unwrap(), made, "it is as it was");
+    alice.human(copied).await;
+    assert!(!alice.home.copy_file().exists());
+    alice.ask(copy()).await.unwrap();
+}

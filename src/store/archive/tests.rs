@@ -219,3 +219,45 @@ fn a_database_is_folded_noted_and_settled() {
     let refused = settle(&path, (&other, &source), &[], (MADE, &Event::MoveUndone));
     assert!(matches!(refused, Err(StoreError::OtherNode { .. })));
 }
+
+#[test]
+fn a_database_without_a_home_and_one_that_is_damaged_are_not_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign.db");
+    let key = IdentityKey::from_seed(&Secret::new([1; 32]));
+    let source = KeySource::file(folder.path().join("store.key"));
+    let restored = || {
+        let event = Event::HomeRestored { archive: "ab".into(), made: "then".into() };
+        settle_past(&path, (&key, &source), &[], (MADE, &event)).map(drop)
+    };
+    fs::write(&path, b"").unwrap();
+    assert!(matches!(restored(), Err(StoreError::Damaged { .. })), "what an empty copy was");
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0, "and no home was made of it");
+    fs::remove_file(&path).unwrap();
+    drop(migrate::open(&path, &key.id(), &source).unwrap());
+    fold(&path, &key.id(), &source).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let mut bad = whole.clone();
+    // All pages but the first two, which say what it is.
+    bad[8192..].fill(0x5a);
+    fs::write(&path, &bad).unwrap();
+    assert!(matches!(restored(), Err(StoreError::Damaged { .. })));
+    fs::write(&path, &whole).unwrap();
+    restored().unwrap();
+}
+
+#[test]
+fn what_was_opened_before_is_sealed_and_not_what_came_to_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, target) = (folder.path().join("backup.db"), folder.path().join("archive"));
+    fs::write(&from, b"all of it").unwrap();
+    let opened = Arc::new(File::open(&from).unwrap());
+    fs::remove_file(&from).unwrap();
+    fs::write(&from, b"").unwrap();
+    let part = |size| [Part { name: "small", from: Source::Opened(opened.clone(), size) }];
+    write(&target, &part(9), &passphrase("right"), &making()).unwrap();
+    let (out, _) = extract(&target, "right", &["small"]).unwrap();
+    assert_eq!(fs::read(out.path().join("small")).unwrap(), b"all of it");
+    fs::remove_file(&target).unwrap();
+    assert!(write(&target, &part(10), &passphrase("right"), &making()).is_err(), "it was cut");
+}

@@ -180,3 +180,16 @@ fn a_database_that_lost_where_its_key_is_gets_no_other_one() {
     assert!(case.open(&case.desktop(None)).unwrap_err().contains("does not say where"));
     assert!(!case.file().exists());
 }
+
+#[test]
+fn a_key_that_was_swapped_while_the_node_runs_goes_into_no_archive() {
+    let case = Case::new();
+    let source = case.headless(None);
+    case.keep(&source);
+    let right = read(&case.path(), &OWNER, &source).unwrap();
+    assert_eq!(fs::read(case.file()).unwrap(), right.expose_secret());
+    fs::remove_file(case.file()).unwrap();
+    keys::write_new(&case.file(), &[5; 32]).unwrap();
+    let refused = read(&case.path(), &OWNER, &source).map(drop).unwrap_err().to_string();
+    assert!(refused.contains("not the one of this home's messages"), "{refused}");
+}

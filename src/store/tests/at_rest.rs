@@ -251,6 +251,52 @@ fn an_older_database_is_sealed_where_it_stands_and_its_plain_text_is_gone() {
     assert_eq!(texts(&folder.raw()).len(), 3, "and it stays so");
 }
 
+/// Whether a file that this process has open, and that has no name any more, holds these bytes.
+#[cfg(target_os = "linux")]
+fn spilled(bytes: &[u8]) -> bool {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter_map(Result::ok).any(|entry| {
+        let unnamed = std::fs::read_link(entry.path())
+            .is_ok_and(|to| to.to_string_lossy().contains("/etilqs_"));
+        let holds = |held: Vec<u8>| memchr::memmem::find(&held, bytes).is_some();
+        unnamed && std::fs::read(entry.path()).is_ok_and(holds)
+    })
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_temporary_file_holds_what_is_being_sealed() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = older();
+    let db = folder.raw();
+    // Far more than a statement keeps of old pages before it wants a file for them.
+    let long = "lilac heron ".repeat(200);
+    let sql = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000)
+               INSERT INTO messages (outgoing, peer, id, digest, kind, thread, text, envelope,
+               state, unread, created_ms, expires_ms, stored_ms, verdict)
+               SELECT outgoing, peer, randomblob(16), digest, kind, thread, ?1, envelope,
+               state, unread, created_ms, expires_ms, stored_ms, verdict
+               FROM messages, n WHERE number = 3";
+    db.execute(sql, [&long]).unwrap();
+    drop(db);
+    let done = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut seen = false;
+            while !seen && !done.load(Ordering::Relaxed) {
+                seen = spilled(b"lilac heron");
+                std::thread::yield_now();
+            }
+            seen
+        });
+        drop(folder.open().unwrap());
+        done.store(true, Ordering::Relaxed);
+        watch.join().unwrap()
+    });
+    assert!(!seen, "a temporary file held the texts before they were sealed");
+    assert_eq!(texts(&folder.raw()).pop(), Some(long));
+}
+
 #[test]
 fn a_migration_that_was_cut_short_leaves_the_older_database_or_the_new_one() {
     let folder = older();

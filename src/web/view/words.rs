@@ -55,7 +55,7 @@ pub(super) fn state(state: &str, outgoing: bool) -> (&'static str, String, &'sta
         ("denied", _) => ("✕", "you said no"),
         ("refused", true) => ("✕", "their side does not take it"),
         ("refused", false) => ("✕", "kept from your agent"),
-        ("expired", _) => ("✕", "too late"),
+        ("expired", _) => ("✕", "its time is over; nothing says that it arrived"),
         _ => ("·", "a state of a later version"),
     };
     (mark, state.replace('_', " "), meaning)

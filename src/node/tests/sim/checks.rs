@@ -260,6 +260,9 @@ impl World {
             return self.check_receipt(host, peer, bytes);
         };
         let id = envelope.header().id;
+        if envelope.header().expires <= self.hosts[host].time(self.now) {
+            self.fail(Checker::Final, format!("{host} sends {id}, which has expired"));
+        }
         let state = state_of(self.hosts[host].db(), &id, peer, true);
         if envelope.header().recipient != *peer {
             self.fail(Checker::Decision, format!("{host} sends {id} to somebody else"));
