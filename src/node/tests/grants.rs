@@ -13,7 +13,7 @@ pub(super) fn secret() -> String {
     format!("use {}{}", "ghp_", "a1B2c3D4e5F6".repeat(3))
 }
 
-async fn id_of(side: &Side) -> PeerId {
+pub(super) async fn id_of(side: &Side) -> PeerId {
     side.agent(AgentRequest::Whoami).await["id"].as_str().unwrap().parse().unwrap()
 }
 
