@@ -158,7 +158,7 @@ async fn a_broken_chain_is_said_at_each_start_because_nothing_signs_it() {
         assert!(said.contains("THE AUDIT RECORD IS BROKEN"), "start {start}: {said}");
         alice = alice.restart().await;
     }
-    let (home, ..) = alice.stop().await;
+    let (home, _, _folder) = alice.stop().await;
     // Nor does a command that writes down what it did.
     let key = keys::read_identity(&home.identity_file()).unwrap();
     let source = KeySource::file(home.storage_key_file());
@@ -174,7 +174,7 @@ async fn a_record_that_is_taken_away_while_the_node_runs_is_said_and_written_dow
     let (alice, _bob) = paired().await;
     sql(&alice, "DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)");
     alice.send("bob", "a record comes in its place").await;
-    let (home, ..) = alice.stop().await;
+    let (home, _, _folder) = alice.stop().await;
     let records = store::audit::page(&database(&home), 0, 1000).unwrap();
     let told = |event: &str| event.contains("was taken away or replaced while the node ran");
     assert!(records.iter().any(|record| told(&record.event)), "{records:#?}");
@@ -236,7 +236,7 @@ async fn who_is_forgotten_is_forgotten_on_disk_too_though_the_row_says_trusted()
     assert_eq!(alice.state_of("bob").await, "revoked");
     let forget = KeepRequest::Forget { peer: "bob".to_owned(), dry_run: false };
     alice.human(HumanRequest::Keep(forget)).await;
-    let (home, ..) = alice.stop().await;
+    let (home, _, _folder) = alice.stop().await;
     assert!(peers::all_peers(&database(&home)).unwrap().is_empty());
 }
 
@@ -244,11 +244,11 @@ async fn who_is_forgotten_is_forgotten_on_disk_too_though_the_row_says_trusted()
 async fn a_new_peer_whose_name_the_policy_names_is_shown_with_it() {
     let bob = side("Bob").await;
     let (home, human, folder) = home("Alice");
-    let policy = "version = 1\n[[allow]]\nname = \"old friend\"\npeers = [\"bob\"]\n";
+    let policy = "version = 1\n[[allow]]\nname = \"old-friend\"\npeers = [\"bob\"]\n";
     let alice = Side { folder: Some(folder), ..run_with(home, human, Some(policy)).await };
     asked(&alice, &bob).await;
     let shown = alice.pending().await[0]["reasons"].to_string();
-    assert!(shown.contains("your policy names bob: old friend"), "{shown}");
+    assert!(shown.contains("your policy names bob: old-friend"), "{shown}");
     let shown = bob.pending().await[0]["reasons"].to_string();
     assert!(!shown.contains("your policy names"), "{shown}");
 }
