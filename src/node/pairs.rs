@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     api::{ApiError, ErrorKind, Event},
-    clock,
+    clock, grants,
     judge::PeerFacts,
     pair_write::PairWrite,
     refusals::Attempt,
@@ -361,6 +361,12 @@ impl Node {
     }
 
     fn now_trusted(&mut self, peer: PeerId, consent: Consent) {
+        // Trust that is given anew is another one: perhaps another human answers there.
+        let ended = self.drop_grants(&peer);
+        if !ended.is_empty() {
+            let now = clock::now();
+            self.write(move |db| grants::end(db, &ended, now), |_, _| ());
+        }
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.state = PeerState::Trusted;
             self.net.set_lan_secret(peer, lan_secret(&consent));

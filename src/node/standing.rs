@@ -139,8 +139,13 @@ impl Standing {
     /// The grants that the chain lets stand, used as often as it says; and the others.
     pub(super) fn of_grants(&self, found: Vec<GrantEntry>) -> (Vec<GrantEntry>, Vec<GrantId>) {
         let said = |id: &GrantId| self.grants.get(id).copied().unwrap_or_default();
+        // With the trust that it was signed under a grant ends, wherever its row was then.
+        let moved = |entry: &GrantEntry| {
+            let record = entry.grant.peer.and_then(|peer| self.trust.get(&peer));
+            record.is_some_and(|record| record.at > entry.grant.from)
+        };
         let (ended, open): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|entry| said(&entry.grant.id).ended);
+            found.into_iter().partition(|entry| said(&entry.grant.id).ended || moved(entry));
         let used = |entry: GrantEntry| GrantEntry {
             used: entry.used.max(said(&entry.grant.id).passed),
             ..entry
@@ -166,7 +171,8 @@ impl Standing {
             tracing::warn!(grant = %id, "a grant's row was refused");
             format!(
                 "{SAYS} that the grant {id} holds, but that is refused: the audit record \
-                 says that it was ended; somebody put an old row back, and it is ended again"
+                 says that it was ended, or that trust in its peer was; somebody put an old row back, \
+                 and it is ended again"
             )
         };
         let warnings = broken.into_iter().chain(ended.iter().map(grant));

@@ -225,7 +225,7 @@ fn a_database_is_folded_noted_and_settled() {
 /// What a grant's row says of its end is nothing: the record does, for each that could still count.
 fn a_past_is_settled(path: &Path, (key, source): (&IdentityKey, &KeySource)) {
     let (db, _) = migrate::open(path, &key.id(), source).unwrap();
-    let later = MADE.plus(std::time::Duration::from_secs(60)).rfc3339();
+    let later = MADE.plus(std::time::Duration::from_mins(1)).rfc3339();
     for (id, until) in [(1, &later), (2, &later), (3, &MADE.rfc3339())] {
         let grant = GrantId::from_bytes([id; 5]).to_string();
         let event = Event::Granted { grant, peer: None, until: until.clone() };
