@@ -241,8 +241,7 @@ async fn a_grant_of_trust_that_ended_does_not_come_back_with_the_next() {
     let stopped = alice.stop().await;
     database(&stopped.0).execute("DELETE FROM grants", []).unwrap();
     let alice = again(stopped).await;
-    for side in [&alice, &bob] {
-        let peer = if std::ptr::eq(side, &alice) { "bob" } else { "alice" };
+    for (side, peer) in [(&alice, "bob"), (&bob, "alice")] {
         side.agent(AgentRequest::Revoke { peer: peer.to_owned(), block: false }).await;
     }
     pair(&alice, &bob).await;
