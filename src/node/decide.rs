@@ -12,6 +12,7 @@ use super::{
     grants::{GrantEntry, note_use},
     inbound::answers::answered,
     outbound::{mark_replied, move_arrived, queue_receipts},
+    pairs::refused_pairing,
     state::{Answer, Node, PairingEntry, reply, store_failed, usage},
 };
 use crate::{
@@ -133,9 +134,13 @@ impl Node {
         };
         let id = decided_id(decision);
         self.write(op, move |node, done| {
-            if let Err(error) = done {
-                node.step_failed(peer, &error);
-                return reply(answer, Err(store_failed(&error)));
+            match done {
+                Ok(None) => {}
+                Ok(Some(why)) => return node.consent_refused((pending, peer), &why, answer),
+                Err(error) => {
+                    node.step_failed(peer, &error);
+                    return reply(answer, Err(store_failed(&error)));
+                }
             }
             reach(Failpoint::ConsentWritten);
             if let Some(entry) = node.peers.get_mut(&peer) {
@@ -144,6 +149,14 @@ impl Node {
             node.applied(peer, after, steps);
             node.decided(pending, "approved", id, answer);
         });
+    }
+
+    fn consent_refused(&mut self, (pending, peer): (PendingId, PeerId), why: &str, answer: Answer) {
+        self.yes_refused(peer, why);
+        self.pending.remove(&pending);
+        self.pending_changed();
+        let next = "pair again with a new invite";
+        reply(answer, Err(ApiError::new(ErrorKind::Refused, refused_pairing(why), next)));
     }
 
     fn release(&mut self, row: PendingRow, how: How, envelope: Approved<Envelope>, answer: Answer) {

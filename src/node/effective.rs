@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::{
-    audit::{Event, Record},
+    audit::{self, Event, Record},
     base::{ApproverId, PeerId, Timestamp},
     gate::Rules,
     node::api::{PolicyShown, PolicySource},
@@ -134,6 +134,7 @@ struct Named {
 }
 
 fn named(record: &Record) -> Option<Named> {
+    audit::check_alone(record).ok()?;
     let event = policies::event_of(record)?;
     if let Event::PolicySet { digest, serial, tightened } = event {
         Some(Named { serial, digest: Some(digest), tightened })

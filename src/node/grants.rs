@@ -19,6 +19,7 @@ use crate::{
         self, StoreError,
         grants::{self, GrantRow, Room},
         pending::PendingRow,
+        standing,
     },
     wire::{Direction, Envelope, Grant, GrantKind, SignedGrant},
 };
@@ -47,11 +48,16 @@ impl GrantEntry {
         }
     }
 
-    /// Writes it down.
+    /// Writes it down, once: what was signed lies open in a row that can be deleted, and the audit
+    /// record knows it all the same.
     pub(super) fn keep(&self, db: &Connection, now: Timestamp) -> Result<(), StoreError> {
-        grants::add(db, &self.grant.id, &self.signed)?;
+        let id = self.grant.id;
+        if standing::granted(db, &id)? || standing::grant_ended(db, &id)? {
+            return Err(StoreError::Again(id));
+        }
+        grants::add(db, &id, &self.signed)?;
         let event = audit::Event::Granted {
-            grant: self.grant.id.to_string(),
+            grant: id.to_string(),
             peer: self.grant.peer.map(|peer| peer.to_string()),
             until: self.grant.until.rfc3339(),
         };
@@ -189,8 +195,12 @@ impl Node {
             .map_err(|_| refuse(&"its signature is not 64 bytes"))?;
         let signed = SignedGrant { statement, signature };
         let entry = GrantEntry::verify(signed, &self.id, &approver).map_err(|e| refuse(&e))?;
-        if entry.grant.until <= clock::now() {
+        let (now, from) = (clock::now(), entry.grant.from);
+        if entry.grant.until <= now {
             return Err(refuse(&format!("it ended at {}", entry.grant.until)));
+        }
+        if now.since(from).max(from.since(now)) > limits::DECISION_LIFE {
+            return Err(refuse(&format!("it was not signed now, but for {from}")));
         }
         if entry.grant.peer.is_some_and(|peer| self.trusted(&peer).is_none()) {
             return Err(refuse(&"its peer is not trusted"));
@@ -213,7 +223,9 @@ impl Node {
             move |db| kept.keep(db, now),
             move |node, done| {
                 if let Err(error) = done {
-                    return reply(answer, Err(store_failed(&error)));
+                    let error = store_failed(&error);
+                    node.note_refusal(&error);
+                    return reply(answer, Err(error));
                 }
                 node.keep_grant(entry);
                 node.handle.tell(Event::PeersChanged);
@@ -240,16 +252,24 @@ impl Node {
         };
         let before = self.grants.len();
         self.grants.retain(|entry| entry.grant.id != id);
-        if self.grants.len() == before {
-            let message = format!("there is no grant {id}, or it has ended");
-            return reply(answer, Err(ApiError::new(ErrorKind::NotFound, message, next)));
-        }
+        let held = self.grants.len() < before;
         self.handle.tell(Event::PeersChanged);
         let now = clock::now();
-        let op = move |db: &Connection| end(db, &[id], now);
+        let op = move |db: &Connection| {
+            // A row that somebody took away may come back: it ends all the same.
+            let ends = held || (standing::granted(db, &id)? && !standing::grant_ended(db, &id)?);
+            if ends {
+                end(db, &[id], now)?;
+            }
+            Ok(ends)
+        };
         self.write(op, move |_, done| {
-            let done = done.map_err(|e| store_failed(&e));
-            reply(answer, done.map(|()| Reply::Done(Done { done: true })));
+            let done = done.map_err(|e| store_failed(&e)).and_then(|ended| {
+                let message = format!("there is no grant {id}, or it has ended");
+                let nothing = || ApiError::new(ErrorKind::NotFound, message, next);
+                ended.then_some(Reply::Done(Done { done: true })).ok_or_else(nothing)
+            });
+            reply(answer, done);
         });
     }
 
@@ -308,13 +328,13 @@ fn is_of(grant: &Grant, row: &PendingRow) -> bool {
         && grant.rules.iter().all(|rule| found.iter().any(|finding| finding.rule == *rule))
 }
 
-/// Ends grants on disk.
+/// Ends grants on disk. The audit record says so whether there is a row or not: one that is put back
+/// later does not count.
 pub(super) fn end(db: &Connection, ids: &[GrantId], now: Timestamp) -> Result<(), StoreError> {
     for id in ids {
-        if grants::end(db, id, now)? {
-            let event = audit::Event::GrantEnded { grant: id.to_string() };
-            store::audit::append(db, now, &event)?;
-        }
+        grants::end(db, id, now)?;
+        let event = audit::Event::GrantEnded { grant: id.to_string() };
+        store::audit::append(db, now, &event)?;
     }
     Ok(())
 }

@@ -248,7 +248,7 @@ impl Node {
             self.peers.remove(&peer);
         }
         let op = move |db: &Connection| {
-            deletion::forget_peer(db, &peer)?;
+            deletion::forget_peer(db, &peer, blocked)?;
             let event = audit::Event::PeerForgotten { peer: peer.to_string(), blocked };
             store::audit::append(db, now, &event).map(drop)
         };

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::clock;
+use super::{clock, standing::yes_is_over};
 use crate::{
     audit,
     base::Note,
@@ -26,10 +26,19 @@ pub(super) struct PairWrite {
 }
 
 impl PairWrite {
-    /// Runs in one transaction.
-    pub(super) fn run(&self, db: &Connection) -> Result<(), store::StoreError> {
+    /// Runs in one transaction. Where our human's yes leads to trust no more, the pairing ends and
+    /// nothing else is written; gives why.
+    pub(super) fn run(&self, db: &Connection) -> Result<Option<String>, store::StoreError> {
         let now = clock::now();
         let peer = self.pairing.peer;
+        if let Some((consent, _)) = &self.trusted
+            && let Some(why) = yes_is_over(db, &peer, consent.record())?
+        {
+            pairings::remove(db, &peer)?;
+            let event = audit::Event::refused(format!("a pairing: {why}"), Some(peer));
+            store::audit::append(db, now, &event)?;
+            return Ok(Some(why));
+        }
         if self.finished {
             pairings::remove(db, &peer)?;
         } else {
@@ -59,6 +68,6 @@ impl PairWrite {
             };
             store::audit::append(db, now, &event)?;
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::{
     api::{ApiError, ErrorKind, Event},
-    clock,
+    clock, grants,
     judge::PeerFacts,
     pair_write::PairWrite,
     refusals::Attempt,
@@ -192,7 +192,8 @@ impl Node {
             move |db| write.run(db),
             move |node, done| match done {
                 Err(error) => node.step_failed(peer, &error),
-                Ok(()) => node.applied(peer, after, steps),
+                Ok(None) => node.applied(peer, after, steps),
+                Ok(Some(why)) => node.yes_refused(peer, &why),
             },
         );
     }
@@ -216,6 +217,16 @@ impl Node {
     pub(super) fn step_failed(&mut self, peer: PeerId, error: &StoreError) {
         tracing::error!(%error, "a pairing step could not be stored");
         self.go_back(peer);
+    }
+
+    /// What our human said yes to once does not count any more; the pairing is gone from disk.
+    pub(super) fn yes_refused(&mut self, peer: PeerId, why: &str) {
+        tracing::warn!(peer = %peer.short(), why, "a pairing was refused");
+        self.leave_pairing(&peer);
+        if let Some(entry) = self.peers.get_mut(&peer) {
+            entry.warning = Some(refused_pairing(why));
+        }
+        self.handle.tell(Event::PeersChanged);
     }
 
     /// Back to the pairing that is on disk, behind all writes that were queued before.
@@ -350,6 +361,12 @@ impl Node {
     }
 
     fn now_trusted(&mut self, peer: PeerId, consent: Consent) {
+        // Trust that is given anew is another one: perhaps another human answers there.
+        let ended = self.drop_grants(&peer);
+        if !ended.is_empty() {
+            let now = clock::now();
+            self.write(move |db| grants::end(db, &ended, now), |_, _| ());
+        }
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.state = PeerState::Trusted;
             self.net.set_lan_secret(peer, lan_secret(&consent));
@@ -440,6 +457,11 @@ impl Node {
             tracing::debug!(peer = %peer.short(), "a pairing frame found no link");
         }
     }
+}
+
+/// What a human reads of a pairing that was refused.
+pub(super) fn refused_pairing(why: &str) -> String {
+    format!("a pairing was refused: {why}; pair again with a new invite if you want to")
 }
 
 pub(super) fn new_entry(pairing: Pairing, pending: PendingId) -> PairingEntry {

@@ -58,8 +58,10 @@ pub(super) async fn run(
     finish(node).await;
 }
 
-/// Lets what is being written be written, signs the audit chain's head, and ends the net.
+/// Lets what is being written be written, signs the audit chain's head where the chain holds, and ends
+/// the net.
 async fn finish(mut node: Node) {
+    node.look_at_chain();
     node.note_left_out(true);
     // What goes on in steps ends with the next one.
     node.stopping = true;
@@ -67,8 +69,10 @@ async fn finish(mut node: Node) {
         then(&mut node);
     }
     reach(Failpoint::Finish);
-    let key = node.key.clone();
-    let signed = node.store.write(move |db| store::audit::checkpoint(db, &key, true));
+    let (key, signs) = (node.key.clone(), node.may_sign());
+    let signed = node
+        .store
+        .write(move |db| if signs { store::audit::checkpoint(db, &key, true) } else { Ok(()) });
     if let Ok(Err(error)) = signed.await {
         tracing::warn!(%error, "the audit chain's head was not signed");
     }
@@ -215,7 +219,16 @@ impl Node {
         self.sweep_copy(now);
         self.upkeep();
         reach(Failpoint::Checkpoint);
-        let key = self.key.clone();
-        self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
+        self.look_at_chain();
+        if self.may_sign() {
+            let key = self.key.clone();
+            self.write(move |db| store::audit::checkpoint(db, &key, false), |_, _| ());
+        }
+    }
+
+    /// The head of a chain that is known to be broken is not signed: the next start would find
+    /// nothing wrong.
+    const fn may_sign(&self) -> bool {
+        !self.standing.broken
     }
 }

@@ -93,11 +93,12 @@ pub(super) struct Loaded {
 
 pub(super) fn load(db: &Connection, me: &PeerId) -> Result<Loaded, StoreError> {
     let (peers, grants) = (peers::all_peers(db)?, grants::open_grants(db)?);
-    let standing = Standing::load(db, me, &peers, &grants)?;
+    let pairings = pairings::all_pairings(db)?;
+    let standing = Standing::load(db, me, &peers, (&grants, &pairings))?;
     let port = migrate::meta(db, UDP_PORT)?.and_then(|port| port.parse().ok()).unwrap_or(0);
     Ok(Loaded {
         peers,
-        pairings: pairings::all_pairings(db)?,
+        pairings: standing.of_pairings(pairings),
         pending: pending::all_pending(db)?,
         invites: peers::open_invites(db, clock::now())?,
         grants,
@@ -230,6 +231,7 @@ pub(super) async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let approver = node.approver.map(|approver| approver.to_string());
     let (refused, ended) = (node.refused_at_start(), node.standing.ended.clone());
+    let unpaired = node.standing.unpaired.clone();
     let done = node.store.write(move |db| {
         migrate::set_meta(db, UDP_PORT, &port.to_string())?;
         peers::remove_invites(db, now, None)?;
@@ -237,6 +239,7 @@ pub(super) async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
         tell_erased(db, (None, false), now)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver })?;
         ended.iter().try_for_each(|grant| grants::end(db, grant, now).map(drop))?;
+        unpaired.iter().try_for_each(|peer| pairings::remove(db, peer))?;
         refused.iter().try_for_each(|event| store::audit::append(db, now, event).map(drop))
     });
     done.await.map_err(|_| StoreError::Closed)??;

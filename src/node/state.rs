@@ -318,10 +318,13 @@ pub(super) fn store_failed(error: &StoreError) -> ApiError {
         StoreError::Busy => (ErrorKind::Busy, "try again in a moment"),
         StoreError::ReadOnly(_) => (ErrorKind::Failed, "make COUNTERSIGN_HOME writable"),
         StoreError::Decided(_) => (ErrorKind::NotFound, "countersign pending lists what waits"),
+        StoreError::Again(_) => (ErrorKind::Denied, "nothing was granted; sign another one"),
         StoreError::Newer { .. }
         | StoreError::Foreign(_)
         | StoreError::OtherNode { .. }
         | StoreError::Damaged { .. }
+        | StoreError::Planted { .. }
+        | StoreError::Unwritten(_)
         | StoreError::Sqlite(_)
         | StoreError::Row { .. }
         | StoreError::Sealed { .. }

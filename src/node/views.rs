@@ -10,6 +10,8 @@ use super::{
 use crate::{
     base::{PeerId, Timestamp, limits},
     gate::{self, Item, What},
+    policy::{self, Reason},
+    risk,
     store::{
         messages::{HistoryRow, MessageRow},
         pending::PendingRow,
@@ -153,6 +155,22 @@ impl Node {
         }
     }
 
+    /// That rules of the human's policy name a new peer by the name that it would have here: they may
+    /// have been meant for somebody who was forgotten.
+    fn named_by_policy(&self, row: &PendingRow) -> Option<Reason> {
+        let name = self.peers.get(&row.peer).filter(|_| row.message.is_none())?.name.as_str();
+        let rules = self.rules.policy.rules_naming(name);
+        (!rules.is_empty()).then(|| Reason {
+            rule: policy::NAMED.to_owned(),
+            severity: risk::Severity::High,
+            text: format!(
+                "your policy names {name}: {}; from your yes on that is about this peer, whoever was \
+                 called {name} before",
+                rules.join(", ")
+            ),
+        })
+    }
+
     /// Something that waits.
     pub(super) fn pending_view(&self, row: &PendingRow) -> PendingItem {
         let entry = self.peers.get(&row.peer);
@@ -174,7 +192,12 @@ impl Node {
                 claim: entry.map(|entry| entry.claim.to_string()).unwrap_or_default(),
                 verified: entry.is_some_and(|entry| entry.verified),
             },
-            reasons: row.reasons.iter().map(FindingInfo::from).collect(),
+            reasons: row
+                .reasons
+                .iter()
+                .chain(&self.named_by_policy(row))
+                .map(FindingInfo::from)
+                .collect(),
             digest: row.item.as_ref().map(|item| item.digest().to_string()).unwrap_or_default(),
             size_bytes: row
                 .item

@@ -93,6 +93,21 @@ impl Policy {
         complaints
     }
 
+    /// The rules and flows that name this peer by its name, as a human reads them.
+    #[must_use]
+    pub fn rules_naming(&self, name: &str) -> Vec<String> {
+        let naming = |peers: &super::Peers| peers.names().any(|named| named == name);
+        let required = self.require.iter().map(|(rule, _)| rule);
+        let rules = self.deny.iter().chain(&self.ask).chain(&self.allow).chain(required);
+        let rules = rules.filter(|rule| {
+            let mut conditions = rule.conditions.iter();
+            conditions.any(|one| matches!(one, Condition::Peers(peers) if naming(peers)))
+        });
+        let flows = self.flows.iter().enumerate();
+        let flows = flows.filter(|(_, flow)| naming(&flow.from) || naming(&flow.to));
+        rules.map(Rule::label).chain(flows.map(|(index, _)| flow_label(index))).collect()
+    }
+
     /// What is wrong with a rule whatever the others are.
     fn own_faults(&self, rule: &Rule) -> Vec<Complaint> {
         let conditions = &rule.conditions;

@@ -200,6 +200,8 @@ type Further = toml::Table;
 /// The least severity that the human is asked about by [`Policy::standard`].
 pub const ASK_FROM: Severity = Severity::High;
 
+/// The reason that says that the policy names a new peer by its name here.
+pub const NAMED: &str = "peer.named";
 /// The rule that asks whether to let a blocked peer in again.
 pub const BLOCKED: &str = "peer.blocked";
 /// The rule that asks about a new peer, whatever the policy says.

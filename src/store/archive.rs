@@ -15,9 +15,9 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    StoreError, audit as chain, migrate,
-    rows::{all, ms},
-    space,
+    StoreError, audit as chain, grants, migrate,
+    rows::all,
+    space, standing,
     storage_key::KeySource,
 };
 use crate::{
@@ -329,7 +329,8 @@ pub fn fold(path: &Path, owner: &PeerId, source: &KeySource) -> Result<(), Store
     close(db)
 }
 
-/// Adds an event to the audit chain of a home in which no node runs, and signs the chain's head.
+/// Adds an event to the audit chain of a home in which no node runs, and signs the chain's head,
+/// unless the chain's end is broken: a signature would hide that.
 ///
 /// # Errors
 /// When the database fails.
@@ -341,8 +342,11 @@ pub fn note(
 ) -> Result<(), StoreError> {
     let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
+    let whole = standing::tail(&transaction, &key.id())?.is_none();
     chain::append(&transaction, at, event)?;
-    chain::checkpoint(&transaction, key, true)?;
+    if whole {
+        chain::checkpoint(&transaction, key, true)?;
+    }
     transaction.commit()?;
     close(db)
 }
@@ -375,7 +379,11 @@ pub fn settle_past(
 ) -> Result<(Carried, Vec<String>), StoreError> {
     let mut trusted = Vec::new();
     let carried = settle_with(path, keys, of_that_host, (at, event), |db| {
-        db.execute("UPDATE grants SET ended_ms = ?1 WHERE ended_ms IS NULL", [ms(at)])?;
+        // Their rows can be written by hand; the record of their end cannot be taken back.
+        for grant in standing::lasting_grants(db, at)? {
+            grants::end(db, &grant, at)?;
+            chain::append(db, at, &Event::GrantEnded { grant: grant.to_string() })?;
+        }
         db.execute("DELETE FROM invites", [])?;
         let sql = "SELECT name FROM peers WHERE state = 'trusted' ORDER BY name";
         trusted = all(db, "peers", sql, [], |row| row.get("name"))?;
@@ -395,12 +403,15 @@ fn settle_with(
     space::check_whole(path, &key.id())?;
     let (mut db, _) = migrate::open(path, &key.id(), source)?;
     let transaction = db.transaction()?;
+    let whole = standing::tail(&transaction, &key.id())?.is_none();
     also(&transaction)?;
     for key in of_that_host {
         migrate::forget_meta(&transaction, key)?;
     }
     chain::append(&transaction, at, event)?;
-    chain::checkpoint(&transaction, key, true)?;
+    if whole {
+        chain::checkpoint(&transaction, key, true)?;
+    }
     let count = |what: &str| {
         transaction.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0))
     };

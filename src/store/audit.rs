@@ -56,7 +56,9 @@ pub fn append(db: &Connection, at: Timestamp, event: &Event) -> Result<Head, Sto
         record.event,
         record.hash.as_bytes()
     ])?;
-    Ok(Head { seq: record.seq, hash: record.hash })
+    let added = Head { seq: record.seq, hash: record.hash };
+    // What another process put into the file could take the record away as it is written.
+    if head(db)? == added { Ok(added) } else { Err(StoreError::Unwritten("audit")) }
 }
 
 /// Signs the head where the last signature is [`limits::AUDIT_CHECKPOINT_RECORDS`] behind it, or

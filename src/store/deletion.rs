@@ -221,12 +221,13 @@ pub fn take_untold(db: &Connection) -> Result<u64, StoreError> {
     Ok(count)
 }
 
-/// Forgets a peer that is not trusted. Of a blocked one its id and the block stay. Its messages must
-/// be gone. Whose texts an agent was shown stays, until it counts no more.
+/// Forgets a peer that is not trusted, whatever its row says of that. Of a `blocked` one its id and
+/// the block stay. Its messages must be gone. Whose texts an agent was shown stays, until it counts no
+/// more.
 ///
 /// # Errors
 /// When the database fails.
-pub fn forget_peer(db: &Connection, peer: &PeerId) -> Result<(), StoreError> {
+pub fn forget_peer(db: &Connection, peer: &PeerId, blocked: bool) -> Result<(), StoreError> {
     let id = peer.as_bytes();
     for sql in [
         "DELETE FROM receipts WHERE peer = ?1",
@@ -234,14 +235,16 @@ pub fn forget_peer(db: &Connection, peer: &PeerId) -> Result<(), StoreError> {
         "DELETE FROM pending WHERE peer = ?1",
         "DELETE FROM pairings WHERE peer = ?1",
         "DELETE FROM retention WHERE peer = ?1",
-        "DELETE FROM peers WHERE id = ?1 AND state = 'revoked'",
     ] {
         db.prepare_cached(sql)?.execute([id])?;
     }
-    let sql = "UPDATE peers SET name = ?2, claim = '-', addresses = '[]', record = NULL,
-               ours = NULL, theirs = NULL, statement = NULL, signature = NULL,
-               other_approver = NULL, seen_ms = NULL, requires = NULL
-               WHERE id = ?1 AND state = 'blocked'";
+    if !blocked {
+        db.prepare_cached("DELETE FROM peers WHERE id = ?1")?.execute([id])?;
+        return Ok(());
+    }
+    let sql = "UPDATE peers SET name = ?2, claim = '-', state = 'blocked', addresses = '[]',
+               record = NULL, ours = NULL, theirs = NULL, statement = NULL, signature = NULL,
+               other_approver = NULL, seen_ms = NULL, requires = NULL WHERE id = ?1";
     db.prepare_cached(sql)?.execute(params![id, forgotten_name(peer)])?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::{
-    StoreError, space,
+    StoreError, schema, space,
     storage_key::{self, Found, KeySource},
 };
 use crate::base::{PeerId, limits};
@@ -63,9 +63,11 @@ pub(super) fn open(
     db.set_prepared_statement_cache_capacity(64);
     // Before a key is looked for, or made, for somebody else's database.
     check_owner(&db, path, owner)?;
+    schema::refuse_planted(&db, path)?;
     let found = source.find(&db, owner)?;
     found.register(&db)?;
     migrate(&mut db, &found)?;
+    schema::check(&db, path)?;
     if meta(&db, "identity")?.is_none() {
         set_meta(&db, "identity", &owner.to_string())?;
     }
@@ -155,6 +157,11 @@ fn migrate(db: &mut Connection, found: &Found) -> Result<(), StoreError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Runs every migration, in a database that has nothing in it and knows the functions.
+pub(super) fn run_all(db: &Connection) -> Result<(), StoreError> {
+    MIGRATIONS.iter().try_for_each(|sql| Ok(db.execute_batch(sql)?))
 }
 
 /// Makes the log as long as it becomes before its first checkpoint (4,000 pages of 4 KiB), by a

@@ -17,6 +17,7 @@ pub mod policies;
 pub mod retention;
 mod rows;
 pub mod said;
+mod schema;
 pub mod seal;
 pub mod search;
 pub mod sessions;
@@ -110,6 +111,24 @@ pub enum StoreError {
     /// What waited was decided by somebody else first.
     #[error("nothing waits under {0}: it was decided, or expired")]
     Decided(crate::base::PendingId),
+    /// A grant was given or ended before.
+    #[error("the grant {0} was given or ended before, and counts no more")]
+    Again(crate::base::GrantId),
+    /// Something in the file keeps rows from being written as they are.
+    #[error("a row of {0} was not written: something in countersign.db takes it away")]
+    Unwritten(&'static str),
+    /// The file has something in its schema that no version of ours makes.
+    #[error(
+        "{path} was changed: {what}, and countersign makes no such thing there; it could hide what is \
+         written, so this file is not used. Put a backup back (countersign restore), or have somebody \
+         who knows SQLite take it out, and then run: countersign audit verify"
+    )]
+    Planted {
+        /// Which file.
+        path: PathBuf,
+        /// What it has.
+        what: String,
+    },
     /// Too many writes wait.
     #[error("the store has too much to do")]
     Busy,

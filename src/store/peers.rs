@@ -83,14 +83,16 @@ fn read_peer(row: &Columns<'_>) -> Result<PeerRow, StoreError> {
 
 fn read_consent(row: &Columns<'_>) -> Result<Option<ConsentRow>, StoreError> {
     let Some(record) = row.get::<Option<Vec<u8>>>("record")? else { return Ok(None) };
-    let signature: Option<Vec<u8>> = row.get("signature")?;
-    let statement: Option<Vec<u8>> = row.get("statement")?;
-    let decision = signature
-        .and_then(|bytes| bytes.try_into().ok())
-        .zip(statement)
-        .map(|(signature, statement)| Decision { statement, signature, seal: Vec::new() });
+    let decision = read_decision(row)?;
     let bytes = |column| row.get::<Option<Vec<u8>>>(column).map(Option::unwrap_or_default);
     Ok(Some(ConsentRow { record, ours: bytes("ours")?, theirs: bytes("theirs")?, decision }))
+}
+
+fn read_decision(row: &Columns<'_>) -> Result<Option<Decision>, StoreError> {
+    let signature: Option<Vec<u8>> = row.get("signature")?;
+    let statement: Option<Vec<u8>> = row.get("statement")?;
+    let both = signature.and_then(|bytes| bytes.try_into().ok()).zip(statement);
+    Ok(both.map(|(signature, statement)| Decision { statement, signature, seal: Vec::new() }))
 }
 
 /// Adds a peer, or brings its name, claim, state and addresses up to date.
@@ -136,13 +138,19 @@ pub fn set_state(db: &Connection, peer: &PeerId, state: PeerState) -> Result<(),
 pub fn set_trusted(db: &Connection, peer: &PeerId, consent: &ConsentRow) -> Result<(), StoreError> {
     let sql = "UPDATE peers SET state = 'trusted', record = ?2, ours = ?3, theirs = ?4,
                other_approver = NULL WHERE id = ?1";
-    db.prepare_cached(sql)?.execute(params![
-        peer.as_bytes(),
-        consent.record,
-        consent.ours,
-        consent.theirs
-    ])?;
-    Ok(())
+    let params = params![peer.as_bytes(), consent.record, consent.ours, consent.theirs];
+    let changed = db.prepare_cached(sql)?.execute(params)?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Unwritten("peers")) }
+}
+
+/// What our human signed when they said yes to a peer, as its row says.
+///
+/// # Errors
+/// When the database fails, or the row is not what we wrote.
+pub fn decision(db: &Connection, peer: &PeerId) -> Result<Option<Decision>, StoreError> {
+    let sql = "SELECT statement, signature FROM peers WHERE id = ?1";
+    let found = all(db, "peers", sql, [peer.as_bytes()], read_decision)?;
+    Ok(found.into_iter().next().flatten())
 }
 
 /// Keeps what our human signed when they said yes to a peer.

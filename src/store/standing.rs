@@ -2,16 +2,20 @@
 //! was moved to last, whether a grant was ended, how often one was used; and whether the chain's end
 //! holds. Whether a row counts is not for this module to say.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
     audit::{page, read_record},
+    policies::event_of,
     rows::{all, ms},
 };
 use crate::{
-    audit::{self, ChainError, Head, Record},
+    audit::{self, ChainError, Event, Head, Record},
     base::{Digest, GrantId, PeerId, Timestamp, limits},
+    wire::Grant,
 };
 
 /// The newest record that says where trust in a peer was moved to.
@@ -34,6 +38,44 @@ pub fn grant_ended(db: &Connection, id: &GrantId) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM audit WHERE substr(event, 1, 22) = '{\"event\":\"grant_ended\"'
                AND substr(event, 33, 8) = ?1";
     Ok(db.prepare_cached(sql)?.exists([id.to_string()])?)
+}
+
+/// Whether a record says that a grant was given. Looks at every record: for what a human does now
+/// and then.
+///
+/// # Errors
+/// When the database fails.
+pub fn granted(db: &Connection, id: &GrantId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM audit WHERE substr(event, 1, 18) = '{\"event\":\"granted\"'
+               AND substr(event, 29, 8) = ?1";
+    Ok(db.prepare_cached(sql)?.exists([id.to_string()])?)
+}
+
+/// Every grant that could count at `now`, by a row or by a record, whatever its row says of its end.
+/// Looks at every record.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn lasting_grants(db: &Connection, now: Timestamp) -> Result<BTreeSet<GrantId>, StoreError> {
+    let sql = "SELECT * FROM audit WHERE substr(event, 1, 18) = '{\"event\":\"granted\"'";
+    let given = all(db, "audit", sql, [], read_record)?;
+    let given = given.iter().filter_map(event_of).filter_map(|event| {
+        let Event::Granted { grant, until, .. } = event else { return None };
+        // Times of this form sort as their texts do.
+        grant.parse().ok().filter(|_| until > now.rfc3339())
+    });
+    let rows = all(db, "grants", "SELECT statement FROM grants", [], |row| {
+        row.get::<Vec<u8>>("statement")
+    })?;
+    let rows = rows.iter().filter_map(|statement| Grant::decode(statement).ok());
+    let rows = rows.filter(|grant| grant.until > now).map(|grant| grant.id);
+    let mut lasting = BTreeSet::new();
+    for id in given.chain(rows) {
+        if !grant_ended(db, &id)? {
+            lasting.insert(id);
+        }
+    }
+    Ok(lasting)
 }
 
 /// How many records after `since` say that a message passed by a grant. The rows of these messages

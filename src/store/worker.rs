@@ -55,8 +55,15 @@ pub struct Store {
     check: Arc<Check>,
 }
 
-/// The head of the audit chain that is on disk.
-type DurableHead = Arc<Mutex<Head>>;
+/// The audit chain that is on disk, as far as this process knows.
+#[derive(Debug)]
+struct Durable {
+    head: Head,
+    /// What was the head when another one was found in its place.
+    cut: Option<Head>,
+}
+
+type DurableHead = Arc<Mutex<Durable>>;
 
 impl Store {
     /// Opens the database under the key that `key` finds or makes, brings its schema up to date and
@@ -68,7 +75,7 @@ impl Store {
     pub fn open(path: &Path, owner: &PeerId, key: &KeySource) -> Result<Self, StoreError> {
         let (writer, found) = migrate::open(path, owner, key)?;
         let reader = migrate::open_to_read(path, &found)?;
-        let head = Arc::new(Mutex::new(audit::head(&writer)?));
+        let head = Arc::new(Mutex::new(Durable { head: audit::head(&writer)?, cut: None }));
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
@@ -101,7 +108,14 @@ impl Store {
     /// it may be told to others. Costs nothing.
     #[must_use]
     pub fn head(&self) -> Head {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).head
+    }
+
+    /// The head that this process had written, where the chain had another end when the next write
+    /// began: somebody else wrote into the file.
+    #[must_use]
+    pub fn cut(&self) -> Option<Head> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).cut
     }
 
     /// Queues a write. The answer comes when it is on disk, in the order of the calls. A write
@@ -266,6 +280,9 @@ fn grow_log(db: &Connection) {
 fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
     reach(Failpoint::StoreBegin);
     let mut failed = run(db, "BEGIN IMMEDIATE").err();
+    if failed.is_none() {
+        look_at_end(db, head);
+    }
     let mut finishes = Vec::new();
     for write in writes {
         // Without the transaction, a savepoint would be one of its own, and be on disk while its
@@ -294,7 +311,7 @@ fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
     if failed.is_none()
         && let Ok(durable) = audit::head(db)
     {
-        *head.lock().unwrap_or_else(PoisonError::into_inner) = durable;
+        head.lock().unwrap_or_else(PoisonError::into_inner).head = durable;
     }
     if let Some(error) = &failed {
         tracing::error!(%error, writes = finishes.len(), "a commit failed");
@@ -303,6 +320,14 @@ fn commit(db: &Connection, writes: Vec<Write>, head: &DurableHead) {
         finish(failed.clone());
     }
     reach(Failpoint::StoreAnswered);
+}
+
+/// Notes it where the chain does not end where we left it.
+fn look_at_end(db: &Connection, durable: &DurableHead) {
+    let mut durable = durable.lock().unwrap_or_else(PoisonError::into_inner);
+    if audit::head(db).is_ok_and(|head| head != durable.head) && durable.cut.is_none() {
+        durable.cut = Some(durable.head);
+    }
 }
 
 /// Without it the newest data stay in the log, which is as safe, but a file of its own.

@@ -13,7 +13,7 @@ pub(super) fn secret() -> String {
     format!("use {}{}", "ghp_", "a1B2c3D4e5F6".repeat(3))
 }
 
-async fn id_of(side: &Side) -> PeerId {
+pub(super) async fn id_of(side: &Side) -> PeerId {
     side.agent(AgentRequest::Whoami).await["id"].as_str().unwrap().parse().unwrap()
 }
 
@@ -28,7 +28,7 @@ pub(super) fn grant(node: PeerId, peer: PeerId, direction: Direction) -> Grant {
         severity_max: Severity::Critical,
         size_bytes_max: 4096,
         messages_max: 2,
-        from: clock::now().minus(Duration::from_secs(1)),
+        from: clock::now(),
         until: clock::now().plus(Duration::from_hours(1)),
         kinds: Vec::new(),
         per_hour_max: None,

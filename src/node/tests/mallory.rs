@@ -77,7 +77,10 @@ pub(super) async fn write_trust(home: &Home, human: &ApproverKey, seed: u8, name
     let id = row.id;
     let op = move |db: &rusqlite::Connection| {
         peers::put(db, &row)?;
-        peers::set_trusted(db, &id, &consent)
+        peers::set_trusted(db, &id, &consent)?;
+        let (peer, to) = (id.to_string(), "trusted".to_owned());
+        let event = crate::audit::Event::TrustMoved { peer, from: "incoming".to_owned(), to };
+        crate::store::audit::append(db, clock::now(), &event).map(drop)
     };
     store.write(op).await.unwrap().unwrap();
     id

@@ -22,6 +22,7 @@ mod rules;
 mod searching;
 mod sessions;
 mod sim;
+mod standing;
 mod talk;
 mod witness;
 

@@ -1,7 +1,7 @@
 //! The human's rules: what is signed counts, what only tightens needs nothing, and what was changed
 //! behind the node's back closes it.
 
-use super::{hostile::sql, *};
+use super::*;
 use crate::{
     base::{PeerId, Timestamp},
     node::api::{KnownNew, SignedHex},
@@ -138,15 +138,18 @@ async fn closed(alice: Side, change: &str) -> Side {
 #[tokio::test]
 async fn rows_that_somebody_changed_close_the_policy_until_the_human_sets_one_anew() {
     let (mut alice, _bob) = paired().await;
-    let rows = "SELECT statement, signature FROM policies";
+    let rows = "SELECT hex(statement), hex(signature) FROM policies";
     let order = alice.policy_order(1, LOOSE).await;
     alice.set(LOOSE, Some(order)).await.unwrap();
-    sql(&alice, &format!("CREATE TABLE old AS {rows}"));
+    let row = |row: &rusqlite::Row<'_>| {
+        let (statement, signature): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(format!("UPDATE policies SET statement = x'{statement}', signature = x'{signature}'"))
+    };
+    let old = database(&alice.home).query_row(rows, [], row).unwrap();
     let order = alice.policy_order(2, TIGHTER).await;
     alice.set(TIGHTER, Some(order)).await.unwrap();
-    let old = "UPDATE policies SET (statement, signature) = (SELECT * FROM old)";
     for (change, serial) in [
-        (old, 2),
+        (old.as_str(), 2),
         ("DELETE FROM policies", 3),
         ("UPDATE policies SET signature = zeroblob(64)", 4),
         ("INSERT INTO policies VALUES ('tightened', CAST('version = 1' AS BLOB), NULL)", 5),

@@ -148,6 +148,18 @@ fn the_same_twice_is_found() {
 }
 
 #[test]
+fn the_rules_that_name_a_peer_are_found() {
+    let policy = parsed(
+        "[groups]\nteam = [\"bob\", \"carol\"]\n[[ask]]\npeers = [\"group:team\"]\n\
+         [[allow]]\nname = \"all\"\n[[flow]]\nfrom = [\"bob\"]\nto = [\"dave\"]\n\
+         [[require]]\npeers = [\"eve\"]\nstrength = \"grant\"",
+    );
+    assert_eq!(policy.rules_naming("bob"), ["ask.1", "flow.1"]);
+    assert_eq!(policy.rules_naming("eve"), ["require.1"]);
+    assert!(policy.rules_naming("mallory").is_empty());
+}
+
+#[test]
 fn peers_that_nobody_knows_are_warned_about() {
     let policy = parsed(
         "[groups]\nteam = [\"bob\", \"carrol\"]\n[[ask]]\npeers = [\"group:team\"]\n\

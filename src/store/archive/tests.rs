@@ -7,6 +7,7 @@ use super::{
     stream::{CHUNK_BYTES, TAG_BYTES},
     *,
 };
+use crate::base::GrantId;
 
 const NAMES: [&str; 2] = ["small", "large"];
 const HEADER_BYTES: usize = 73;
@@ -214,8 +215,9 @@ fn a_database_is_folded_noted_and_settled() {
     assert_eq!(migrate::meta(&db, "kept").unwrap().as_deref(), Some("yes"));
     let verified = chain::verify(&db, &key.id()).unwrap();
     assert_eq!((verified.records, verified.checkpoints), (2, 2));
-    let other = IdentityKey::from_seed(&Secret::new([2; 32]));
     drop(db);
+    a_past_is_settled(&path, (&key, &source));
+    let other = IdentityKey::from_seed(&Secret::new([2; 32]));
     let refused = settle(&path, (&other, &source), &[], (MADE, &Event::MoveUndone));
     assert!(matches!(refused, Err(StoreError::OtherNode { .. })));
 }
@@ -260,4 +262,28 @@ fn what_was_opened_before_is_sealed_and_not_what_came_to_its_place() {
     assert_eq!(fs::read(out.path().join("small")).unwrap(), b"all of it");
     fs::remove_file(&target).unwrap();
     assert!(write(&target, &part(10), &passphrase("right"), &making()).is_err(), "it was cut");
+}
+
+/// What a grant's row says of its end is nothing: the record does, for each that could still count.
+fn a_past_is_settled(path: &Path, (key, source): (&IdentityKey, &KeySource)) {
+    let (db, _) = migrate::open(path, &key.id(), source).unwrap();
+    let later = MADE.plus(std::time::Duration::from_mins(1)).rfc3339();
+    for (id, until) in [(1, &later), (2, &later), (3, &MADE.rfc3339())] {
+        let grant = GrantId::from_bytes([id; 5]).to_string();
+        let event = Event::Granted { grant, peer: None, until: until.clone() };
+        chain::append(&db, MADE, &event).unwrap();
+    }
+    let ended = Event::GrantEnded { grant: GrantId::from_bytes([2; 5]).to_string() };
+    chain::append(&db, MADE, &ended).unwrap();
+    drop(db);
+    let event = Event::HomeRestored { archive: "ab".into(), made: "then".into() };
+    settle_past(path, (key, source), &[], (MADE, &event)).unwrap();
+    let (db, _) = migrate::open(path, &key.id(), source).unwrap();
+    for (id, ended) in [(1, true), (2, true), (3, false)] {
+        let id = GrantId::from_bytes([id; 5]);
+        assert_eq!(standing::grant_ended(&db, &id).unwrap(), ended, "{id}");
+    }
+    let twice = "SELECT count(*) FROM audit WHERE event LIKE '%grant_ended%'";
+    let ends: u32 = db.query_row(twice, [], |row| row.get(0)).unwrap();
+    assert_eq!(ends, 2, "each once");
 }

@@ -1,7 +1,7 @@
 //! What the audit chain says of rows, and whether its end holds.
 
 use super::{
-    super::{audit, standing},
+    super::{StoreError, audit, migrate, standing},
     Folder, NOW, owner,
 };
 use crate::{
@@ -40,6 +40,11 @@ fn the_newest_record_of_a_peer_and_every_one_of_a_grant_are_found_by_an_index() 
     assert_eq!((record.seq, record.event.contains("revoked")), (3, true));
     assert!(standing::grant_ended(&db, &GRANT).unwrap());
     assert!(!standing::grant_ended(&db, &GrantId::from_bytes([7; 5])).unwrap());
+    assert!(!standing::granted(&db, &GRANT).unwrap());
+    let (grant, until) = (GRANT.to_string(), NOW.rfc3339());
+    let granted = Event::Granted { grant, peer: Some(PEER.to_string()), until };
+    audit::append(&db, NOW, &granted).unwrap();
+    assert!(standing::granted(&db, &GRANT).unwrap());
     let since = |at| standing::passed(&db, &GRANT, at).unwrap();
     assert_eq!((since(Timestamp::from_ms(0)), since(NOW)), (2, 1));
     for (index, sql) in [
@@ -60,6 +65,96 @@ fn the_newest_record_of_a_peer_and_every_one_of_a_grant_are_found_by_an_index() 
         let plan: String = db.query_row(&plan, [], |row| row.get("detail")).unwrap();
         assert!(plan.contains(index), "{plan}");
     }
+}
+
+/// Opens the home's database after a change of its schema.
+fn after(change: &str) -> Result<super::super::Store, StoreError> {
+    let folder = Folder::new();
+    drop(folder.open().unwrap());
+    folder.raw().execute_batch(change).unwrap();
+    folder.open()
+}
+
+#[test]
+fn a_database_with_a_foreign_schema_is_not_used() {
+    let index = "CREATE INDEX audit_trust ON audit (number) WHERE number < 9";
+    let swapped = format!("DROP INDEX audit_trust; {index}");
+    let kept =
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '')
+                WHERE name = 'audit'";
+    for (change, what) in [
+        (
+            "CREATE TRIGGER quiet BEFORE INSERT ON audit WHEN NEW.event LIKE '%revoked%'
+             BEGIN SELECT RAISE(IGNORE); END",
+            "there is the trigger \"quiet\"",
+        ),
+        (
+            "ALTER TABLE audit RENAME TO a; CREATE VIEW audit AS SELECT * FROM a",
+            "the view \"audit\"",
+        ),
+        ("CREATE TABLE mine (x)", "there is the table \"mine\""),
+        (&swapped, "the index \"audit_trust\" is another than it was"),
+        ("DROP INDEX audit_trust", "the index \"audit_trust\" is gone"),
+        ("DROP TRIGGER unread_went", "the trigger \"unread_went\" is gone"),
+        (kept, "the table \"audit\" is another than it was"),
+    ] {
+        let error = after(change).unwrap_err();
+        assert!(matches!(error, StoreError::Planted { .. }), "{change}: {error}");
+        assert!(error.to_string().contains(what), "{change}: {error}");
+    }
+    after("ANALYZE").unwrap();
+}
+
+#[test]
+fn a_trigger_is_refused_before_an_older_schema_is_brought_up_to_date() {
+    let folder = Folder::new();
+    migrate::make(&folder.path(), 5);
+    folder
+        .raw()
+        .execute_batch("CREATE TRIGGER x AFTER UPDATE ON messages BEGIN DELETE FROM audit; END")
+        .unwrap();
+    assert!(matches!(folder.open(), Err(StoreError::Planted { .. })));
+    let version: u32 =
+        folder.raw().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 5, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_record_that_a_trigger_takes_away_is_not_written_and_nothing_with_it() {
+    for (when, what) in [
+        ("BEFORE", "SELECT RAISE(IGNORE)"),
+        ("AFTER", "DELETE FROM audit WHERE number = NEW.number"),
+    ] {
+        let folder = Folder::new();
+        let store = folder.open().unwrap();
+        let append = |event| {
+            store.write(move |db| {
+                migrate::set_meta(db, "with it", "yes")?;
+                audit::append(db, NOW, &event)
+            })
+        };
+        let sql = format!("CREATE TRIGGER x {when} INSERT ON audit BEGIN {what}; END");
+        folder.raw().execute_batch(&sql).unwrap();
+        let failed = append(moved(PEER, "revoked")).await.unwrap();
+        assert!(matches!(failed, Err(StoreError::Unwritten("audit"))), "{when}: {failed:?}");
+        assert_eq!(migrate::meta(&folder.raw(), "with it").unwrap(), None);
+        folder.raw().execute_batch("DROP TRIGGER x").unwrap();
+        assert_eq!(append(moved(PEER, "revoked")).await.unwrap().unwrap().seq, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_another_process_changed_meanwhile_is_noticed_at_the_next_write() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let append = || store.write(|db| audit::append(db, NOW, &passed()));
+    let first = append().await.unwrap().unwrap();
+    append().await.unwrap().unwrap();
+    assert_eq!(store.cut(), None);
+    folder.raw().execute("DELETE FROM audit WHERE number = 2", []).unwrap();
+    append().await.unwrap().unwrap();
+    assert_eq!(store.cut().map(|head| head.seq), Some(2));
+    assert_ne!(store.head(), first);
 }
 
 #[test]

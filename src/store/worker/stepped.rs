@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{
     super::{StoreError, audit, migrate, storage_key::Found, whole::Check},
-    DurableHead, Job, Read, Store, commit,
+    Durable, DurableHead, Job, Read, Store, commit,
 };
 use crate::base::{PeerId, limits};
 
@@ -49,7 +49,8 @@ impl Stepped {
     pub fn store(db: Connection) -> (Store, Self) {
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
-        let head = DurableHead::new(std::sync::Mutex::new(audit::head(&db).unwrap()));
+        let head = Durable { head: audit::head(&db).unwrap(), cut: None };
+        let head = DurableHead::new(std::sync::Mutex::new(head));
         let check = std::sync::Arc::new(Check::new(std::path::Path::new("memory"), true));
         let stepped =
             Self { db, writes: write_queue, reads: read_queue, head: DurableHead::clone(&head) };

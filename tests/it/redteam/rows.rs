@@ -237,7 +237,30 @@ fn a_chain_that_does_not_hold_is_told_loudly_and_stops_nothing() {
         assert!(alice.run(&["status"]).expect(0).stdout.contains("AUDIT RECORD IS BROKEN"));
         alice.send("bob", "it goes on");
         bob.received_text("it goes on");
+        alice.stop();
+        alice.start();
+        assert!(alice.warnings().contains(BROKEN), "no signature of ours hides it: {change}");
     }
+}
+
+#[test]
+fn a_database_that_someone_put_a_trigger_into_is_not_used_and_says_what_to_do() {
+    let (alice, _bob) = friends();
+    alice.stop();
+    let trigger = "CREATE TRIGGER quiet BEFORE INSERT ON audit WHEN NEW.event LIKE '%revoked%'
+                   BEGIN SELECT RAISE(IGNORE); END";
+    alice.database().execute_batch(trigger).unwrap();
+    let refused = alice.run(&["node"]);
+    let said = format!("{}{}", refused.stdout, refused.stderr);
+    assert_ne!(refused.code, Some(0), "{said}");
+    assert!(said.contains("trigger") && said.contains("quiet"), "{said}");
+    assert!(said.contains("audit verify"), "it says what to do: {said}");
+    alice.database().execute_batch("DROP TRIGGER quiet").unwrap();
+    alice.start();
+    assert_eq!(
+        (alice.peer_state("bob"), alice.warnings()),
+        ("trusted".to_owned(), NOTHING.to_owned())
+    );
 }
 
 #[test]
