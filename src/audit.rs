@@ -10,7 +10,7 @@ pub mod compare;
 pub mod lines;
 pub mod witness;
 
-pub use chain::{ChainError, Fault, Head, Record, check_alone, check_checkpoint, follow};
+pub use chain::{ChainError, Fault, Head, Moved, Record, check_alone, check_checkpoint, follow};
 
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +84,19 @@ pub enum Event {
     /// A peer signed a head of a chain that is not in it: of `ours`, or of its own (`theirs`), which
     /// went back or forked.
     HeadDisputed { peer: String, chain: String, number: u64, hash: String, receipt: String },
-    /// The human looked at what a peer disputes, or at what is wrong with its chain.
-    DisputeAccepted { peer: String },
+    /// The human looked at what a peer disputes, or at what is wrong with its chain: the head that
+    /// [`Event::HeadDisputed`] named.
+    DisputeAccepted {
+        peer: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<String>,
+    },
     /// The human set how long messages are kept: of a peer, or of everybody; no days: for ever;
     /// `default`: as for everybody.
     RetentionSet { peer: Option<String>, days: Option<u32>, default: bool },

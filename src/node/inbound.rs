@@ -341,6 +341,10 @@ impl Node {
         let now = clock::now();
         reach(Failpoint::ReceiptWrite);
         let op = move |db: &Connection| {
+            if messages::is_other_receipt(db, &receipt)? {
+                tracing::warn!(peer = %peer.short(), "a receipt has the id of another one; it is not taken");
+                return Ok((Vec::new(), None));
+            }
             let changed = take_receipt(db, &peer, &receipt, now)?;
             let heads = if is_new { take_heads(db, &peer, &receipt, now)? } else { None };
             Ok((changed, heads))

@@ -235,6 +235,7 @@ pub(super) async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
         peers::remove_invites(db, now, None)?;
         peers::remove_unsaid_codes(db)?;
         tell_erased(db, (None, false), now)?;
+        witness::note_lost(db, now)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver })?;
         ended.iter().try_for_each(|grant| grants::end(db, grant, now).map(drop))?;
         refused.iter().try_for_each(|event| store::audit::append(db, now, event).map(drop))

@@ -142,6 +142,8 @@ pub(super) struct Chores {
     pub(super) erasing: bool,
     /// The log could not be emptied after the last deletion.
     pub(super) log_holds_deleted: bool,
+    /// Audit records are being moved into a file.
+    pub(super) rotating: bool,
     /// The database is being copied.
     pub(super) copying: bool,
 }
