@@ -45,8 +45,16 @@ pub enum Event {
     Sent { message: String, peer: String, state: String, digest: String },
     /// A message arrived.
     Arrived { message: String, peer: String, state: String, digest: String },
-    /// A message reached another state.
-    Moved { message: String, state: String },
+    /// A message with this peer reached another state: one that was `sent` from here, or one that arrived.
+    /// Old records do not say which.
+    Moved {
+        message: String,
+        state: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<bool>,
+    },
     /// Another policy counts from now on: one that the human signed, or one that only tightens what
     /// they signed last, under that one's serial.
     PolicySet { digest: String, serial: u64, tightened: bool },
@@ -119,10 +127,11 @@ impl Event {
         Self::Decided { item, digest, decision: decision.into(), method: method.into() }
     }
 
-    /// A message's new state.
+    /// The new state of a message that was `sent` to a peer from here, or that arrived from it.
     #[must_use]
-    pub fn moved(message: MessageId, state: &str) -> Self {
-        Self::Moved { message: message.to_string(), state: state.into() }
+    pub fn moved(message: MessageId, state: &str, (peer, sent): (&PeerId, bool)) -> Self {
+        let (peer, sent) = (Some(peer.to_string()), Some(sent));
+        Self::Moved { message: message.to_string(), state: state.into(), peer, sent }
     }
 
     /// A refusal.

@@ -427,6 +427,9 @@ fn take_one(
     if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
         return again(db, judge, envelope, before);
     }
+    if messages::find_sent(db, &id, &judge.peer)?.is_some() {
+        return refused::ours(db, judge, taken, &id);
+    }
     if let Some(refusal) = refusal {
         refused::note(db, judge, taken, &format!("message {id}: {refusal}"))?;
         return Ok((ReceiptState::Refused, Some(refusal.to_string())));

@@ -548,7 +548,7 @@ pub(super) fn move_arrived(
     let arrival = Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
     let forget = row.expires.plus(limits::DUPLICATE_KEPT);
     messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)?;
-    let event = audit::Event::moved(row.id, step.state.as_str());
+    let event = audit::Event::moved(row.id, step.state.as_str(), (&row.peer, false));
     store::audit::append(db, step.at, &event).map(drop)
 }
 

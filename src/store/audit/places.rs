@@ -43,8 +43,8 @@ pub fn holds(db: &Connection, head: &Head) -> Result<Holding, StoreError> {
         return Ok(Holding::of(Some(record.hash), head));
     }
     let anchors = anchors(db)?;
-    let moved = anchors.iter().map(|anchor| anchor.moved);
-    let Some(moved) = moved.into_iter().find(|moved| moved.last.seq >= head.seq) else {
+    let mut moved = anchors.iter().map(|anchor| anchor.moved);
+    let Some(moved) = moved.find(|moved| moved.last.seq >= head.seq) else {
         return Ok(Holding::of(None, head));
     };
     if moved.last.seq == head.seq {
