@@ -146,7 +146,17 @@ impl Node {
             checkpoints: progress.checkpoints,
             problem: problem.map(|problem| self.problem_text(&problem)),
             first_bad,
+            looked_at: self.looked_at(),
         })
+    }
+
+    fn looked_at(&self) -> Vec<String> {
+        let excused = self.peers.values().filter_map(|entry| {
+            let seen = entry.chains.seen.excused?;
+            let (name, seq, receipt) = (&entry.name, seen.head.seq, seen.receipt);
+            Some(format!("record {seq} that {name} has signed (receipt {receipt})"))
+        });
+        excused.collect()
     }
 
     /// What is wrong, with our name for a peer.
@@ -167,12 +177,12 @@ impl Node {
     /// Moves old records into a file: the file first, and elsewhere, so that nobody waits for it. One at
     /// a time.
     fn audit_rotate(&mut self, keep: AuditKeep, answer: Answer) {
-        if self.chores.rotating {
+        if self.rotating {
             let message = "records are being moved already";
             let error = ApiError::new(ErrorKind::Busy, message, "try again in a moment");
             return reply(answer, Err(error));
         }
-        self.chores.rotating = true;
+        self.rotating = true;
         let keep = match keep {
             AuditKeep::Records(records) => Keep::Records(records),
             AuditKeep::Ms(ms) => {
@@ -227,7 +237,7 @@ impl Node {
 
     /// Moving records is over, however it ended.
     fn rotated(&mut self, answer: Answer, done: Result<AuditRotated, ApiError>) {
-        self.chores.rotating = false;
+        self.rotating = false;
         reply(answer, done.map(Reply::AuditRotated));
     }
 

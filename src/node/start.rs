@@ -318,6 +318,7 @@ pub(super) fn assemble(
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
         chores: Chores::default(),
+        rotating: false,
         copy_made: None,
         outboxes_due: BTreeMap::new(),
         indexing: Indexing::default(),

@@ -209,7 +209,10 @@ async fn an_echo_that_is_not_in_our_chain_is_said_and_the_receipt_is_kept() {
     assert_eq!(db.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap(), 1);
     accept(&bob, "mallory").await;
     answer(&bob, &mut mallory, (2, clock::now()), (None, Some(head(100_000, 9)))).await;
-    assert_eq!(verified(&bob).await["ok"], true, "it was looked at");
+    let found = verified(&bob).await;
+    assert_eq!(found["ok"], true, "it was looked at");
+    let looked_at = found["looked_at"][0].as_str().unwrap();
+    assert!(looked_at.starts_with("record 100000 that mallory has signed"), "{looked_at}");
     assert_eq!(disputes(&bob).await, 1);
 }
 
