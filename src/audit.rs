@@ -10,7 +10,7 @@ pub mod compare;
 pub mod lines;
 pub mod witness;
 
-pub use chain::{ChainError, Fault, Head, Record, check_alone, check_checkpoint, follow};
+pub use chain::{ChainError, Fault, Head, Moved, Record, check_alone, check_checkpoint, follow};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +45,16 @@ pub enum Event {
     Sent { message: String, peer: String, state: String, digest: String },
     /// A message arrived.
     Arrived { message: String, peer: String, state: String, digest: String },
-    /// A message reached another state.
-    Moved { message: String, state: String },
+    /// A message with this peer reached another state: one that was `sent` from here, or one that arrived.
+    /// Old records do not say which.
+    Moved {
+        message: String,
+        state: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent: Option<bool>,
+    },
     /// Another policy counts from now on: one that the human signed, or one that only tightens what
     /// they signed last, under that one's serial.
     PolicySet { digest: String, serial: u64, tightened: bool },
@@ -84,8 +92,19 @@ pub enum Event {
     /// A peer signed a head of a chain that is not in it: of `ours`, or of its own (`theirs`), which
     /// went back or forked.
     HeadDisputed { peer: String, chain: String, number: u64, hash: String, receipt: String },
-    /// The human looked at what a peer disputes, or at what is wrong with its chain.
-    DisputeAccepted { peer: String },
+    /// The human looked at what a peer disputes, or at what is wrong with its chain: the head that
+    /// [`Event::HeadDisputed`] named.
+    DisputeAccepted {
+        peer: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chain: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hash: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<String>,
+    },
     /// The human set how long messages are kept: of a peer, or of everybody; no days: for ever;
     /// `default`: as for everybody.
     RetentionSet { peer: Option<String>, days: Option<u32>, default: bool },
@@ -108,10 +127,11 @@ impl Event {
         Self::Decided { item, digest, decision: decision.into(), method: method.into() }
     }
 
-    /// A message's new state.
+    /// The new state of a message that was `sent` to a peer from here, or that arrived from it.
     #[must_use]
-    pub fn moved(message: MessageId, state: &str) -> Self {
-        Self::Moved { message: message.to_string(), state: state.into() }
+    pub fn moved(message: MessageId, state: &str, (peer, sent): (&PeerId, bool)) -> Self {
+        let (peer, sent) = (Some(peer.to_string()), Some(sent));
+        Self::Moved { message: message.to_string(), state: state.into(), peer, sent }
     }
 
     /// A refusal.

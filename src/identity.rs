@@ -32,12 +32,14 @@ pub enum Domain {
     Grant,
     /// An order to the node, by an approver.
     Order,
+    /// A part of the audit chain that was moved into a file, by an identity.
+    Anchor,
 }
 
 impl Domain {
     /// Every domain.
-    pub const ALL: [Self; 5] =
-        [Self::Consent, Self::Decision, Self::Checkpoint, Self::Grant, Self::Order];
+    pub const ALL: [Self; 6] =
+        [Self::Consent, Self::Decision, Self::Checkpoint, Self::Grant, Self::Order, Self::Anchor];
 
     /// The label.
     #[must_use]
@@ -48,6 +50,7 @@ impl Domain {
             Self::Checkpoint => "countersign/checkpoint/v1",
             Self::Grant => "countersign/grant/v1",
             Self::Order => "countersign/order/v1",
+            Self::Anchor => "countersign/anchor/v1",
         }
     }
 

@@ -63,6 +63,40 @@ impl Head {
     }
 }
 
+/// A part of a chain that was moved into a file. It is signed as a whole, under a label of its own, so
+/// that no signature of a head passes for one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The number of its first record.
+    pub first: u64,
+    /// Its last record.
+    pub last: Head,
+    /// The digest of those of its records that stay in the database.
+    pub kept: Digest,
+}
+
+impl Moved {
+    /// Signs it.
+    #[must_use]
+    pub fn sign(&self, key: &IdentityKey) -> [u8; SIGNATURE_BYTES] {
+        key.sign(Domain::Anchor, &self.signed_bytes())
+    }
+
+    /// Checks its signature.
+    ///
+    /// # Errors
+    /// [`ChainError::Anchor`] when it is not `node`'s.
+    pub fn check(&self, node: &PeerId, signature: &[u8]) -> Result<(), ChainError> {
+        node.verify(Domain::Anchor, &self.signed_bytes(), signature)
+            .map_err(|_| ChainError::Anchor(self.last.seq))
+    }
+
+    fn signed_bytes(&self) -> Vec<u8> {
+        let first = self.first.to_be_bytes();
+        [first.as_slice(), &self.last.signed_bytes(), self.kept.as_bytes()].concat()
+    }
+}
+
 fn hash(seq: u64, previous: &Digest, at: Timestamp, event: &str) -> Digest {
     let parts: [&[u8]; 4] =
         [&seq.to_be_bytes(), previous.as_bytes(), &at.ms().to_be_bytes(), event.as_bytes()];
@@ -110,6 +144,20 @@ pub enum ChainError {
     /// What should be our signature of a record is not.
     #[error("the checkpoint at record {0} is not this node's signature")]
     Checkpoint(u64),
+    /// What should be our signature of a part that was moved into a file is not, or a part before it has
+    /// none.
+    #[error(
+        "this node did not sign that the records up to {0} were moved into a file as it is noted"
+    )]
+    Anchor(u64),
+    /// Far more records than a node leaves unsigned follow the last signature before this one.
+    #[error("no checkpoint signs the records from {after} to {seq}: some were taken away")]
+    Unsigned {
+        /// The last one that was signed before.
+        after: u64,
+        /// How far there is none.
+        seq: u64,
+    },
     /// A record is not the one that was signed there.
     #[error("record {seq} is not the one that was signed as record {seq}: it was replaced")]
     Replaced {
@@ -159,9 +207,11 @@ impl ChainError {
         match self {
             Self::Broken { seq, .. }
             | Self::Checkpoint(seq)
+            | Self::Anchor(seq)
             | Self::Replaced { seq, .. }
             | Self::Witness { seq, .. } => *seq,
             Self::Cut { last, .. } => last.saturating_add(1),
+            Self::Unsigned { after, .. } => after.saturating_add(1),
             Self::Kept { after } => after.saturating_sub(1),
         }
     }
@@ -172,7 +222,11 @@ impl ChainError {
         match self {
             Self::Broken { at, .. } | Self::Witness { at, .. } => *at,
             Self::Replaced { at, .. } => Some(*at),
-            Self::Checkpoint(_) | Self::Cut { .. } | Self::Kept { .. } => None,
+            Self::Checkpoint(_)
+            | Self::Anchor(_)
+            | Self::Unsigned { .. }
+            | Self::Cut { .. }
+            | Self::Kept { .. } => None,
         }
     }
 
@@ -180,7 +234,8 @@ impl ChainError {
     #[must_use]
     pub fn against(&self) -> Option<String> {
         match self {
-            Self::Broken { .. } => None,
+            Self::Broken { .. } | Self::Unsigned { .. } => None,
+            Self::Anchor(_) => Some("the anchor of the file".to_owned()),
             Self::Checkpoint(seq) | Self::Replaced { seq, .. } => {
                 Some(format!("the checkpoint at record {seq}"))
             }
@@ -264,5 +319,14 @@ mod tests {
         let signature = head.sign(&key);
         assert!(check_checkpoint(&head, &key.id(), &signature).is_ok());
         assert!(check_checkpoint(&Head { seq: 4, ..head }, &key.id(), &signature).is_err());
+        let moved = Moved { first: 1, last: head, kept: Digest::from_bytes([7; 32]) };
+        let anchor = moved.sign(&key);
+        let fits = |moved: Moved, signature: &[u8]| moved.check(&key.id(), signature).is_ok();
+        assert!(fits(moved, &anchor));
+        assert!(!fits(moved, &signature), "a checkpoint is no anchor");
+        assert!(check_checkpoint(&head, &key.id(), &anchor).is_err());
+        assert!(!fits(Moved { first: 2, ..moved }, &anchor));
+        assert!(!fits(Moved { last: Head::of(&records[3]), ..moved }, &anchor));
+        assert!(!fits(Moved { kept: Digest::from_bytes([8; 32]), ..moved }, &anchor));
     }
 }

@@ -30,7 +30,8 @@ pub struct Log {
     other: PeerId,
     /// Nothing before this time is in the log, by its own clock.
     covers: Option<Timestamp>,
-    messages: BTreeMap<String, (bool, Timestamp, Said)>,
+    /// By id, and whether it was sent or arrived: another node chooses the ids of what it sends.
+    messages: BTreeMap<(String, bool), (Timestamp, Said)>,
 }
 
 impl Log {
@@ -47,11 +48,23 @@ impl Log {
             self.begin(record, (message, true), &peer, (state, digest));
         } else if let Event::Arrived { message, peer, state, digest } = event {
             self.begin(record, (message, false), &peer, (state, digest));
-        } else if let Event::Moved { message, state } = event
-            && let Some((_, _, said)) = self.messages.get_mut(&message)
+        } else if let Event::Moved { message, state, peer, sent } = event
+            && peer.is_none_or(|peer| peer == self.other.to_string())
+            && let Some(said) = self.said_of(message, sent)
         {
             said.state = state;
         }
+    }
+
+    /// The message that a state is about. Where an old record does not say whether it was sent, and there
+    /// are both, nobody can tell.
+    fn said_of(&mut self, message: String, sent: Option<bool>) -> Option<&mut Said> {
+        let mut key = (message, true);
+        let there = self.messages.contains_key(&key);
+        key.1 = false;
+        let came = self.messages.contains_key(&key);
+        key.1 = sent.or_else(|| (there != came).then_some(there))?;
+        self.messages.get_mut(&key).map(|(_, said)| said)
     }
 
     fn begin(
@@ -65,7 +78,12 @@ impl Log {
             return;
         }
         let said = Said { digest, seq: record.seq, at: record.at.rfc3339(), state };
-        self.messages.entry(message).or_insert((sent, record.at, said));
+        self.messages.entry((message, sent)).or_insert((record.at, said));
+    }
+
+    /// What it says of the other side of a message.
+    fn other_side(&self, message: &str, sent: bool) -> Option<&Said> {
+        self.messages.get(&(message.to_owned(), !sent)).map(|(_, said)| said)
     }
 
     /// Whether what happened then would be in it.
@@ -109,19 +127,24 @@ pub struct Row {
 #[must_use]
 pub fn compare(mine: &Log, theirs: &Log) -> Vec<Row> {
     let mut rows: Vec<(Timestamp, Row)> = Vec::new();
-    for (message, (sent, at, said)) in &mine.messages {
-        let other = theirs.messages.get(message);
-        let (finding, why) = match other {
-            Some((also_sent, _, other)) => both((*sent, *also_sent), said, other),
-            None if theirs.covers(*at) => alone(*sent, said),
-            None => not_covered(),
+    for ((message, sent), (at, said)) in &mine.messages {
+        let other = theirs.other_side(message, *sent);
+        let both_ways = theirs.messages.get(&(message.clone(), *sent));
+        let twice = both_ways.filter(|_| mine.other_side(message, *sent).is_none());
+        let (finding, why) = match (other, twice) {
+            (Some(other), _) => both(said, other),
+            (None, Some(_)) => same_side(),
+            (None, None) if theirs.covers(*at) => alone(*sent, said),
+            (None, None) => not_covered(),
         };
-        let theirs = other.map(|(_, _, said)| said.clone());
+        let theirs = other.or(twice.map(|(_, said)| said)).cloned();
         let row = (message, *sent, finding, why);
         rows.push((*at, one(row, (Some(said.clone()), theirs))));
     }
-    for (message, (sent, at, said)) in &theirs.messages {
-        if mine.messages.contains_key(message) {
+    for ((message, sent), (at, said)) in &theirs.messages {
+        let same = mine.messages.contains_key(&(message.clone(), *sent));
+        let told = same && theirs.other_side(message, *sent).is_none();
+        if told || mine.other_side(message, *sent).is_some() {
             continue;
         }
         let (finding, why) = if mine.covers(*at) { alone(*sent, said) } else { not_covered() };
@@ -150,11 +173,12 @@ fn not_covered() -> (Finding, String) {
     (Finding::NotCovered, "the other log does not reach back so far".to_owned())
 }
 
-fn both((mine_sent, they_sent): (bool, bool), mine: &Said, theirs: &Said) -> (Finding, String) {
-    if mine_sent == they_sent {
-        let why = "both logs say that they sent it, or both that it arrived";
-        return (Finding::Contradiction, why.to_owned());
-    }
+fn same_side() -> (Finding, String) {
+    let why = "both logs say that they sent it, or both that it arrived";
+    (Finding::Contradiction, why.to_owned())
+}
+
+fn both(mine: &Said, theirs: &Said) -> (Finding, String) {
     if mine.digest != theirs.digest {
         let why = "the two logs have other bytes under this id: the digests differ";
         return (Finding::Contradiction, why.to_owned());
@@ -230,7 +254,7 @@ mod tests {
     }
 
     fn moved(n: u8, state: &str) -> Event {
-        Event::Moved { message: message(n), state: state.to_owned() }
+        Event::Moved { message: message(n), state: state.to_owned(), peer: None, sent: None }
     }
 
     #[test]
@@ -278,6 +302,36 @@ mod tests {
             all
         };
         assert_eq!(sorted(&rows), sorted(&back), "it is the same from the other side");
+    }
+
+    #[test]
+    fn a_message_under_the_id_of_ours_explains_nothing() {
+        let say = |state: &str, sent| {
+            Event::moved(MessageId::from_bytes([1; 16]), state, (&node(2), sent))
+        };
+        let read = [sent(1, 2, "queued"), say("read", true)];
+        let mine =
+            log(1, 2, None, &[&read[..], &[arrived(1, 2, 9), say("refused", false)]].concat());
+        let finding = |mine: &Log, theirs: &[Event]| {
+            let rows = compare(mine, &log(2, 1, None, theirs));
+            rows.iter().map(|row| (row.sent_by.clone(), row.finding)).collect::<Vec<_>>()
+        };
+        let own = sent(1, 1, "queued");
+        let other = Event::Sent {
+            message: message(1),
+            peer: node(1).to_string(),
+            state: "queued".into(),
+            digest: digest(9),
+        };
+        let found = finding(&mine, &[other]);
+        assert!(found.contains(&("mine".into(), Finding::Contradiction)), "{found:?}");
+        assert!(found.contains(&("theirs".into(), Finding::Match)), "{found:?}");
+        assert_eq!(found.len(), 2);
+        // Old records say no direction: what was known before the second message counts.
+        let old = log(1, 2, None, &[&read[..], &[arrived(1, 2, 9), moved(1, "refused")]].concat());
+        assert!(finding(&old, &[]).contains(&("mine".into(), Finding::Contradiction)));
+        let both = finding(&log(1, 2, None, &[sent(1, 2, "queued")]), &[own]);
+        assert_eq!(both, [("mine".into(), Finding::Contradiction)], "both say that they sent it");
     }
 
     #[test]

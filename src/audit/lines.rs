@@ -3,6 +3,8 @@
 //! The first line is a [`Top`], then come [`Record`]s, one a line, and the last line is an [`End`]. A
 //! file without its last line was cut short. `AUDIT.md` of the store has the format for other programs.
 
+use std::io::{self, BufRead, Read as _};
+
 use serde::{Deserialize, Serialize};
 
 use super::{ChainError, Fault, Head, Record, check_alone, check_checkpoint, follow};
@@ -180,6 +182,34 @@ impl Checker {
         let cut = FileError::CutShort(self.head.map_or(0, |head| head.seq));
         let (Some(top), Some(end)) = (self.top, self.end) else { return Err(cut) };
         Ok(Checked { top, end })
+    }
+}
+
+/// Reads and checks a file; `each` sees every record with how many came so far. Gives how many records
+/// were right, and what is wrong with the rest.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(
+    lines: &mut impl BufRead,
+    mut each: impl FnMut(u64, &Record),
+) -> io::Result<(u64, Result<Checked, FileError>)> {
+    let mut checker = Checker::default();
+    let mut bytes = Vec::new();
+    // One more byte than a line may have, so that a longer one shows.
+    let most = u64::try_from(LINE_BYTES_MAX + 2).unwrap_or(u64::MAX);
+    loop {
+        bytes.clear();
+        lines.by_ref().take(most).read_until(b'\n', &mut bytes)?;
+        if bytes.is_empty() {
+            return Ok((checker.records(), checker.finish()));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match checker.take(text.trim_end_matches('\n')) {
+            Ok(Some(record)) => each(checker.records(), &record),
+            Ok(None) => {}
+            Err(error) => return Ok((checker.records(), Err(error))),
+        }
     }
 }
 

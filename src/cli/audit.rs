@@ -177,9 +177,8 @@ async fn verify(ctx: &Ctx) -> anyhow::Result<Exit> {
     drop(bar);
     if let Some(problem) = wrong {
         // What was moved is older than what is in the database, so it is the first.
-        let AuditVerified { records, checkpoints, .. } = verified;
         let (problem, first_bad) = (Some(problem.text), problem.first);
-        verified = AuditVerified { ok: false, records, checkpoints, problem, first_bad };
+        verified = AuditVerified { ok: false, problem, first_bad, ..verified };
     }
     let checkup = Checkup { verified, moved, absent };
     ctx.out.data(&checkup, |style| checkup_text(&checkup, style))?;
@@ -198,7 +197,12 @@ fn checkup_text(checkup: &Checkup, style: Style) -> String {
         let file = escape::line(file);
         format!("\nnot there, so not checked: {file}")
     });
-    let text = format!("{counts}{in_files}{}", absent.collect::<String>());
+    let looked_at = verified.looked_at.iter().map(|what| {
+        let what = escape::line(what);
+        format!("\nnot in this log, and you have looked at it: {what}")
+    });
+    let notes: String = absent.chain(looked_at).collect();
+    let text = format!("{counts}{in_files}{notes}");
     if verified.ok {
         return format!("{}: {text}", style.good("whole"));
     }

@@ -487,7 +487,7 @@ fn purge(
         let denied = step(MessageState::Denied);
         messages::set_state(db, *number, &denied, None)?;
         if let Some(id) = store::audit::message_id(db, *number)? {
-            let event = audit::Event::moved(id, denied.state.as_str());
+            let event = audit::Event::moved(id, denied.state.as_str(), (peer, true));
             store::audit::append(db, now, &event)?;
         }
     }

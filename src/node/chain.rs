@@ -12,7 +12,7 @@ use super::{
     state::{Answer, Node, Then, reply, store_failed, usage},
 };
 use crate::{
-    audit::ChainError,
+    audit::{ChainError, Moved},
     base::{Timestamp, limits},
     store::{
         self, StoreError,
@@ -146,7 +146,17 @@ impl Node {
             checkpoints: progress.checkpoints,
             problem: problem.map(|problem| self.problem_text(&problem)),
             first_bad,
+            looked_at: self.looked_at(),
         })
+    }
+
+    fn looked_at(&self) -> Vec<String> {
+        let excused = self.peers.values().filter_map(|entry| {
+            let seen = entry.chains.seen.excused?;
+            let (name, seq, receipt) = (&entry.name, seen.head.seq, seen.receipt);
+            Some(format!("record {seq} that {name} has signed (receipt {receipt})"))
+        });
+        excused.collect()
     }
 
     /// What is wrong, with our name for a peer.
@@ -164,8 +174,15 @@ impl Node {
         Some(format!("the receipt {receipt} that {} signed", self.name_of(peer)))
     }
 
-    /// Moves old records into a file: the file first, and elsewhere, so that nobody waits for it.
+    /// Moves old records into a file: the file first, and elsewhere, so that nobody waits for it. One at
+    /// a time.
     fn audit_rotate(&mut self, keep: AuditKeep, answer: Answer) {
+        if self.rotating {
+            let message = "records are being moved already";
+            let error = ApiError::new(ErrorKind::Busy, message, "try again in a moment");
+            return reply(answer, Err(error));
+        }
+        self.rotating = true;
         let keep = match keep {
             AuditKeep::Records(records) => Keep::Records(records),
             AuditKeep::Ms(ms) => {
@@ -175,11 +192,8 @@ impl Node {
         self.read(
             move |db| rotate::part(db, keep),
             move |node, part| match part {
-                Err(error) => reply(answer, Err(store_failed(&error))),
-                Ok(None) => {
-                    let nothing = AuditRotated { moved: None, records: 0 };
-                    reply(answer, Ok(Reply::AuditRotated(nothing)));
-                }
+                Err(error) => node.rotated(answer, Err(store_failed(&error))),
+                Ok(None) => node.rotated(answer, Ok(AuditRotated { moved: None, records: 0 })),
                 Ok(Some(part)) => node.write_part(part, answer),
             },
         );
@@ -193,8 +207,11 @@ impl Node {
             let written = written.await;
             Box::new(move |node: &mut Self| match written {
                 Ok(Ok(())) => node.take_part_out(part, answer),
-                Ok(Err(error)) => reply(answer, Err(not_moved(&error))),
-                Err(_) => reply(answer, Err(store_failed(&StoreError::Closed))),
+                Ok(Err(error)) => {
+                    let error = node.not_moved(&error);
+                    node.rotated(answer, Err(error));
+                }
+                Err(_) => node.rotated(answer, Err(store_failed(&StoreError::Closed))),
             }) as Then
         }));
     }
@@ -202,36 +219,47 @@ impl Node {
     fn take_part_out(&mut self, part: Part, answer: Answer) {
         let (key, now) = (self.key.clone(), clock::now());
         let op = move |db: &Connection| rotate::take_out(db, &part, &key, now);
-        self.write(op, move |_, done| {
+        self.write(op, move |node, done| {
             let done = done.map_err(|error| store_failed(&error)).and_then(|same| {
                 if !same {
-                    let message = "the records were moved meanwhile";
-                    return Err(ApiError::new(ErrorKind::Busy, message, "try again in a moment"));
+                    let message = "the records were changed meanwhile; nothing was moved";
+                    let next = "try again; if it stays: countersign audit verify";
+                    return Err(ApiError::new(ErrorKind::Busy, message, next));
                 }
                 let (file, last, at) = (part.file_name(), part.last, now.rfc3339());
                 let moved = AuditMoved { file, first: part.after.seq.saturating_add(1), last, at };
                 let records = part.records();
-                Ok(Reply::AuditRotated(AuditRotated { moved: Some(moved), records }))
+                Ok(AuditRotated { moved: Some(moved), records })
             });
-            reply(answer, done);
+            node.rotated(answer, done);
         });
+    }
+
+    /// Moving records is over, however it ended.
+    fn rotated(&mut self, answer: Answer, done: Result<AuditRotated, ApiError>) {
+        self.rotating = false;
+        reply(answer, done.map(Reply::AuditRotated));
+    }
+
+    fn not_moved(&self, error: &RotateError) -> ApiError {
+        let (text, next) = match error {
+            RotateError::Store(error) => return store_failed(error),
+            RotateError::Chain(problem) => (
+                format!("{}; nothing was moved", self.problem_text(problem)),
+                "countersign audit verify says more",
+            ),
+            RotateError::Other { .. } => {
+                (error.to_string(), "move that file to another folder, and try again")
+            }
+            RotateError::Io { .. } => {
+                (error.to_string(), "free some space, or make the home writable; nothing was moved")
+            }
+        };
+        ApiError::new(ErrorKind::Failed, text, next)
     }
 }
 
 fn moved(anchor: &Anchor) -> AuditMoved {
-    AuditMoved {
-        file: rotate::file_name(anchor.first, anchor.head.seq),
-        first: anchor.first,
-        last: anchor.head,
-        at: anchor.at.rfc3339(),
-    }
-}
-
-fn not_moved(error: &RotateError) -> ApiError {
-    let next = match error {
-        RotateError::Store(error) => return store_failed(error),
-        RotateError::Chain(_) => "countersign audit verify says more",
-        RotateError::Io { .. } => "free some space, or make the home writable; nothing was moved",
-    };
-    ApiError::new(ErrorKind::Failed, error.to_string(), next)
+    let Moved { first, last, .. } = anchor.moved;
+    AuditMoved { file: rotate::file_name(first, last.seq), first, last, at: anchor.at.rfc3339() }
 }

@@ -182,7 +182,11 @@ impl Node {
             messages::set_envelope(db, message.number, envelope.item())?;
             let step = HistoryRow { state: MessageState::Queued, at: now, reason: None };
             messages::set_state(db, message.number, &step, None)?;
-            let event = audit::Event::moved(header.id, MessageState::Queued.as_str());
+            let event = audit::Event::moved(
+                header.id,
+                MessageState::Queued.as_str(),
+                (&header.recipient, true),
+            );
             store::audit::append(db, now, &event)?;
             let number = outbox::add(db, &header.recipient, &header.id, None)?;
             mark_replied(db, header.reply_to, &header.recipient, None, Some(now))?;
@@ -333,7 +337,7 @@ impl Node {
                 let reason = Some(local.to_owned());
                 let step = HistoryRow { state: MessageState::Denied, at: now, reason };
                 messages::set_state(db, message.number, &step, None)?;
-                let event = audit::Event::moved(id, MessageState::Denied.as_str());
+                let event = audit::Event::moved(id, MessageState::Denied.as_str(), (&peer, true));
                 store::audit::append(db, now, &event)?;
             }
             queue_receipts(db, receipt)

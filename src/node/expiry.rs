@@ -32,7 +32,8 @@ impl Node {
                 messages::set_state(db, row.number, &step, None)?;
                 outbox::remove_message(db, &row.peer, &row.id)?;
                 pending::remove_message(db, &row.peer, &row.id)?;
-                let event = audit::Event::moved(row.id, MessageState::Expired.as_str());
+                let event =
+                    audit::Event::moved(row.id, MessageState::Expired.as_str(), (&row.peer, true));
                 store::audit::append(db, now, &event)?;
             }
             messages::forget_arrivals(db, now)?;

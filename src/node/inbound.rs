@@ -341,6 +341,10 @@ impl Node {
         let now = clock::now();
         reach(Failpoint::ReceiptWrite);
         let op = move |db: &Connection| {
+            if messages::is_other_receipt(db, &receipt)? {
+                tracing::warn!(peer = %peer.short(), "a receipt has the id of another one; it is not taken");
+                return Ok((Vec::new(), None));
+            }
             let changed = take_receipt(db, &peer, &receipt, now)?;
             let heads = if is_new { take_heads(db, &peer, &receipt, now)? } else { None };
             Ok((changed, heads))
@@ -429,6 +433,9 @@ fn take_one(
     let before = messages::arrival(db, &judge.peer, &id)?;
     if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
         return again(db, judge, envelope, before);
+    }
+    if messages::find_sent(db, &id, &judge.peer)?.is_some() {
+        return refused::ours(db, judge, taken, &id);
     }
     if let Some(refusal) = refusal {
         refused::note(db, judge, taken, &format!("message {id}: {refusal}"))?;

@@ -15,6 +15,7 @@ use super::{
     clock,
     erase::{Erasing, tell_erased},
     state::{Answer, Node, reply, store_failed, usage},
+    witness::{self, Chains},
 };
 use crate::{
     audit,
@@ -244,10 +245,12 @@ impl Node {
             entry.addresses.clear();
             entry.warning = None;
             entry.seen = None;
+            entry.chains = Chains::default();
         } else {
             self.peers.remove(&peer);
         }
         let op = move |db: &Connection| {
+            witness::forget(db, &peer, now)?;
             deletion::forget_peer(db, &peer, blocked)?;
             let event = audit::Event::PeerForgotten { peer: peer.to_string(), blocked };
             store::audit::append(db, now, &event).map(drop)

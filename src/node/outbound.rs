@@ -537,7 +537,8 @@ pub(super) fn mark_replied(
         if let Some(at) = leaves {
             let step = HistoryRow { state: MessageState::Replied, at, reason: None };
             messages::set_state(db, row.number, &step, None)?;
-            store::audit::append(db, at, &audit::Event::moved(id, step.state.as_str()))?;
+            let event = audit::Event::moved(id, step.state.as_str(), (peer, false));
+            store::audit::append(db, at, &event)?;
         }
     }
     match by.zip(number) {
@@ -556,7 +557,7 @@ pub(super) fn move_arrived(
     let arrival = Arrival { digest: row.digest, state: step.state, reason: step.reason.clone() };
     let forget = row.expires.plus(limits::DUPLICATE_KEPT);
     messages::put_arrival(db, &row.peer, &row.id, &arrival, forget)?;
-    let event = audit::Event::moved(row.id, step.state.as_str());
+    let event = audit::Event::moved(row.id, step.state.as_str(), (&row.peer, false));
     store::audit::append(db, step.at, &event).map(drop)
 }
 

@@ -237,6 +237,7 @@ pub(super) async fn remember_start(mut node: Node) -> Result<Node, NodeError> {
         peers::remove_invites(db, now, None)?;
         peers::remove_unsaid_codes(db)?;
         tell_erased(db, (None, false), now)?;
+        witness::note_lost(db, now)?;
         store::audit::append(db, now, &audit::Event::Started { version, approver })?;
         ended.iter().try_for_each(|grant| grants::end(db, grant, now).map(drop))?;
         unpaired.iter().try_for_each(|peer| pairings::remove(db, peer))?;
@@ -320,6 +321,7 @@ pub(super) fn assemble(
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
         chores: Chores::default(),
+        rotating: false,
         copy_made: None,
         outboxes_due: BTreeMap::new(),
         indexing: Indexing::default(),

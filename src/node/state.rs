@@ -194,6 +194,8 @@ pub(super) struct Node {
     /// How long this node had run when messages of enough age were looked for last.
     pub(super) swept: Duration,
     pub(super) chores: Chores,
+    /// Audit records are being moved into a file.
+    pub(super) rotating: bool,
     /// Since when there is a copy.
     pub(super) copy_made: Option<Timestamp>,
     /// When which outbox wants a tick; few do.

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 use super::{
-    api::{Done, Event, Reply},
+    api::{ApiError, Done, ErrorKind, Event, Reply},
     clock,
     state::{Answer, Node, PeerEntry, reply, store_failed},
 };
@@ -18,7 +18,7 @@ use crate::{
     base::{PeerId, Timestamp},
     store::{
         self, StoreError,
-        audit::{base, record},
+        audit::{Holding, holds},
         messages,
         witnesses::{self, What, Witness},
     },
@@ -95,23 +95,14 @@ fn take_ours(
     if before.lost.is_some() || before.excused.is_some_and(|known| known.head == new.head) {
         return Ok(());
     }
-    if !holds(db, &new.head)? {
+    // Of what cannot be looked at now, the word is kept: it is held against the file when that is there.
+    if holds(db, &new.head)? == Holding::No {
         return dispute(db, (peer, receipt), (What::Lost, new), now);
     }
     if before.ours.is_none_or(|known| known.head.seq < new.head.seq) {
         witnesses::put(db, peer, What::Ours, new)?;
     }
     Ok(())
-}
-
-/// Whether our chain has this head, as far as the database can say.
-fn holds(db: &Connection, head: &Head) -> Result<bool, StoreError> {
-    let base = base(db)?;
-    if head.seq <= base.seq {
-        // What was moved is in a file. Its last record is known here.
-        return Ok(head.seq < base.seq || head.hash == base.hash);
-    }
-    Ok(record(db, head.seq)?.is_some_and(|record| record.hash == head.hash))
 }
 
 fn dispute(
@@ -122,15 +113,35 @@ fn dispute(
 ) -> Result<(), StoreError> {
     witnesses::put(db, peer, what, new)?;
     messages::put_receipt(db, receipt, now)?;
-    let chain = if what == What::Forked { "theirs" } else { "ours" };
-    let event = audit::Event::HeadDisputed {
+    let event = disputed(peer, (what, new));
+    store::audit::append(db, now, &event).map(drop)
+}
+
+const fn chain_of(what: What) -> &'static str {
+    match what {
+        What::Theirs | What::Forked => "theirs",
+        What::Ours | What::Lost | What::Excused => "ours",
+    }
+}
+
+fn disputed(peer: &PeerId, (what, new): (What, &Sighting)) -> audit::Event {
+    audit::Event::HeadDisputed {
         peer: peer.to_string(),
-        chain: chain.to_owned(),
+        chain: chain_of(what).to_owned(),
         number: new.head.seq,
         hash: new.head.hash.to_string(),
         receipt: new.receipt.to_string(),
-    };
-    store::audit::append(db, now, &event).map(drop)
+    }
+}
+
+fn accepted(peer: &PeerId, (what, seen): (What, &Sighting)) -> audit::Event {
+    audit::Event::DisputeAccepted {
+        peer: peer.to_string(),
+        chain: Some(chain_of(what).to_owned()),
+        number: Some(seen.head.seq),
+        hash: Some(seen.head.hash.to_string()),
+        receipt: Some(seen.receipt.to_string()),
+    }
 }
 
 /// What peers signed, as it is at the start: what they saw of our chain and is not in it any more is
@@ -140,12 +151,59 @@ pub(super) fn load(db: &Connection) -> Result<Vec<(PeerId, Witness)>, StoreError
     for (_, witness) in &mut all {
         if witness.lost.is_none()
             && let Some(ours) = witness.ours
-            && !holds(db, &ours.head)?
+            && holds(db, &ours.head)? == Holding::No
         {
             witness.lost = Some(ours);
         }
     }
     Ok(all)
+}
+
+/// Notes what [`load`] finds: it stays disputed, in the chain too, until the human has looked.
+pub(super) fn note_lost(db: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let before = witnesses::all_witnesses(db)?;
+    for ((peer, found), (_, known)) in load(db)?.iter().zip(before) {
+        if let (Some(lost), None) = (&found.lost, known.lost) {
+            witnesses::put(db, peer, What::Lost, lost)?;
+            store::audit::append(db, now, &disputed(peer, (What::Lost, lost)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Our human has looked at what is disputed with a peer. `false` where nothing is.
+fn accept(db: &Connection, peer: &PeerId, now: Timestamp) -> Result<bool, StoreError> {
+    let known = witnesses::of(db, peer)?;
+    let mut looked_at = Vec::new();
+    if let Some(forked) = known.forked {
+        witnesses::remove(db, peer, What::Forked)?;
+        witnesses::remove(db, peer, What::Theirs)?;
+        looked_at.push((What::Forked, forked));
+    }
+    let cut = match known.ours {
+        Some(ours) => (holds(db, &ours.head)? == Holding::No).then_some(ours),
+        None => None,
+    };
+    if cut.is_some() {
+        witnesses::remove(db, peer, What::Ours)?;
+    }
+    if let Some(lost) = known.lost.or(cut) {
+        witnesses::put(db, peer, What::Excused, &lost)?;
+        witnesses::remove(db, peer, What::Lost)?;
+        looked_at.push((What::Lost, lost));
+    }
+    for (what, seen) in &looked_at {
+        store::audit::append(db, now, &accepted(peer, (*what, seen)))?;
+    }
+    Ok(!looked_at.is_empty())
+}
+
+/// A peer is forgotten, and nobody can be asked about it any more: what it disputed counts as looked at,
+/// and stays in the chain. Its signed word about ours stays too.
+pub(super) fn forget(db: &Connection, peer: &PeerId, now: Timestamp) -> Result<(), StoreError> {
+    accept(db, peer, now)?;
+    witnesses::remove(db, peer, What::Theirs)?;
+    witnesses::remove(db, peer, What::Ours)
 }
 
 impl Node {
@@ -203,36 +261,24 @@ impl Node {
         };
         let now = clock::now();
         let op = move |db: &Connection| {
-            let mut known = witnesses::of(db, &peer)?;
-            if known.forked.is_some() {
-                witnesses::remove(db, &peer, What::Forked)?;
-                witnesses::remove(db, &peer, What::Theirs)?;
-            }
-            let cut = match known.ours {
-                Some(ours) => (!holds(db, &ours.head)?).then_some(ours),
-                None => None,
-            };
-            if cut.is_some() {
-                witnesses::remove(db, &peer, What::Ours)?;
-            }
-            known.lost = known.lost.or(cut);
-            if let Some(lost) = known.lost {
-                witnesses::put(db, &peer, What::Excused, &lost)?;
-                witnesses::remove(db, &peer, What::Lost)?;
-            }
-            let event = audit::Event::DisputeAccepted { peer: peer.to_string() };
-            store::audit::append(db, now, &event)?;
-            witnesses::of(db, &peer)
+            let accepted = accept(db, &peer, now)?;
+            Ok((accepted, witnesses::of(db, &peer)?))
         };
         self.write(op, move |node, done| {
-            let done = done.map_err(|error| store_failed(&error)).map(|witness| {
-                if let Some(entry) = node.peers.get_mut(&peer) {
-                    entry.chains.seen = witness;
-                }
-                node.handle.tell(Event::PeersChanged);
-                Reply::Done(Done { done: true })
-            });
-            reply(answer, done);
+            let (accepted, witness) = match done {
+                Ok(done) => done,
+                Err(error) => return reply(answer, Err(store_failed(&error))),
+            };
+            if !accepted {
+                let message = format!("nothing is disputed with {}", node.name_of(&peer));
+                let next = "countersign status says what is";
+                return reply(answer, Err(ApiError::new(ErrorKind::NotFound, message, next)));
+            }
+            if let Some(entry) = node.peers.get_mut(&peer) {
+                entry.chains.seen = witness;
+            }
+            node.handle.tell(Event::PeersChanged);
+            reply(answer, Ok(Reply::Done(Done { done: true })));
         });
     }
 }

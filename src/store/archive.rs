@@ -15,10 +15,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    StoreError, audit as chain, grants, migrate,
-    rows::all,
-    space, standing,
-    storage_key::KeySource,
+    StoreError, audit as chain, grants, migrate, rows::all, space, standing, storage_key::KeySource,
 };
 use crate::{
     audit::Event,

@@ -1,8 +1,10 @@
 #![doc = include_str!("audit/AUDIT.md")]
 
+mod places;
 pub mod rotate;
 mod verify;
 
+pub use places::{Holding, holds};
 pub use verify::{Ended, Progress, Verified, verify, verify_part};
 
 use rusqlite::{Connection, params};
@@ -13,7 +15,7 @@ use super::{
     timeline::{begins, is_about},
 };
 use crate::{
-    audit::{Event, Head, Record},
+    audit::{ChainError, Event, Head, Moved, Record},
     base::{Digest, MessageId, PeerId, Timestamp, limits},
     identity::IdentityKey,
 };
@@ -175,13 +177,11 @@ pub fn message_id(db: &Connection, row: i64) -> Result<Option<MessageId>, StoreE
     Ok(ids.into_iter().next())
 }
 
-/// Where records were moved into a file.
+/// Where records were moved into a file, as its row says.
 #[derive(Clone, Debug)]
 pub struct Anchor {
-    /// The first that was moved then.
-    pub first: u64,
-    /// The last of them.
-    pub head: Head,
+    /// What was moved, and what stayed of it.
+    pub moved: Moved,
     /// Our signature of it.
     pub signature: Vec<u8>,
     /// When.
@@ -196,9 +196,23 @@ pub fn anchors(db: &Connection) -> Result<Vec<Anchor>, StoreError> {
     all(db, "anchors", "SELECT * FROM anchors ORDER BY number", [], |row| {
         let first: i64 = row.get("first")?;
         let first = u64::try_from(first).map_err(|_| row.wrong("first"))?;
-        let head = Head { seq: number(row)?, hash: row.id("hash", Digest::from_slice)? };
-        Ok(Anchor { first, head, signature: row.get("signature")?, at: row.time("at_ms")? })
+        let last = Head { seq: number(row)?, hash: row.id("hash", Digest::from_slice)? };
+        let moved = Moved { first, last, kept: row.id("kept", Digest::from_slice)? };
+        Ok(Anchor { moved, signature: row.get("signature")?, at: row.time("at_ms")? })
     })
+}
+
+/// Checks that every part that was moved is signed, and follows the one before it.
+pub(super) fn check_anchors(anchors: &[Anchor], node: &PeerId) -> Result<(), ChainError> {
+    let mut before = 0_u64;
+    for Anchor { moved, signature, .. } in anchors {
+        moved.check(node, signature)?;
+        if moved.first != before.saturating_add(1) {
+            return Err(ChainError::Anchor(moved.last.seq));
+        }
+        before = moved.last.seq;
+    }
+    Ok(())
 }
 
 /// The head that the first record in the database follows.
@@ -206,5 +220,5 @@ pub fn anchors(db: &Connection) -> Result<Vec<Anchor>, StoreError> {
 /// # Errors
 /// When the database fails.
 pub fn base(db: &Connection) -> Result<Head, StoreError> {
-    Ok(anchors(db)?.last().map_or(Head::EMPTY, |anchor| anchor.head))
+    Ok(anchors(db)?.last().map_or(Head::EMPTY, |anchor| anchor.moved.last))
 }

@@ -6,7 +6,7 @@
 //! human names messages, they go unless they are held or queued.
 //!
 //! With a message go its history, its words in the index, its verdict, the receipts that told of
-//! nothing else, and who read it. What stays: `arrivals`, so that it does not come a second time;
+//! nothing else and that no dispute about an audit chain names, and who read it. What stays: `arrivals`, so that it does not come a second time;
 //! decisions and the audit chain, which hold digests; and in `spent` what it used up.
 
 use rusqlite::{Connection, params};
@@ -174,7 +174,8 @@ fn delete_one(db: &Connection, number: i64, now: Timestamp) -> Result<(), StoreE
     // Its history and its readers go with it (ON DELETE CASCADE).
     db.prepare_cached("DELETE FROM messages WHERE number = ?1")?.execute([number])?;
     let sql = "DELETE FROM receipts WHERE id = ?1
-               AND NOT EXISTS (SELECT 1 FROM history WHERE receipt = ?1)";
+               AND NOT EXISTS (SELECT 1 FROM history WHERE receipt = ?1)
+               AND NOT EXISTS (SELECT 1 FROM witnesses WHERE receipt = ?1)";
     for receipt in receipts {
         db.prepare_cached(sql)?.execute([receipt])?;
     }
@@ -230,7 +231,8 @@ pub fn take_untold(db: &Connection) -> Result<u64, StoreError> {
 pub fn forget_peer(db: &Connection, peer: &PeerId, blocked: bool) -> Result<(), StoreError> {
     let id = peer.as_bytes();
     for sql in [
-        "DELETE FROM receipts WHERE peer = ?1",
+        "DELETE FROM receipts WHERE peer = ?1
+         AND id NOT IN (SELECT receipt FROM witnesses WHERE peer = ?1)",
         "DELETE FROM outbox WHERE peer = ?1",
         "DELETE FROM pending WHERE peer = ?1",
         "DELETE FROM pairings WHERE peer = ?1",

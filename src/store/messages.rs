@@ -565,6 +565,20 @@ pub fn forget_arrivals(db: &Connection, now: Timestamp) -> Result<(), StoreError
     Ok(())
 }
 
+/// Whether another receipt is kept under the id of this one. A peer chooses the ids of what it signs;
+/// the second one would have no evidence behind it.
+///
+/// # Errors
+/// When the database fails, or the row cannot be opened.
+pub fn is_other_receipt(db: &Connection, receipt: &Envelope) -> Result<bool, StoreError> {
+    let id = receipt.header().id;
+    let sql = "SELECT envelope FROM receipts WHERE id = ?1";
+    let kept = all(db, "receipts", sql, [id.as_bytes()], |row| row.get::<Vec<u8>>("envelope"))?;
+    let Some(kept) = kept.into_iter().next() else { return Ok(false) };
+    let place = Place::of("receipts.envelope", id.as_bytes());
+    Ok(seal::open(db, &place, &kept)? != receipt.bytes())
+}
+
 /// Keeps a receipt that a peer signed.
 ///
 /// # Errors

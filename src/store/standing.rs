@@ -110,12 +110,12 @@ pub fn tail(db: &Connection, node: &PeerId) -> Result<Option<ChainError>, StoreE
     // What was moved into a file is not there, and is signed by its anchor.
     let moved = super::audit::anchors(db)?.pop();
     let moved =
-        moved.filter(|anchor| signed.as_ref().is_none_or(|(s, _)| s.seq <= anchor.head.seq));
+        moved.filter(|anchor| signed.as_ref().is_none_or(|(s, _)| s.seq <= anchor.moved.last.seq));
     if let Some(anchor) = moved {
-        if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
+        if let Err(problem) = anchor.moved.check(node, &anchor.signature) {
             return Ok(Some(problem));
         }
-        head = anchor.head;
+        head = anchor.moved.last;
     } else if let Some((signed, signature)) = signed {
         head = match checkpointed(db, node, &signed, &signature)? {
             Ok(head) => head,

@@ -5,6 +5,7 @@ mod chain;
 mod codes;
 mod deletion;
 mod grants;
+mod rotation;
 mod scale;
 mod search;
 mod sessions;

@@ -18,7 +18,7 @@ pub enum What {
     Theirs,
     /// A head of the peer's own chain that contradicts the newest one.
     Forked,
-    /// The newest head of ours that it saw, and that is in our chain.
+    /// The newest head of ours that it saw, and that is in our chain, as far as can be looked at.
     Ours,
     /// A head of ours that it saw, and that is not in our chain.
     Lost,

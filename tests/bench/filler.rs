@@ -192,9 +192,10 @@ impl Filler {
             messages::put_receipt(db, &receipt, at)?;
         }
         let (message, digest) = (id.to_string(), envelope.digest().to_string());
+        let to = peer;
         let (peer, state) = (peer.to_string(), "queued".to_owned());
         audit::append(db, at, &Event::Sent { message, peer, state, digest })?;
-        audit::append(db, at, &Event::moved(id, "accepted")).map(drop)
+        audit::append(db, at, &Event::moved(id, "accepted", (&to, true))).map(drop)
     }
 
     fn receipt(&self, drawn: &Drawn, of: &Envelope) -> Envelope {

@@ -42,9 +42,9 @@ impl Side {
     /// A file, which must be good. Only the records about messages are kept.
     fn read(path: &Path) -> anyhow::Result<Self> {
         let mut records = Vec::new();
-        let mut first = None;
+        let mut times = Vec::new();
         let checked = files::check(path, |_, record| {
-            first.get_or_insert(record.at);
+            times.push((record.seq, record.at));
             if is_of_a_message(record) {
                 records.push(record.clone());
             }
@@ -54,6 +54,9 @@ impl Side {
             let next = "ask for another export: what is in this one proves nothing";
             ApiError::new(ErrorKind::Failed, message, next)
         })?;
+        // What stays of records that were moved is older than what is there without gaps.
+        let after = checked.top.after.seq;
+        let first = times.iter().find(|(seq, _)| *seq > after).map(|(_, at)| *at);
         let partial = begins(&checked.top, first);
         Ok(Self { node: checked.top.node, partial, records })
     }

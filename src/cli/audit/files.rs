@@ -2,14 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufReader},
     path::Path,
 };
 
 use crate::{
     audit::{
         Head, Record,
-        lines::{Checked, Checker, FileError, LINE_BYTES_MAX},
+        lines::{self, Checked, FileError},
     },
     base::{PeerId, Timestamp},
     cli::print::Progress,
@@ -50,32 +50,15 @@ impl Wrong {
 /// A file that cannot be read. What is wrong in it is the inner result.
 pub(super) fn check(
     path: &Path,
-    mut each: impl FnMut(u64, &Record),
+    each: impl FnMut(u64, &Record),
 ) -> anyhow::Result<Result<Checked, Wrong>> {
     let cannot = |error: io::Error| {
         let message = format!("{}: {error}", path.display());
         ApiError::new(ErrorKind::Failed, message, "name a file that audit export has made")
     };
     let mut lines = BufReader::new(File::open(path).map_err(cannot)?);
-    let mut checker = Checker::default();
-    let mut bytes = Vec::new();
-    // One more byte than a line may have, so that a longer one shows.
-    let most = u64::try_from(LINE_BYTES_MAX + 2).unwrap_or(u64::MAX);
-    loop {
-        bytes.clear();
-        lines.by_ref().take(most).read_until(b'\n', &mut bytes).map_err(cannot)?;
-        if bytes.is_empty() {
-            break;
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        match checker.take(text.trim_end_matches('\n')) {
-            Ok(Some(record)) => each(checker.records(), &record),
-            Ok(None) => {}
-            Err(error) => return Ok(Err(Wrong::of(&error, checker.records()))),
-        }
-    }
-    let records = checker.records();
-    Ok(checker.finish().map_err(|error| Wrong::of(&error, records)))
+    let (records, checked) = lines::read(&mut lines, each).map_err(cannot)?;
+    Ok(checked.map_err(|error| Wrong::of(&error, records)))
 }
 
 /// Checks the file of records that were moved. Gives how many are in it; `None` where it is not there.

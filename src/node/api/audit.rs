@@ -177,4 +177,7 @@ pub struct AuditVerified {
     /// The record that it is wrong at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_bad: Option<FirstBad>,
+    /// What peers signed of this log that is not in it, and that the human has looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked_at: Vec<String>,
 }

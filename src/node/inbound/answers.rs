@@ -30,7 +30,8 @@ pub(in crate::node) fn answered(
     }
     let step = HistoryRow { state: MessageState::Replied, at: now, reason: None };
     messages::set_state(db, row.number, &step, None)?;
-    store::audit::append(db, now, &audit::Event::moved(id, step.state.as_str()))?;
+    let event = audit::Event::moved(id, step.state.as_str(), (peer, true));
+    store::audit::append(db, now, &event)?;
     outbox::remove_message(db, peer, &id)?;
     Ok(Some(id))
 }

@@ -77,6 +77,6 @@ fn take_entry(
     let step = HistoryRow { state, at: entry.at, reason: entry.reason.clone() };
     messages::set_state(db, row.number, &step, Some(receipt))?;
     // Our own clock: the chain's times are not for a peer to choose.
-    store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str()))?;
+    store::audit::append(db, now, &audit::Event::moved(entry.id, state.as_str(), (peer, true)))?;
     Ok(Some(Change::Moved))
 }

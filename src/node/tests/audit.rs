@@ -207,8 +207,6 @@ async fn every_request_that_changes_something_has_a_record() {
     let (_, hash) = crate::node::tokens::fresh();
     alice.changes(HumanRequest::TokenNew { name: "laptop".into(), hash }).await;
     alice.changes(HumanRequest::TokenEnd { name: "laptop".into() }).await;
-    let accept = AuditRequest::Accept { peer: "bob".into() };
-    alice.changes(HumanRequest::Audit(accept)).await;
     let invite = AgentRequest::Invite { note: None, expires_minutes: None, code: false };
     alice.agent_changes(invite).await;
     alice.agent_changes(AgentRequest::Revoke { peer: "bob".into(), block: false }).await;

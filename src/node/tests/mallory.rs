@@ -176,6 +176,12 @@ impl Mallory {
         draft.seal(&self.key).unwrap()
     }
 
+    /// A text under an id that is not one of hers.
+    pub(super) fn text_under(&self, id: MessageId, text: &str) -> Envelope {
+        let header = Header { id, ..self.header(1, Kind::Text) };
+        Draft { header, body: text_body(text) }.seal(&self.key).unwrap()
+    }
+
     /// A text that Bob's human will be asked about: Mallory's own human let it go.
     pub(super) fn hidden(&self, number: u16) -> Envelope {
         let envelope = self.text(number, &format!("look{}", "\u{200b}".repeat(9)));

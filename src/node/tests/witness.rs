@@ -2,12 +2,12 @@
 //! does not.
 
 use super::{
-    mallory::{Mallory, bob_and_mallory},
+    mallory::{Mallory, bob_and_mallory, later},
     *,
 };
 use crate::{
     base::{Digest, MessageId, Timestamp},
-    node::api::AuditRequest,
+    node::api::{AuditKeep, AuditRequest, KeepRequest},
     wire::{ChainHead, Receipt, ReceiptState, message::ReceiptEntry},
 };
 
@@ -78,6 +78,7 @@ async fn a_tail_that_is_cut_shows_at_the_start_and_after_the_next_message() {
     let alice = changed(alice, CUT).await;
     let warned = warnings(&alice).await;
     assert!(warned.contains("bob has signed that it saw record"), "{warned}");
+    assert_eq!((disputes(&alice).await, rows(&alice, "lost")), (1, 1), "and that stays noted");
     accept(&alice, "bob").await;
     assert!(!warnings(&alice).await.contains("has signed"), "it was looked at");
     // Whoever rolls all of it back is found out by the peer.
@@ -119,7 +120,7 @@ async fn a_tail_that_is_cut_shows_at_the_start_and_after_the_next_message() {
 async fn what_rotation_moved_is_no_loss() {
     let (alice, bob) = paired().await;
     talk(&alice, &bob, 1).await;
-    let keep = crate::node::api::AuditKeep::Records(0);
+    let keep = AuditKeep::Records(0);
     let moved = alice.human(HumanRequest::Audit(AuditRequest::Rotate { keep })).await;
     assert!(moved["records"].as_u64().unwrap() > 5, "{moved}");
     assert!(alice.home.path().join(moved["moved"]["file"].as_str().unwrap()).exists());
@@ -137,6 +138,16 @@ const fn head(number: u64, fill: u8) -> ChainHead {
     ChainHead { number, hash: Digest::from_bytes([fill; 32]) }
 }
 
+/// Her word that she has what Bob sent.
+fn accepted(bob: &Side, sent: &Value) -> ReceiptEntry {
+    let id: MessageId = sent["id"].as_str().unwrap().parse().unwrap();
+    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+    let sql = "SELECT digest FROM messages WHERE id = ?1";
+    let digest: Vec<u8> = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
+    let digest = Digest::from_slice(&digest).unwrap();
+    ReceiptEntry { id, digest, state: ReceiptState::Accepted, at: clock::now(), reason: None }
+}
+
 /// Bob sends Mallory a text, and she acknowledges it with these heads.
 async fn answer(
     bob: &Side,
@@ -145,14 +156,7 @@ async fn answer(
     (head, echo): (Option<ChainHead>, Option<ChainHead>),
 ) {
     let sent = bob.send("mallory", &format!("text {number}")).await;
-    let id: MessageId = sent["id"].as_str().unwrap().parse().unwrap();
-    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
-    let sql = "SELECT digest FROM messages WHERE id = ?1";
-    let digest: Vec<u8> = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
-    let digest = Digest::from_slice(&digest).unwrap();
-    let entry =
-        ReceiptEntry { id, digest, state: ReceiptState::Accepted, at: clock::now(), reason: None };
-    let receipt = Receipt { head, echo, ..Receipt::of(vec![entry]) };
+    let receipt = Receipt { head, echo, ..Receipt::of(vec![accepted(bob, &sent)]) };
     mallory.acknowledge(receipt, number, created).await;
     until(async || (bob.state(&sent["id"]).await == "accepted").then_some(())).await;
 }
@@ -207,6 +211,87 @@ async fn an_echo_that_is_not_in_our_chain_is_said_and_the_receipt_is_kept() {
     assert_eq!(db.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap(), 1);
     accept(&bob, "mallory").await;
     answer(&bob, &mut mallory, (2, clock::now()), (None, Some(head(100_000, 9)))).await;
-    assert_eq!(verified(&bob).await["ok"], true, "it was looked at");
+    let found = verified(&bob).await;
+    assert_eq!(found["ok"], true, "it was looked at");
+    let looked_at = found["looked_at"][0].as_str().unwrap();
+    assert!(looked_at.starts_with("record 100000 that mallory has signed"), "{looked_at}");
     assert_eq!(disputes(&bob).await, 1);
+}
+
+/// Asks to accept, and gives how that was refused.
+async fn accept_refused(side: &Side, peer: &str) -> ApiError {
+    let request = HumanRequest::Audit(AuditRequest::Accept { peer: peer.to_owned() });
+    side.ask(Request::Human(request)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn an_echo_of_a_moved_record_is_held_against_its_file() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    answer(&bob, &mut mallory, (1, clock::now()), (None, None)).await;
+    let keep = AuditKeep::Records(0);
+    let (one, two) = tokio::join!(
+        bob.ask(Request::Human(HumanRequest::Audit(AuditRequest::Rotate { keep }))),
+        bob.ask(Request::Human(HumanRequest::Audit(AuditRequest::Rotate { keep }))),
+    );
+    assert!(one.unwrap()["records"].as_u64().unwrap() > 2);
+    assert_eq!(two.unwrap_err().kind, ErrorKind::Busy, "one at a time");
+    let again = HumanRequest::Audit(AuditRequest::Rotate { keep });
+    assert_eq!(bob.human(again).await["records"], 1, "and then another one");
+    answer(&bob, &mut mallory, (2, clock::now()), (None, Some(head(2, 9)))).await;
+    until(async || warnings(&bob).await.contains("mallory has signed").then_some(())).await;
+    assert_eq!(disputes(&bob).await, 1);
+    assert_eq!(verified(&bob).await["ok"], false);
+    let refused = HumanRequest::Audit(AuditRequest::Rotate { keep });
+    let error = bob.ask(Request::Human(refused)).await.unwrap_err();
+    assert!(error.message.contains("mallory has signed"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_dispute_keeps_its_receipt_and_ends_with_the_peer() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    assert_eq!(accept_refused(&bob, "mallory").await.kind, ErrorKind::NotFound);
+    answer(&bob, &mut mallory, (1, clock::now()), (None, None)).await;
+    // A second receipt under the id of one that is kept has no evidence behind it.
+    let sent = bob.send("mallory", "once more").await;
+    let echo = Some(head(100_000, 9));
+    let again = Receipt { echo, ..Receipt::of(vec![accepted(&bob, &sent)]) };
+    mallory.acknowledge(again, 1, clock::now()).await;
+    answer(&bob, &mut mallory, (2, clock::now()), (None, None)).await;
+    assert_eq!(disputes(&bob).await, 0);
+    answer(&bob, &mut mallory, (3, clock::now()), (None, echo)).await;
+    until(async || warnings(&bob).await.contains("mallory has signed").then_some(())).await;
+    let kept = || {
+        let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+        let sql = "SELECT count(*) FROM receipts JOIN witnesses ON receipt = id";
+        db.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap()
+    };
+    assert_eq!(kept(), 1);
+    let before_ms = later(1).ms();
+    let peer = || "mallory".to_owned();
+    let delete = KeepRequest::DeleteBefore { peer: peer(), before_ms, dry_run: false };
+    bob.human(HumanRequest::Keep(delete)).await;
+    assert_eq!(kept(), 1, "the messages are gone: {sent}");
+    bob.agent(AgentRequest::Revoke { peer: peer(), block: false }).await;
+    bob.human(HumanRequest::Keep(KeepRequest::Forget { peer: peer(), dry_run: false })).await;
+    assert_eq!((kept(), rows(&bob, "excused")), (1, 1));
+    assert_eq!(rows(&bob, "lost") + rows(&bob, "ours") + rows(&bob, "theirs"), 0);
+    let found = verified(&bob).await;
+    assert_eq!(found["ok"], true, "nobody can be asked about it any more: {found}");
+    let log = bob.human(HumanRequest::AuditShow { after: 0, limit: 1000 }).await;
+    let accepted = log["records"].as_array().unwrap().iter().find_map(|record| {
+        Some(&record["event"]).filter(|event| event["event"] == "dispute_accepted")
+    });
+    assert_eq!(accepted.expect("it is in the log")["number"], 100_000);
+}
+
+#[tokio::test]
+async fn a_message_under_the_id_of_ours_is_not_taken() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    let sent = bob.send("mallory", "ours").await;
+    let id: MessageId = sent["id"].as_str().unwrap().parse().unwrap();
+    let mine = mallory.text_under(id, "mine, under your id");
+    assert_eq!(mallory.say(mine).await, ReceiptState::Refused);
+    let other = mallory.text(7, "mine");
+    assert_eq!(mallory.say(other).await, ReceiptState::Accepted);
+    assert_eq!(arrived(&bob, 1).await[0]["text"], "mine");
 }

@@ -1,13 +1,14 @@
 //! Moving old records into a file beside the database, without breaking the chain.
 //!
-//! The file is written and is on disk before anything is deleted. The last record that moves is signed
-//! (an *anchor*), and the chain goes on after it. What the start of a node needs of what was moved stays
-//! in the database, and the record of the rotation has its digest, so that it is as firm as the chain.
+//! All of the chain is verified first, so that nothing that is wrong gets a new signature. The file is
+//! written, is on disk and was read again before anything is deleted. What moves is signed (an *anchor*),
+//! and the chain goes on after it. What the start of a node needs of what was moved stays in the database;
+//! the anchor and the record of the rotation have its digest, so that it is as firm as the chain.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write as _},
+    io::{self, BufReader, BufWriter, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -15,13 +16,15 @@ use std::{
 use data_encoding::HEXLOWER;
 use rusqlite::{Connection, params};
 
-use super::{StoreError, all, append, base, head, ms, page, read_record, record};
+use super::{
+    Anchor, StoreError, all, anchors, append, base, head, ms, page, read_record, record, verify,
+};
 use crate::{
     audit::{
-        self, ChainError, Event, Head, Record,
-        lines::{self, End, Top},
+        self, ChainError, Event, Head, Moved, Record,
+        lines::{self, Checked, End, Top},
     },
-    base::{Digest, Timestamp, limits},
+    base::{Digest, PeerId, Timestamp, limits},
     identity::IdentityKey,
     store::migrate,
 };
@@ -53,6 +56,14 @@ pub enum RotateError {
     /// The chain is broken: what says so is not moved away.
     #[error("{0}; nothing was moved")]
     Chain(#[from] ChainError),
+    /// What was written is not what was to be moved, or another file has its name.
+    #[error("{path} is not the part that is to be moved: {problem}; nothing was moved")]
+    Other {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The system said no.
     #[error("{path}: {error}")]
     Io {
@@ -104,21 +115,60 @@ pub fn part(db: &Connection, keep: Keep) -> Result<Option<Part>, StoreError> {
     Ok(record(db, last)?.map(|last| Part { after, last: Head::of(&last) }))
 }
 
-/// Writes a part into its file in the folder of the database, closed to others, by a connection of its
-/// own. It is on disk when this returns. Takes about a second for 100,000 records: not for an async
-/// task.
+/// Verifies all of the chain and writes a part of it into its file in the folder of the database, closed
+/// to others, by a connection of its own. It is on disk, and was read again, when this returns. Takes a
+/// few seconds for 100,000 records: not for an async task. One at a time: it takes away what another one
+/// is writing.
 ///
 /// # Errors
 /// See [`RotateError`].
 pub fn write(database: &Path, part: &Part, key: &IdentityKey) -> Result<PathBuf, RotateError> {
     let db = migrate::open_without_key(database)?;
+    if let Some(problem) = verify(&db, &key.id())?.problem {
+        return Err(problem.into());
+    }
     let folder = database.parent().unwrap_or(Path::new("."));
     let path = folder.join(part.file_name());
+    // A part whose deletion failed is written again; another one's file is not written over.
+    if path.exists() {
+        read_again(&path, part, &key.id())?;
+    }
     let temporary = path.with_extension("part");
-    let failed = |error| RotateError::Io { path: temporary.clone(), error };
     // What a crash left behind.
     fs::remove_file(&temporary).ok();
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    write_file(&db, &temporary, part, key)?;
+    let failed = |error| RotateError::Io { path: path.clone(), error };
+    fs::rename(&temporary, &path).map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    read_again(&path, part, &key.id())?;
+    Ok(path)
+}
+
+/// Reads a file as anybody else would, and holds it against the part.
+fn read_again(path: &Path, part: &Part, node: &PeerId) -> Result<(), RotateError> {
+    let failed = |error| RotateError::Io { path: path.to_owned(), error };
+    let mut lines = BufReader::new(File::open(path).map_err(failed)?);
+    let (_, checked) = lines::read(&mut lines, |_, _| ()).map_err(failed)?;
+    let problem = match checked {
+        Ok(Checked { top, end }) => {
+            if top.node == *node && top.whole && (top.after, end.head) == (part.after, part.last) {
+                return Ok(());
+            }
+            "it is another log".to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    Err(RotateError::Other { path: path.to_owned(), problem })
+}
+
+fn write_file(
+    db: &Connection,
+    path: &Path,
+    part: &Part,
+    key: &IdentityKey,
+) -> Result<(), RotateError> {
+    let failed = |error| RotateError::Io { path: path.to_owned(), error };
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut out = BufWriter::new(file.map_err(failed)?);
     let top = Top {
         countersign_audit: lines::VERSION,
@@ -131,7 +181,7 @@ pub fn write(database: &Path, part: &Part, key: &IdentityKey) -> Result<PathBuf,
     out.write_all(lines::line(&top).as_bytes()).map_err(failed)?;
     let mut at = part.after;
     while at.seq < part.last.seq {
-        let records = page(&db, at.seq, limits::AUDIT_PAGE_RECORDS)?;
+        let records = page(db, at.seq, limits::AUDIT_PAGE_RECORDS)?;
         if records.is_empty() {
             return Err(ChainError::Cut { last: at.seq, signed: part.last.seq }.into());
         }
@@ -144,13 +194,10 @@ pub fn write(database: &Path, part: &Part, key: &IdentityKey) -> Result<PathBuf,
     let end = End { head: at, signature, records: part.records() };
     out.write_all(lines::line(&end).as_bytes()).map_err(failed)?;
     let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&temporary, &path).map_err(failed)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(path)
+    file.sync_all().map_err(failed)
 }
 
-/// Takes a part that is in its file out of the database, signs its end, and notes it in the chain.
+/// Takes a part that is in its file out of the database, signs it, and notes it in the chain.
 /// `false` where the chain is not as it was when the part was chosen.
 ///
 /// # Errors
@@ -166,19 +213,28 @@ pub fn take_out(
         return Ok(false);
     }
     let (first, last) = (part.after.seq.saturating_add(1), part.last.seq);
+    // What an earlier rotation kept is what is signed again, and nothing that was put in.
+    let before = anchors(db)?.pop();
+    if let Some(Anchor { moved, .. }) = before
+        && kept_digest(db, moved.last.seq)? != Some(moved.kept)
+    {
+        return Ok(false);
+    }
     let standing = standing(db, last, now)?;
     let numbers = serde_json::to_string(&standing).unwrap_or_default();
     let sql = "DELETE FROM audit
                WHERE number <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))";
     db.prepare_cached(sql)?.execute(params![last, numbers])?;
     db.prepare_cached("DELETE FROM checkpoints WHERE number <= ?1")?.execute([last])?;
-    let sql = "INSERT INTO anchors (number, first, hash, signature, at_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5)";
-    let signature = part.last.sign(key);
-    let hash = part.last.hash;
-    db.prepare_cached(sql)?.execute(params![last, first, hash.as_bytes(), signature, ms(now)])?;
-    let kept = kept_digest(db, last)?.map(|kept| kept.to_string()).unwrap_or_default();
-    append(db, now, &Event::Rotated { first, last, hash: hash.to_string(), kept })?;
+    let Some(kept) = kept_digest(db, last)? else { return Ok(false) };
+    let moved = Moved { first, last: part.last, kept };
+    let sql = "INSERT INTO anchors (number, first, hash, signature, at_ms, kept)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (hash, signature) = (part.last.hash, moved.sign(key));
+    let row = params![last, first, hash.as_bytes(), signature, ms(now), kept.as_bytes()];
+    db.prepare_cached(sql)?.execute(row)?;
+    let (hash, kept) = (hash.to_string(), kept.to_string());
+    append(db, now, &Event::Rotated { first, last, hash, kept })?;
     super::checkpoint(db, key, true)?;
     Ok(true)
 }
@@ -202,19 +258,31 @@ fn standing(db: &Connection, upto: u64, now: Timestamp) -> Result<Vec<u64>, Stor
         db.prepare_cached("SELECT number, event FROM audit WHERE number <= ?1 ORDER BY number")?;
     let mut rows = statement.query([upto])?;
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    let mut passed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let (number, event): (u64, String) = (row.get(0)?, row.get(1)?);
         // A record of another version says nothing that this one needs.
         let Ok(event) = serde_json::from_str::<Event>(&event) else { continue };
+        if let Event::Passed { grant, .. } = &event {
+            passed.entry(granted(grant)).or_default().push(number);
+        }
         match about(&event, now) {
             Some((what, true)) => drop(last.insert(what, number)),
             Some((what, false)) => drop(last.remove(&what)),
             None => {}
         }
     }
-    let mut numbers: Vec<u64> = last.into_values().collect();
+    // How often a grant was used counts as long as the grant.
+    let used = passed.into_iter().filter(|(grant, _)| last.contains_key(grant));
+    let used: Vec<u64> = used.flat_map(|(_, numbers)| numbers).collect();
+    let mut numbers: Vec<u64> = last.into_values().chain(used).collect();
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// What the record of a grant is about.
+fn granted(grant: &str) -> String {
+    format!("grant {grant}")
 }
 
 /// What an event is the last word about, until there is another; `false` where that is over.
@@ -224,19 +292,20 @@ fn about(event: &Event, now: Timestamp) -> Option<(String, bool)> {
         Event::ApproverSet { .. } => Some(("approver".to_owned(), true)),
         Event::TrustMoved { peer, .. } => Some((format!("peer {peer}"), true)),
         // Times of this form sort as their texts do.
-        Event::Granted { grant, until, .. } => {
-            Some((format!("grant {grant}"), *until > now.rfc3339()))
-        }
-        Event::GrantEnded { grant } => Some((format!("grant {grant}"), true)),
+        Event::Granted { grant, until, .. } => Some((granted(grant), *until > now.rfc3339())),
+        // Whatever is said of the grant later: it was ended.
+        Event::GrantEnded { grant } => Some((format!("end of {grant}"), true)),
         Event::TaintCleared { .. } => Some(("taint".to_owned(), true)),
         Event::KnownForgotten { known } => Some((format!("known {known}"), true)),
         Event::TokenMade { token, .. } => Some((format!("token {token}"), true)),
         Event::TokenEnded { token, .. } => Some((format!("token {token}"), false)),
-        Event::PeerForgotten { peer, .. } => Some((format!("peer {peer}"), true)),
-        Event::HomeExported { .. }
-        | Event::HomeImported { .. }
-        | Event::HomeRestored { .. }
-        | Event::MoveUndone => Some(("home".to_owned(), true)),
+        // Where trust in it was moved to last counts all the same.
+        Event::PeerForgotten { peer, .. } => Some((format!("forgotten {peer}"), true)),
+        // What was granted before counts no more.
+        Event::HomeRestored { .. } => Some(("restored".to_owned(), true)),
+        Event::HomeExported { .. } | Event::HomeImported { .. } | Event::MoveUndone => {
+            Some(("home".to_owned(), true))
+        }
         Event::Started { .. }
         | Event::Invited { .. }
         | Event::PeerAsked { .. }

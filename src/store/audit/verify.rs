@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, anchors, page, rotate};
+use super::{Anchor, Holding, StoreError, anchors, check_anchors, holds, page, rotate};
 use crate::{
-    audit::{self, ChainError, Event, Head, Record},
+    audit::{self, ChainError, Event, Head, Moved, Record},
     base::{Digest, MessageId, PeerId, limits},
     store::rows::all,
 };
@@ -21,15 +21,17 @@ pub struct Progress {
     pub records: u64,
     /// Checkpoints that fit.
     pub checkpoints: u64,
-    /// What the newest rotation says that it kept of what it moved.
-    pub kept: Option<Digest>,
+    /// What the newest record of a rotation says that it moved.
+    pub moved: Option<Moved>,
+    /// The last record that was signed.
+    pub signed: u64,
     /// A part was checked: what was moved is behind it.
     pub begun: bool,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { head: Head::EMPTY, records: 0, checkpoints: 0, kept: None, begun: false }
+        Self { head: Head::EMPTY, records: 0, checkpoints: 0, moved: None, signed: 0, begun: false }
     }
 }
 
@@ -97,13 +99,15 @@ fn next_part(
 ) -> Result<(Progress, Ended), StoreError> {
     let mut progress = *progress;
     // At the beginning, and where records were moved since the last part.
-    if let Some(anchor) = anchors(db)?.last()
-        && (!progress.begun || anchor.head.seq > progress.head.seq)
+    let anchors = anchors(db)?;
+    if let Err(problem) = check_anchors(&anchors, node) {
+        return Ok((progress, Ended::Problem(problem)));
+    }
+    if let Some(last) = anchors.last().map(|anchor| anchor.moved.last)
+        && (!progress.begun || last.seq > progress.head.seq)
     {
-        if let Err(problem) = audit::check_checkpoint(&anchor.head, node, &anchor.signature) {
-            return Ok((progress, Ended::Problem(problem)));
-        }
-        progress.head = anchor.head;
+        progress.head = last;
+        progress.signed = last.seq;
     }
     progress.begun = true;
     let records = page(db, progress.head.seq, limits::AUDIT_PAGE_RECORDS)?;
@@ -140,8 +144,13 @@ fn check(
         let (peer, receipt) = (*peer, *receipt);
         return Err(ChainError::Witness { seq, at: Some(at), peer, receipt });
     }
-    if let Some(kept) = rotated(record) {
-        progress.kept = Some(kept);
+    progress.moved = rotated(record).or(progress.moved);
+    if checkpoint.is_some() {
+        progress.signed = seq;
+    }
+    // A node signs far more often than this.
+    if seq.saturating_sub(progress.signed) > u64::from(limits::AUDIT_TAIL_RECORDS_MAX) {
+        return Err(ChainError::Unsigned { after: progress.signed, seq });
     }
     progress.head = next;
     progress.records += 1;
@@ -149,11 +158,13 @@ fn check(
     Ok(())
 }
 
-/// What a record of a rotation says that was kept.
-fn rotated(record: &Record) -> Option<Digest> {
+/// What a record of a rotation says that was moved.
+fn rotated(record: &Record) -> Option<Moved> {
     let is = record.event.starts_with("{\"event\":\"rotated\"");
     let event = is.then(|| serde_json::from_str(&record.event).ok())?;
-    if let Some(Event::Rotated { kept, .. }) = event { kept.parse().ok() } else { None }
+    let Some(Event::Rotated { first, last, hash, kept }) = event else { return None };
+    let last = Head { seq: last, hash: hash.parse().ok()? };
+    Some(Moved { first, last, kept: kept.parse().ok()? })
 }
 
 fn at_the_end(db: &Connection, progress: &Progress) -> Result<Option<ChainError>, StoreError> {
@@ -167,10 +178,33 @@ fn at_the_end(db: &Connection, progress: &Progress) -> Result<Option<ChainError>
         let (seq, peer, receipt) = (head.seq, *peer, *receipt);
         return Ok(Some(ChainError::Witness { seq, at: None, peer, receipt }));
     }
-    let base = super::base(db)?.seq;
-    let kept = rotate::kept_digest(db, base)?;
-    let fits = if base == 0 { true } else { kept.is_some() && kept == progress.kept };
-    Ok((!fits).then_some(ChainError::Kept { after: base.saturating_add(1) }))
+    let Some(Anchor { moved, .. }) = anchors(db)?.pop() else { return Ok(None) };
+    // The chain names the part that was moved last, and this node signed it apart.
+    if progress.moved != Some(moved) {
+        return Ok(Some(ChainError::Anchor(moved.last.seq)));
+    }
+    let after = moved.last.seq.saturating_add(1);
+    if rotate::kept_digest(db, moved.last.seq)? != Some(moved.kept) {
+        return Ok(Some(ChainError::Kept { after }));
+    }
+    seen_before(db, after)
+}
+
+/// What a peer has seen of the records that were moved, and is not there. Of what cannot be looked at,
+/// only what a peer disputed before.
+fn seen_before(db: &Connection, before: u64) -> Result<Option<ChainError>, StoreError> {
+    for (Seen { head, peer, receipt }, disputed) in Words::seen(db, (0, before.saturating_sub(1)))?
+    {
+        let lacks = match holds(db, &head)? {
+            Holding::Yes => false,
+            Holding::No => true,
+            Holding::Unknown => disputed,
+        };
+        if lacks {
+            return Ok(Some(ChainError::Witness { seq: head.seq, at: None, peer, receipt }));
+        }
+    }
+    Ok(None)
 }
 
 /// A head of ours that a peer signed.
@@ -189,20 +223,29 @@ struct Words {
 impl Words {
     /// Of the records after `after`, up to `upto`.
     fn between(db: &Connection, after: u64, upto: u64) -> Result<Self, StoreError> {
+        let seen = Self::seen(db, (after, upto))?.into_iter().map(|(seen, _)| seen).collect();
         let upto = i64::try_from(upto).unwrap_or(i64::MAX);
         let sql = "SELECT * FROM checkpoints WHERE number > ?1 AND number <= ?2";
         let checkpoints = all(db, "checkpoints", sql, params![after, upto], |row| {
             let signature: Vec<u8> = row.get("signature")?;
             Ok((super::number(row)?, (row.id("hash", Digest::from_slice)?, signature)))
         })?;
+        Ok(Self { checkpoints: checkpoints.into_iter().collect(), seen })
+    }
+
+    /// What peers have seen of the records after the first number, up to the second; `true` of what is
+    /// disputed.
+    fn seen(db: &Connection, (after, upto): (u64, u64)) -> Result<Vec<(Seen, bool)>, StoreError> {
+        let upto = i64::try_from(upto).unwrap_or(i64::MAX);
         let sql = "SELECT * FROM witnesses
                    WHERE what IN ('ours', 'lost') AND number > ?1 AND number <= ?2
                    ORDER BY number, peer, what";
-        let seen = all(db, "witnesses", sql, params![after, upto], |row| {
+        all(db, "witnesses", sql, params![after, upto], |row| {
             let head = Head { seq: super::number(row)?, hash: row.id("hash", Digest::from_slice)? };
             let peer = row.id("peer", PeerId::from_slice)?;
-            Ok(Seen { head, peer, receipt: row.id("receipt", MessageId::from_slice)? })
-        })?;
-        Ok(Self { checkpoints: checkpoints.into_iter().collect(), seen })
+            let receipt = row.id("receipt", MessageId::from_slice)?;
+            let disputed = row.get::<String>("what")? == "lost";
+            Ok((Seen { head, peer, receipt }, disputed))
+        })
     }
 }

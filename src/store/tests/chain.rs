@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-fn fill(db: &Connection, count: u64) {
+pub(super) fn fill(db: &Connection, count: u64) {
     // The threads of a store that was dropped may be writing the mark of its end.
     let transaction =
         rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate);
@@ -29,19 +29,19 @@ fn fill(db: &Connection, count: u64) {
     transaction.commit().unwrap();
 }
 
-fn problem(db: &Connection) -> Option<ChainError> {
+pub(super) fn problem(db: &Connection) -> Option<ChainError> {
     audit::verify(db, &owner().id()).unwrap().problem
 }
 
 /// Changes the database, and gives what is wrong then.
-fn after(db: &Connection, sql: &str) -> Option<ChainError> {
+pub(super) fn after(db: &Connection, sql: &str) -> Option<ChainError> {
     db.execute_batch(&format!("SAVEPOINT s; {sql}")).unwrap();
     let found = problem(db);
     db.execute_batch("ROLLBACK TO s; RELEASE s").unwrap();
     found
 }
 
-fn db(folder: &Folder) -> Connection {
+pub(super) fn db(folder: &Folder) -> Connection {
     drop(folder.open().unwrap());
     folder.raw()
 }
@@ -112,13 +112,13 @@ fn policy(serial: u64) -> Event {
     Event::PolicySet { digest: "ab".repeat(32), serial, tightened: false }
 }
 
-fn trust(peer: u8, to: &str) -> Event {
+pub(super) fn trust(peer: u8, to: &str) -> Event {
     let peer = PeerId::from_bytes([peer; 32]).to_string();
     Event::TrustMoved { peer, from: "incoming".into(), to: to.into() }
 }
 
 /// Moves all but the last `keep` records.
-fn rotate(db: &Connection, folder: &Folder, keep: u64) -> Part {
+pub(super) fn rotate(db: &Connection, folder: &Folder, keep: u64) -> Part {
     let part = rotate::part(db, Keep::Records(keep)).unwrap().unwrap();
     rotate::write(&folder.path(), &part, &owner()).unwrap();
     assert!(rotate::take_out(db, &part, &owner(), NOW).unwrap());
@@ -155,7 +155,7 @@ fn old_records_move_into_a_file_and_the_chain_and_what_stands_stay() {
         assert_eq!(after(&db, sql), Some(ChainError::Kept { after: 205 }), "{what}");
     }
     let forged = after(&db, "UPDATE anchors SET hash = zeroblob(32)");
-    assert_eq!(forged, Some(ChainError::Checkpoint(204)));
+    assert_eq!(forged, Some(ChainError::Anchor(204)));
     assert!(after(&db, "DELETE FROM anchors").is_some());
     assert!(after(&db, "DELETE FROM audit WHERE number = 205").is_some());
 

@@ -39,7 +39,7 @@ fn told() -> (Folder, Connection) {
     tell(Event::Sent { message: message.to_string(), peer: hex(2), state, digest: digest_text });
     tell(Event::TrustMoved { peer: hex(3), from: word("incoming"), to: word("trusted") });
     tell(Event::decided(id, digest, "approved", "passphrase"));
-    tell(Event::moved(message, "queued"));
+    tell(Event::moved(message, "queued", (&PeerId::from_bytes([2; 32]), true)));
     tell(Event::decided(PendingId::from_bytes([9; 5]), digest, "denied", "terminal"));
     tell(Event::refused(format!("\"peer\":\"{}\"", hex(2)), Some(PeerId::from_bytes([3; 32]))));
     tell(Event::refused("decided", None));
@@ -86,6 +86,8 @@ fn about_a_peer_is_what_names_it_and_what_was_decided_and_said_with_it() {
     assert_eq!(about(2), [5, 4, 2], "a text that looks like a peer is none");
     assert_eq!(about(3), [7, 3]);
     assert!(about(4).is_empty());
+    db.execute("DELETE FROM messages", []).unwrap();
+    assert_eq!(about(2), [5, 4, 2], "a state is of its peer when the message is gone, too");
 }
 
 #[test]

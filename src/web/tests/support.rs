@@ -347,6 +347,7 @@ fn human(world: &mut World, request: HumanRequest) -> Result<Reply, ApiError> {
             checkpoints: 1,
             problem: None,
             first_bad: None,
+            looked_at: Vec::new(),
         })),
         _ => Err(none("answer to this")),
     }
