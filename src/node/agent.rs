@@ -4,32 +4,31 @@ use rusqlite::Connection;
 
 use super::{
     api::{
-        AgentRequest, ApiError, ApproverInfo, ErrorKind, Event, Inbox, InboxRequest, InviteMade,
+        AgentRequest, ApiError, ApproverInfo, ErrorKind, Inbox, InboxRequest, InviteMade,
         MessagePart, NetworkInfo, News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked,
         UseInvite, Whoami,
     },
     clock,
     codes::entry_of,
     connect::Asker,
-    grants,
-    outbound::{Reading, move_arrived},
+    lowered,
+    outbound::Reading,
     state::{Answer, Node, reply, store_failed, usage},
     views::prefix,
 };
 use crate::{
     audit,
     base::{
-        MessageId, Note, PeerId, Secret, SessionName, Timestamp,
+        MessageId, Note, Secret, SessionName,
         failpoint::{Failpoint, reach},
         limits,
     },
     delivery::MessageState,
     identity,
-    net::code,
     store::{
         self, StoreError,
         messages::{self, Filter, HistoryRow, MessageRow},
-        outbox, pairings, peers, pending,
+        peers,
         sessions::{self, Open},
     },
     trust::{PeerState, TrustMove},
@@ -410,7 +409,7 @@ impl Node {
         };
         let step = if block { TrustMove::Block } else { TrustMove::Revoke };
         let then = move |node: &mut Self, done: Result<u64, StoreError>| {
-            let result = done.map_err(|e| store_failed(&e)).map(|purged| {
+            let result = done.map_err(|e| lowered::not_written(&e)).map(|purged| {
                 let state = node.peers.get(&id).map_or(PeerState::Revoked, |entry| entry.state);
                 let peer = PeerRef { id: id.to_string(), name: node.name_of(&id) };
                 Reply::Revoke(Revoked { peer, state, purged })
@@ -419,79 +418,6 @@ impl Node {
         };
         self.end_trust(id, (step, "trust was revoked"), |_| Ok(()), then);
     }
-
-    /// Lowers trust, at once in memory and on the net, and then on disk: what waits for the peer
-    /// never leaves, and nothing of it is asked any more. `first` is written in the same
-    /// transaction.
-    pub(super) fn end_trust(
-        &mut self,
-        peer: PeerId,
-        (step, reason): (TrustMove, &'static str),
-        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
-        then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
-    ) {
-        // A request of our agent's, while nobody said yes to it, does not lift a block.
-        let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
-        let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
-        let Some(state) = entry.state.after(step) else { return then(self, Ok(0)) };
-        let from = entry.state;
-        entry.state = state;
-        entry.consent = None;
-        entry.verified = false;
-        entry.link = None;
-        entry.warning = None;
-        if from == PeerState::Trusted {
-            // At once. A pairing connection is left in order, with what was said on it.
-            self.net.distrust(&peer, code::NOT_TRUSTED);
-        }
-        let invite = self.leave_pairing(&peer);
-        self.pending.retain(|_, row| row.peer != peer);
-        let ended = self.drop_grants(&peer);
-        let now = clock::now();
-        let op = move |db: &Connection| {
-            first(db)?;
-            peers::set_state(db, &peer, state)?;
-            peers::remove_invites(db, now, invite.as_ref())?;
-            pairings::remove(db, &peer)?;
-            pending::remove_of_peer(db, &peer)?;
-            grants::end(db, &ended, now)?;
-            let purged = purge(db, &peer, reason, now)?;
-            let (from, to) = (from.as_str().to_owned(), state.as_str().to_owned());
-            let event = audit::Event::TrustMoved { peer: peer.to_string(), from, to };
-            store::audit::append(db, now, &event)?;
-            Ok(purged)
-        };
-        self.write(op, move |node, done| {
-            node.handle.tell(Event::PeersChanged);
-            node.pending_changed();
-            then(node, done);
-        });
-    }
-}
-
-/// Ends every message that waits: ours for the peer, and its own for our human.
-fn purge(
-    db: &Connection,
-    peer: &PeerId,
-    reason: &'static str,
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    outbox::purge(db, peer)?;
-    let step = |state| HistoryRow { state, at: now, reason: Some(reason.to_owned()) };
-    for row in messages::held_from(db, peer)? {
-        move_arrived(db, &row, &step(MessageState::Refused))?;
-        messages::set_seen(db, row.number)?;
-    }
-    let waiting = messages::waiting_for(db, peer)?;
-    for number in &waiting {
-        let denied = step(MessageState::Denied);
-        messages::set_state(db, *number, &denied, None)?;
-        if let Some(id) = store::audit::message_id(db, *number)? {
-            let event = audit::Event::moved(id, denied.state.as_str(), (peer, true));
-            store::audit::append(db, now, &event)?;
-        }
-    }
-    Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
 }
 
 /// What a session reads of these, where `unseen` is what it has not seen.

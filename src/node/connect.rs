@@ -195,6 +195,8 @@ impl Node {
         let entry = self.peer_entry(&peer, name, PeerState::Requested, invite.addresses);
         let peer_row = row_of(&peer, &entry);
         let (stored, pending_row) = (pairing.clone(), row.clone());
+        // What ended before is written before, or it would end this one.
+        self.write_owed();
         reach(Failpoint::ConnectWrite);
         let op = move |db: &Connection| {
             // By the disk: a consent may have been written since.
@@ -215,10 +217,16 @@ impl Node {
             store::audit::append(db, now, &event).map(drop)
         };
         self.write(op, move |node, done| {
-            node.connecting.remove(&peer);
+            let goes_on = node.connecting.remove(&peer);
             if let Err(error) = done {
                 node.go_back(peer);
                 return reply(answer, Err(store_failed(&error)));
+            }
+            if !goes_on {
+                // The end is written right behind it.
+                let next = "connect again if you still want to";
+                let ended = "trust was ended while this was written";
+                return reply(answer, Err(ApiError::new(ErrorKind::Denied, ended, next)));
             }
             reach(Failpoint::ConnectWritten);
             node.pending.retain(|_, row| row.peer != peer || row.message.is_some());

@@ -28,6 +28,7 @@ mod inline;
 mod judge;
 mod keep;
 mod known;
+mod lowered;
 mod orders;
 mod outbound;
 mod page;

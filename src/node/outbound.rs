@@ -12,7 +12,7 @@ use super::{
     judge::{keep_shown, outgoing_again, verdict},
     recheck::held_back,
     resend,
-    state::{Answer, Node, reply, store_failed, usage},
+    state::{Answer, Node, PeerEntry, reply, store_failed, usage},
     written::{Ready, Sending, Written, held_row, new_sent, write_outgoing},
 };
 use crate::{
@@ -224,7 +224,11 @@ impl Node {
         }
         #[cfg(test)]
         self.held_leaves(to, written.held.as_ref());
-        if let Some(row) = written.held.filter(|_| self.trusted(to).is_some()) {
+        // While they pair anew it waits all the same.
+        let over =
+            |entry: &PeerEntry| matches!(entry.state, PeerState::Revoked | PeerState::Blocked);
+        let goes_on = self.peers.get(to).is_some_and(|entry| !over(entry));
+        if let Some(row) = written.held.filter(|_| goes_on) {
             self.pending.insert(row.id, row);
             self.pending_changed();
         }

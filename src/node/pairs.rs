@@ -26,8 +26,8 @@ use crate::{
     policy::{Action, Verdict},
     store::{
         StoreError, pairings,
-        peers::{self, ConsentRow, PeerRow},
-        pending::{self, PendingRow},
+        peers::{ConsentRow, PeerRow},
+        pending::PendingRow,
     },
     trust::{Consent, PeerState, TrustMove},
     wire::{
@@ -187,6 +187,7 @@ impl Node {
         }
         let Some(write) = self.pair_write(&peer, &steps) else { return };
         let after = write.clone();
+        self.write_owed();
         reach(Failpoint::PairWrite);
         self.write(
             move |db| write.run(db),
@@ -321,6 +322,9 @@ impl Node {
         // Ended meanwhile, by a human or by a new request: what ended it has the last word.
         let goes_on = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
         if !self.pairings.get(&peer).is_some_and(goes_on) {
+            if let Some((row, _)) = write.asked.filter(|_| !self.pairings.contains_key(&peer)) {
+                self.asked_too_late(row);
+            }
             return;
         }
         if let Some((row, pending)) = write.asked {
@@ -436,19 +440,6 @@ impl Node {
         self.invites.retain(|invite| invite.id != entry.pairing.invite);
         self.refresh_pairing();
         Some(entry.pairing.invite)
-    }
-
-    /// Forgets a pairing everywhere, and what it asks our human.
-    pub(super) fn drop_pairing(&mut self, peer: &PeerId) {
-        let (peer, now) = (*peer, clock::now());
-        let Some(invite) = self.leave_pairing(&peer) else { return };
-        self.pending.retain(|_, row| row.peer != peer || row.message.is_some());
-        let op = move |db: &Connection| {
-            pairings::remove(db, &peer)?;
-            peers::remove_invites(db, now, Some(&invite))?;
-            pending::remove_asks(db, &peer)
-        };
-        self.write(op, |node, _| node.pending_changed());
     }
 
     pub(super) fn send_pair(&self, peer: &PeerId, link: LinkId, frame: PairFrame) {

@@ -208,6 +208,7 @@ impl Node {
 
     pub(super) fn sweep(&mut self, uptime: Duration) {
         let now = clock::now();
+        self.write_owed();
         self.expire(now);
         self.expire_pending(now);
         self.expire_grants(now);

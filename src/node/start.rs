@@ -321,6 +321,7 @@ pub(super) fn assemble(
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
         chores: Chores::default(),
+        owed: Vec::new(),
         rotating: false,
         copy_made: None,
         outboxes_due: BTreeMap::new(),

@@ -23,6 +23,7 @@ use super::{
     judge::{Kept, Recent},
     keep::Keeping,
     known::Watched,
+    lowered::Owed,
     page::PageCodes,
     reach::Doubles,
     refusals::Refusals,
@@ -194,6 +195,8 @@ pub(super) struct Node {
     /// How long this node had run when messages of enough age were looked for last.
     pub(super) swept: Duration,
     pub(super) chores: Chores,
+    /// What ended in memory and is not on disk.
+    pub(super) owed: Vec<(PeerId, Owed)>,
     /// Audit records are being moved into a file.
     pub(super) rotating: bool,
     /// Since when there is a copy.

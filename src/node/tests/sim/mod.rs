@@ -181,6 +181,21 @@ fn peers_may_say_that_a_disk_was_put_back() {
 }
 
 #[test]
+fn a_revocation_that_a_full_disk_did_not_take_is_written_later() {
+    replay(&[1_000_042, 1_000_124]);
+}
+
+#[test]
+fn what_is_held_while_its_peer_pairs_anew_waits() {
+    replay(&[1_000_335, 1_000_423]);
+}
+
+#[test]
+fn a_knock_that_ended_while_it_was_written_leaves_nobody_behind() {
+    replay(&[1_000_891, 1_001_786]);
+}
+
+#[test]
 fn a_seed_reproduces() {
     for seed in [3, 4] {
         let run = || world::run(seed, None, false).map_err(|(failure, _)| failure.what);

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     audit::ChainError,
-    base::{MessageId, PeerId, PendingId, limits},
-    store,
+    base::{MessageId, PeerId, limits},
+    store::{self, pending::PendingRow},
 };
 
 impl World {
@@ -94,23 +94,31 @@ impl World {
         }
         let db = life.store.db();
         let on_disk = store::pending::all_pending(db).unwrap();
-        let on_disk: BTreeSet<PendingId> = on_disk.into_iter().map(|row| row.id).collect();
-        let held: BTreeSet<PendingId> = life.node.pending.keys().copied().collect();
+        let name = |row: &PendingRow| format!("{} {:?} {}", row.id, row.what, row.peer.short());
+        let on_disk: BTreeSet<String> = on_disk.iter().map(name).collect();
+        let held: BTreeSet<String> = life.node.pending.values().map(name).collect();
         let peers = store::peers::all_peers(db).unwrap();
         let differs = peers
             .iter()
             .find(|row| life.node.peers.get(&row.id).is_none_or(|entry| entry.state != row.state));
-        let differs = differs.map(|row| row.id.short());
+        let differs = differs.map(|row| {
+            let state = life.node.peers.get(&row.id).map(|entry| entry.state);
+            format!("{} is {:?} on disk, {state:?} in memory", row.id.short(), row.state)
+        });
         let pairings = store::pairings::all_pairings(db).unwrap();
         let pairings: BTreeSet<PeerId> = pairings.iter().map(|pairing| pairing.peer).collect();
         let paired: BTreeSet<PeerId> = life.node.pairings.keys().copied().collect();
         if on_disk != held {
             self.fail(
                 Checker::Memory,
-                format!("{host}: pending {on_disk:?} on disk, {held:?} held"),
+                format!(
+                    "{host}: {:?} on disk alone, {:?} in memory alone",
+                    on_disk.difference(&held).collect::<Vec<_>>(),
+                    held.difference(&on_disk).collect::<Vec<_>>()
+                ),
             );
         } else if let Some(peer) = differs {
-            self.fail(Checker::Memory, format!("{host}: {peer} is otherwise on disk"));
+            self.fail(Checker::Memory, format!("{host}: {peer}"));
         } else if pairings != paired {
             self.fail(Checker::Memory, format!("{host}: {pairings:?} on disk, {paired:?} held"));
         }

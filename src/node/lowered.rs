@@ -1,0 +1,239 @@
+//! Trust is lowered: at once in memory and on the net, and then on disk.
+//!
+//! A full disk takes nothing. What was lowered counts all the same while this node runs, and is
+//! written again until the disk takes it: the next start must not trust whom a human revoked.
+
+use rusqlite::Connection;
+
+use super::{
+    api::{ApiError, Event},
+    clock, grants,
+    outbound::move_arrived,
+    state::{Node, PeerEntry, store_failed},
+};
+use crate::{
+    audit,
+    base::{GrantId, InviteId, PeerId, Timestamp},
+    delivery::MessageState,
+    net::code,
+    store::{
+        self, StoreError,
+        messages::{self, HistoryRow},
+        outbox, pairings,
+        peers::{self, PeerRow},
+        pending,
+    },
+    trust::{PeerState, TrustMove},
+};
+
+/// What has to be on disk, and could not be written.
+#[derive(Clone, Debug)]
+pub(super) enum Owed {
+    Trust(Lowered),
+    /// A pairing ended; the invite that it used is of no use any more.
+    Pairing(InviteId),
+}
+
+/// Trust that ended.
+#[derive(Clone, Debug)]
+pub(super) struct Lowered {
+    from: PeerState,
+    to: PeerState,
+    reason: &'static str,
+    invite: Option<InviteId>,
+    /// Grants that ended with it.
+    ended: Vec<GrantId>,
+}
+
+impl Lowered {
+    /// Gives how many messages of ours waited for the peer.
+    fn write(&self, db: &Connection, peer: &PeerId, now: Timestamp) -> Result<u64, StoreError> {
+        peers::set_state(db, peer, self.to)?;
+        peers::remove_invites(db, now, self.invite.as_ref())?;
+        pairings::remove(db, peer)?;
+        pending::remove_of_peer(db, peer)?;
+        grants::end(db, &self.ended, now)?;
+        let purged = purge(db, peer, self.reason, now)?;
+        let (from, to) = (self.from.as_str().to_owned(), self.to.as_str().to_owned());
+        let event = audit::Event::TrustMoved { peer: peer.to_string(), from, to };
+        store::audit::append(db, now, &event)?;
+        Ok(purged)
+    }
+}
+
+impl Node {
+    /// Lowers trust, at once in memory and on the net, and then on disk: what waits for the peer
+    /// never leaves, and nothing of it is asked any more. `first` is written in the same
+    /// transaction.
+    pub(super) fn end_trust(
+        &mut self,
+        peer: PeerId,
+        (step, reason): (TrustMove, &'static str),
+        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
+    ) {
+        // A request of our agent's, while nobody said yes to it, does not lift a block.
+        let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
+        let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
+        let Some(state) = entry.state.after(step) else {
+            // It was asked for again: what the disk did not take may be there now.
+            return match self.take_owed(&peer) {
+                Some(lowered) => self.write_lowered(peer, lowered, first, then),
+                None => then(self, Ok(0)),
+            };
+        };
+        let from = entry.state;
+        entry.state = state;
+        // A pairing that is just being written does not begin.
+        self.connecting.remove(&peer);
+        entry.consent = None;
+        entry.verified = false;
+        entry.link = None;
+        entry.warning = None;
+        if from == PeerState::Trusted {
+            // At once. A pairing connection is left in order, with what was said on it.
+            self.net.distrust(&peer, code::NOT_TRUSTED);
+        }
+        let invite = self.leave_pairing(&peer);
+        self.pending.retain(|_, row| row.peer != peer);
+        let mut lowered =
+            Lowered { from, to: state, reason, invite, ended: self.drop_grants(&peer) };
+        if let Some(before) = self.take_owed(&peer) {
+            lowered.from = before.from;
+            lowered.ended.extend(before.ended);
+        }
+        self.write_lowered(peer, lowered, first, then);
+    }
+
+    fn write_lowered(
+        &mut self,
+        peer: PeerId,
+        lowered: Lowered,
+        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
+    ) {
+        let (now, again) = (clock::now(), lowered.clone());
+        let op = move |db: &Connection| {
+            first(db)?;
+            lowered.write(db, &peer, now)
+        };
+        self.write(op, move |node, done| {
+            if let Err(error) = &done {
+                node.owe(peer, Owed::Trust(again), error);
+            }
+            node.handle.tell(Event::PeersChanged);
+            node.pending_changed();
+            then(node, done);
+        });
+    }
+
+    /// It is on disk that a peer asks, and what it asked is over: nobody is asked any more.
+    pub(super) fn asked_too_late(&mut self, row: PeerRow) {
+        let (peer, from) = (row.id, row.state);
+        let known = self.peers.get(&peer).map(|entry| entry.state);
+        let to = known.or_else(|| from.after(TrustMove::Revoke)).unwrap_or(from);
+        if to == from {
+            return;
+        }
+        if known.is_none() {
+            let entry = PeerEntry {
+                claim: row.claim,
+                ..self.peer_entry(&peer, row.name, to, row.addresses)
+            };
+            self.peers.insert(peer, entry);
+        }
+        let lowered =
+            Lowered { from, to, reason: "the pairing ended", invite: None, ended: vec![] };
+        self.write_lowered(peer, lowered, |_| Ok(()), |_, _| ());
+    }
+
+    /// Forgets a pairing everywhere, and what it asks our human.
+    pub(super) fn drop_pairing(&mut self, peer: &PeerId) {
+        let Some(invite) = self.leave_pairing(peer) else { return };
+        self.pending.retain(|_, row| row.peer != *peer || row.message.is_some());
+        self.write_dropped(*peer, invite);
+    }
+
+    fn write_dropped(&mut self, peer: PeerId, invite: InviteId) {
+        let now = clock::now();
+        let op = move |db: &Connection| {
+            pairings::remove(db, &peer)?;
+            peers::remove_invites(db, now, Some(&invite))?;
+            pending::remove_asks(db, &peer)
+        };
+        self.write(op, move |node, done| {
+            if let Err(error) = done {
+                node.owe(peer, Owed::Pairing(invite), &error);
+            }
+            node.pending_changed();
+        });
+    }
+
+    fn owe(&mut self, peer: PeerId, owed: Owed, error: &StoreError) {
+        tracing::warn!(peer = %peer.short(), %error, "what ended is not on disk; it is tried again");
+        self.owed.push((peer, owed));
+    }
+
+    fn take_owed(&mut self, peer: &PeerId) -> Option<Lowered> {
+        let theirs = |(of, owed): &(PeerId, Owed)| of == peer && matches!(owed, Owed::Trust(_));
+        let at = self.owed.iter().position(theirs)?;
+        match self.owed.remove(at).1 {
+            Owed::Trust(lowered) => Some(lowered),
+            Owed::Pairing(_) => None,
+        }
+    }
+
+    /// Writes what the disk did not take. Where a human has trusted anew since, that counts; the
+    /// grants of before ended all the same.
+    pub(super) fn write_owed(&mut self) {
+        for (peer, owed) in std::mem::take(&mut self.owed) {
+            match owed {
+                Owed::Pairing(_) if self.pairings.contains_key(&peer) => {}
+                Owed::Pairing(invite) => self.write_dropped(peer, invite),
+                Owed::Trust(lowered) => {
+                    let counts = self.peers.get(&peer).is_some_and(|e| e.state == lowered.to);
+                    if counts {
+                        self.write_lowered(peer, lowered, |_| Ok(()), |_, _| ());
+                    } else {
+                        let (ended, now) = (lowered.ended, clock::now());
+                        self.write(move |db| grants::end(db, &ended, now), |_, _| ());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is said where trust was lowered, and the disk did not take it.
+pub(super) fn not_written(error: &StoreError) -> ApiError {
+    let ApiError { kind, message, .. } = store_failed(error);
+    let message = format!("{message}; it counts all the same while this node runs");
+    let next = "free some space: the node writes it as soon as it can, and until then a restart \
+                undoes it";
+    ApiError::new(kind, message, next)
+}
+
+/// Ends every message that waits: ours for the peer, and its own for our human.
+fn purge(
+    db: &Connection,
+    peer: &PeerId,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    outbox::purge(db, peer)?;
+    let step = |state| HistoryRow { state, at: now, reason: Some(reason.to_owned()) };
+    for row in messages::held_from(db, peer)? {
+        move_arrived(db, &row, &step(MessageState::Refused))?;
+        messages::set_seen(db, row.number)?;
+    }
+    let waiting = messages::waiting_for(db, peer)?;
+    for number in &waiting {
+        let denied = step(MessageState::Denied);
+        messages::set_state(db, *number, &denied, None)?;
+        if let Some(id) = store::audit::message_id(db, *number)? {
+            let event = audit::Event::moved(id, denied.state.as_str(), (peer, true));
+            store::audit::append(db, now, &event)?;
+        }
+    }
+    Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
+}
