@@ -1,5 +1,7 @@
 //! Whether an envelope that arrived may be taken at all, before anyone asks what it says.
 
+use std::time::Duration;
+
 use crate::{
     base::{MessageId, PeerId, Timestamp, limits},
     wire::Envelope,
@@ -47,15 +49,17 @@ pub fn check(
 pub struct Turn {
     /// The first that had no room, and when it is worthless.
     first: Option<(MessageId, Timestamp)>,
-    heard: Timestamp,
+    /// By a clock that nobody sets.
+    heard: Duration,
 }
 
 impl Turn {
-    /// Messages come in. A sender that was told `busy` begins again after
+    /// Messages come in, `uptime` after some moment of this run: the time of day may be set between
+    /// two batches, which must let nobody pass. A sender that was told `busy` begins again after
     /// [`limits::BUSY_RETRY`] with the first that it still has. What is not that one after such
     /// a silence tells that the one we wait for will not come: it expired or was withdrawn.
-    pub fn hear(&mut self, now: Timestamp) {
-        let anew = now.since(self.heard) >= limits::BUSY_SILENCE || now < self.heard;
+    pub fn hear(&mut self, now: Timestamp, uptime: Duration) {
+        let anew = uptime.saturating_sub(self.heard) >= limits::BUSY_SILENCE;
         // As long as it would be taken, it is waited for.
         let is_late =
             |(_, expires): (MessageId, Timestamp)| expires.plus(limits::EXPIRY_SLACK) <= now;
@@ -63,7 +67,7 @@ impl Turn {
         if anew || worthless {
             self.first = None;
         }
-        self.heard = now;
+        self.heard = uptime;
     }
 
     /// Whether this one may be stored now, if there is room.
@@ -140,34 +144,41 @@ mod tests {
         assert_eq!(check(&envelope, &bob, &alice.id(), late), Err(Refusal::Expired));
     }
 
+    const BEGAN: Duration = Duration::from_hours(2);
+
     #[test]
     fn what_had_no_room_is_not_passed_and_not_waited_for_in_vain() {
         let id = |n| MessageId::from_bytes([n; 16]);
         let (now, far) = (Timestamp::from_ms(1_000_000), Timestamp::from_ms(9_000_000));
         let waits = || {
             let mut turn = Turn::default();
-            turn.hear(now);
+            turn.hear(now, BEGAN);
             turn.no_room(id(1), far);
             turn.no_room(id(2), far);
             turn
         };
         let mut turn = waits();
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
         assert!(turn.is_of(&id(1)) && !turn.is_of(&id(2)));
         turn.done(&id(2));
         assert!(!turn.is_of(&id(2)));
         turn.done(&id(1));
         assert!(turn.is_of(&id(2)));
         let mut turn = waits();
-        turn.hear(now.plus(limits::BUSY_RETRY));
+        turn.hear(now.plus(limits::BUSY_RETRY), BEGAN + limits::BUSY_RETRY);
         assert!(turn.is_of(&id(2)), "the sender began again, and not with 1");
+        let mut turn = waits();
+        for set_to in [Timestamp::from_ms(5), now.plus(Duration::from_hours(1))] {
+            turn.hear(set_to, BEGAN + limits::BUSY_SILENCE / 2);
+            assert!(!turn.is_of(&id(2)), "a clock that is set lets nobody pass");
+        }
         let mut turn = waits();
         let past = Timestamp::from_ms(500_000);
         turn.first = Some((id(1), now));
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
         assert!(!turn.is_of(&id(2)), "1 would still be taken");
         turn.first = Some((id(1), past));
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2));
+        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
         assert!(turn.is_of(&id(2)), "1 expired");
     }
 

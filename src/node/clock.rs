@@ -1,4 +1,9 @@
-//! The one place that reads the wall clock, and the one that asks the system for randomness.
+//! The one place that reads the clocks, and the one that asks the system for randomness.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use crate::base::Timestamp;
 
@@ -13,6 +18,18 @@ pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let ms = since.map_or(0, |since| since.as_millis());
     Timestamp::from_ms(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// How long this process has asked for it: time that no clock's setting moves.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn uptime() -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    #[cfg(test)]
+    if let Some(uptime) = simulated::uptime() {
+        return uptime;
+    }
+    BEGAN.get_or_init(Instant::now).elapsed()
 }
 
 /// Random bytes from the operating system.
@@ -34,12 +51,13 @@ pub fn random<const N: usize>() -> [u8; N] {
 /// Time and chance of a simulation: of the thread that it runs on, and of no other.
 #[cfg(test)]
 pub(super) mod simulated {
-    use std::cell::Cell;
+    use std::{cell::Cell, time::Duration};
 
     use crate::base::Timestamp;
 
     thread_local! {
         static NOW: Cell<Option<Timestamp>> = const { Cell::new(None) };
+        static UPTIME: Cell<Duration> = const { Cell::new(Duration::ZERO) };
         static CHANCE: Cell<u64> = const { Cell::new(0) };
     }
 
@@ -49,9 +67,14 @@ pub(super) mod simulated {
         NOW.set(Some(Timestamp::from_ms(0)));
     }
 
-    /// It is this time now.
-    pub(in crate::node) fn set(now: Timestamp) {
+    /// It is this time now, and this long since the beginning.
+    pub(in crate::node) fn set(now: Timestamp, uptime: Duration) {
         NOW.set(Some(now));
+        UPTIME.set(uptime);
+    }
+
+    pub(super) fn uptime() -> Option<Duration> {
+        is_on().then(|| UPTIME.get())
     }
 
     /// Back to the system's own.

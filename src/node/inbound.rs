@@ -1,6 +1,7 @@
 //! What arrives over a link: messages, receipts, acknowledgements.
 
 pub(super) mod answers;
+mod again;
 mod early;
 mod receipts;
 mod refused;
@@ -233,8 +234,11 @@ impl Node {
     fn write_batch(&mut self, peer: PeerId, (link, upto): (LinkId, u64), batch: Vec<Seen>) {
         // Trust, or the link, may have ended meanwhile.
         let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
-        let Some(turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
+        let Some(mut turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
         let now = clock::now();
+        if !batch.is_empty() {
+            turn.hear(now, clock::uptime());
+        }
         let names = |(looked, _): &Seen| looked.envelope().header().session.is_some();
         let open = if batch.iter().any(names) { self.handle.introduced() } else { Vec::new() };
         let judge = Judge {
@@ -381,9 +385,6 @@ fn take_all(
         judge.payloads_left = usize::MAX;
     }
     let mut taken = Taken { turn, ..Taken::default() };
-    if !batch.is_empty() {
-        taken.turn.hear(judge.now);
-    }
     for (looked, refusal) in batch {
         let envelope = looked.envelope();
         let (id, digest) = (envelope.header().id, envelope.digest());
@@ -432,7 +433,7 @@ fn take_one(
     skip_duplicate(db, &id)?;
     let before = messages::arrival(db, &judge.peer, &id)?;
     if let Some(before) = before.filter(|_| !is_planted(Fault::ForgetArrivals)) {
-        return again(db, judge, envelope, before);
+        return again::again(db, judge, envelope, before);
     }
     if messages::find_sent(db, &id, &judge.peer)?.is_some() {
         return refused::ours(db, judge, taken, &id);
@@ -530,41 +531,6 @@ fn by_grant(
         }
     }
     Ok(None)
-}
-
-/// A message that has arrived before is acknowledged again and stored once.
-fn again(
-    db: &Connection,
-    judge: &Judge,
-    envelope: &Envelope,
-    before: Arrival,
-) -> Result<Said, StoreError> {
-    if before.digest != envelope.digest() {
-        // Noted once an id: a peer must not be able to fill the disk with it.
-        let reason = || Some("another message has this id".to_owned());
-        if before.reason.is_none() {
-            let header = envelope.header();
-            let what = format!("another message under the id {}", header.id);
-            let event = audit::Event::refused(what, Some(judge.peer));
-            store::audit::append(db, judge.now, &event)?;
-            let noted = Arrival { reason: reason(), ..before };
-            let forget = header.expires.plus(limits::DUPLICATE_KEPT);
-            messages::put_arrival(db, &judge.peer, &header.id, &noted, forget)?;
-        }
-        return Ok((ReceiptState::Refused, reason()));
-    }
-    let said = match before.state {
-        MessageState::HeldByPeer => ReceiptState::HeldByPeer,
-        MessageState::Accepted => ReceiptState::Accepted,
-        MessageState::Read | MessageState::Replied => ReceiptState::Read,
-        MessageState::Refused => ReceiptState::Refused,
-        MessageState::Held
-        | MessageState::Queued
-        | MessageState::Delivered
-        | MessageState::Denied
-        | MessageState::Expired => ReceiptState::Delivered,
-    };
-    Ok((said, before.reason.filter(|_| said == ReceiptState::Refused)))
 }
 
 /// The inbox row, its history, the duplicate row and the audit record, in one transaction.

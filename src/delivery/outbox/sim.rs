@@ -2,7 +2,10 @@
 //! anywhere, reads are slow, fail or answer late, acknowledgements are lost, the receiver is full
 //! again and again, and messages expire. Seeded, so that a failure can be repeated.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use super::{
     tests::{NOW, id, item},
@@ -117,7 +120,8 @@ impl World {
     /// The receiver takes all that is on the wire, up to `count`.
     fn receive(&mut self, count: u64) {
         let mut ack = Ack { upto: 0, taken: Vec::new(), busy: None };
-        self.receiver.turn.hear(self.now);
+        let uptime = Duration::from_millis(self.now.ms());
+        self.receiver.turn.hear(self.now, uptime);
         for _ in 0..count {
             let Some((seq, number)) = self.wire.pop_front() else { break };
             let receiver = &mut self.receiver;

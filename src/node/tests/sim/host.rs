@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures_util::StreamExt as _;
@@ -115,7 +116,7 @@ impl Host {
 
     /// From here on all that asks for the time hears its time.
     pub(super) fn at(&self, now: u64) {
-        simulated::set(self.time(now));
+        simulated::set(self.time(now), Duration::from_millis(now));
     }
 
     /// Starts its node, as the product does.

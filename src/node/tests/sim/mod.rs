@@ -196,6 +196,11 @@ fn a_knock_that_ended_while_it_was_written_leaves_nobody_behind() {
 }
 
 #[test]
+fn a_clock_that_is_set_lets_no_message_pass_the_one_that_had_no_room() {
+    replay(&[1_000_034, 1_001_126]);
+}
+
+#[test]
 fn a_seed_reproduces() {
     for seed in [3, 4] {
         let run = || world::run(seed, None, false).map_err(|(failure, _)| failure.what);
