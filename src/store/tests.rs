@@ -71,6 +71,12 @@ impl Folder {
         Store::open(&self.path(), &owner().id(), &self.source())
     }
 
+    /// A database that is new, and no store whose threads are still at work on it.
+    fn made(&self) -> Connection {
+        drop(super::migrate::open(&self.path(), &owner().id(), &self.source()).unwrap());
+        self.raw()
+    }
+
     fn raw(&self) -> Connection {
         let db = Connection::open(self.path()).unwrap();
         // The threads of a store that was dropped may still be folding the log.
@@ -171,8 +177,7 @@ async fn a_damaged_database_is_not_used() {
 #[test]
 fn the_documented_schema_is_the_real_one() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let mut real = String::new();
     let mut tables = db
         .prepare(
@@ -203,8 +208,7 @@ fn the_documented_schema_is_the_real_one() {
 #[test]
 fn a_page_finds_what_is_asked_and_takes_signs_literally() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for n in 1..=3 {
         messages::add(&db, &envelope(n), false, MessageState::Accepted, NOW).unwrap();
     }
@@ -227,8 +231,7 @@ fn a_page_finds_what_is_asked_and_takes_signs_literally() {
 #[test]
 fn an_item_is_decided_once() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let row = pending::DecisionRow {
         id: PendingId::from_bytes([1; 5]),
         digest: Digest::from_bytes([0; 32]),

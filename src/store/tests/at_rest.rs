@@ -98,8 +98,7 @@ fn invite() -> InviteRow {
 #[test]
 fn nothing_that_was_said_is_in_any_file_of_the_database() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     db.execute_batch("PRAGMA wal_autocheckpoint = 0").unwrap();
     let large = format!("{MARKER} {}", "and more of it ".repeat(3000));
     for (n, text) in [(1, MARKER), (2, &large), (3, "something else")] {
@@ -227,8 +226,7 @@ fn an_older_database_is_sealed_where_it_stands_and_its_plain_text_is_gone() {
     let folder = older();
     let loud = std::fs::read(folder.path()).unwrap();
     assert!(memchr::memmem::find(&loud, MARKER.as_bytes()).is_some(), "the test tests nothing");
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     assert_silent(&folder);
     assert_eq!(texts(&db)[0], MARKER);
     let row = messages::find(&db, &MessageId::from_bytes([1; 16])).unwrap().unwrap();
@@ -323,8 +321,7 @@ fn a_migration_that_was_cut_short_leaves_the_older_database_or_the_new_one() {
 #[test]
 fn a_row_that_was_changed_or_moved_is_said_and_the_others_are_read() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for n in 1..=4 {
         messages::add(&db, &envelope(n), false, MessageState::Accepted, NOW).unwrap();
         pending::put(&db, &PendingRow { id: PendingId::from_bytes([n; 5]), ..waiting(n) }).unwrap();

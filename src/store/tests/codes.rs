@@ -34,8 +34,7 @@ fn what_was_invited_and_begun_before_codes_is_as_it_was() {
          VALUES (zeroblob(32), 0, zeroblob(16), zeroblob(32), zeroblob(16), zeroblob(32), 7);",
         )
         .unwrap();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     peers::remove_unsaid_codes(&db).unwrap();
     let open = peers::open_invites(&db, NOW).unwrap();
     assert_eq!(open.iter().map(|row| row.by_code).collect::<Vec<_>>(), [false]);
@@ -49,8 +48,7 @@ fn what_was_invited_and_begun_before_codes_is_as_it_was() {
 #[test]
 fn what_a_code_carried_is_kept_for_whom_it_was_given_to_and_for_nobody_else() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for row in [invite(1, false), invite(2, true), invite(3, true)] {
         peers::add_invite(&db, &row, NOW).unwrap();
     }

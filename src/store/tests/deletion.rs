@@ -48,8 +48,7 @@ fn only_what_is_over_goes_by_its_age_and_only_what_waits_stays_when_it_is_asked_
         Accepted, Delivered, Denied, Expired, Held, HeldByPeer, Queued, Read, Refused, Replied,
     };
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     // Outgoing or not, seen, and whether it goes by age before and after its expiry, and when asked.
     let cases = [
         (true, Held, false, [false, false, false]),
@@ -98,8 +97,7 @@ fn only_what_is_over_goes_by_its_age_and_only_what_waits_stays_when_it_is_asked_
 #[test]
 fn what_the_human_is_asked_about_and_what_is_to_be_sent_stays_whatever_its_state() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let ids: Vec<_> = (1..=2)
         .map(|n| {
             let sealed = saying(n, "x");
@@ -124,8 +122,7 @@ fn what_the_human_is_asked_about_and_what_is_to_be_sent_stays_whatever_its_state
 #[test]
 fn a_choice_is_looked_at_in_parts_and_large_messages_make_small_ones() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let large = "x".repeat(60_000);
     for n in 0..12 {
         let text = if n < 6 { "x" } else { &large };
@@ -174,8 +171,7 @@ fn indexed(db: &Connection, word: &str) -> Vec<i64> {
 #[test]
 fn what_holds_a_text_goes_with_it_and_a_receipt_with_the_last_of_its_messages() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     db.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     let (one, two) = (saying(1, "first thing"), saying(2, "second thing"));
     let said = receipt(3, &[&one, &two]);
@@ -208,8 +204,7 @@ fn what_holds_a_text_goes_with_it_and_a_receipt_with_the_last_of_its_messages() 
 #[test]
 fn a_message_that_is_not_indexed_yet_is_deleted_without_harm_to_the_index() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for n in 1..=3 {
         messages::add(&db, &saying(n, "some words"), true, MessageState::Read, NOW).unwrap();
         if n == 1 {
@@ -228,8 +223,7 @@ fn a_message_that_is_not_indexed_yet_is_deleted_without_harm_to_the_index() {
 #[test]
 fn a_deletion_gives_nothing_back_of_a_grant_or_of_a_rate() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let id = GrantId::from_bytes([5; 5]);
     db.execute(
         "INSERT INTO grants (id, statement, signature) VALUES (?1, x'', x'')",
@@ -269,8 +263,7 @@ fn a_deletion_gives_nothing_back_of_a_grant_or_of_a_rate() {
 #[test]
 fn what_was_set_is_read_as_it_was_set() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     assert_eq!(retention::settings(&db).unwrap(), []);
     retention::set(&db, Some(&PEER), Some(Keep::Days(30)), NOW).unwrap();
     retention::set(&db, None, Some(Keep::Days(90)), NOW).unwrap();
@@ -441,8 +434,7 @@ fn an_old_database_becomes_one_that_can_shrink() {
     db.execute_batch("PRAGMA application_id = 0x4353676e; PRAGMA user_version = 1;").unwrap();
     migrate::set_meta(&db, "kept", "yes").unwrap();
     drop(db);
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let mode: u32 = db.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
     assert_eq!((mode, migrate::meta(&db, "kept").unwrap().as_deref()), (2, Some("yes")));
 }

@@ -128,8 +128,7 @@ fn trouble(db: &Connection, sql: &str) -> Vec<String> {
 #[test]
 fn no_statement_of_the_store_walks_a_long_table_or_sorts_one() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let statements = statements();
     assert!(statements.len() > 100, "the source is read: {}", statements.len());
     let mut bad = Vec::new();
@@ -189,8 +188,7 @@ const PAGE: Filter = Filter {
 #[test]
 fn no_page_of_the_inbox_walks_it_or_sorts_it() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for (what, page) in pages(&db) {
         let trouble: Vec<_> = plan(&db, &page.sql);
         let walks = |line: &&String| line.starts_with("SCAN messages");
@@ -296,8 +294,7 @@ fn ten_times_the_messages_take_no_more_steps() {
     let all = statements();
     let (few, many) = (Folder::new(), Folder::new());
     let homes = [(&few, 1000), (&many, 10_000)].map(|(folder, count)| {
-        drop(folder.open().unwrap());
-        let db = folder.raw();
+        let db = folder.made();
         home(&db, count);
         db
     });
@@ -368,8 +365,7 @@ fn counted(db: &Connection) {
 #[test]
 fn what_was_counted_beforehand_is_what_is_there() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     super::talks::fill(&db, 60, 4, 3);
     counted(&db);
     for sql in [
@@ -393,8 +389,7 @@ fn what_was_counted_beforehand_is_what_is_there() {
 #[test]
 fn a_home_of_before_is_counted_when_its_schema_is_brought_up_to_date() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     super::talks::fill(&db, 60, 4, 3);
     db.execute_batch(
         "UPDATE messages SET unread = 1 WHERE outgoing = 0; DELETE FROM unread_counts;

@@ -49,8 +49,7 @@ fn find(db: &Connection, typed: &str) -> Vec<i64> {
 #[test]
 fn words_are_found_whatever_their_case_and_marks_and_the_last_may_be_a_beginning() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for (n, text) in (1..).zip([
         "Treffen in Zürich am Montag",
         "the price is 300 EUR, ask near-by",
@@ -90,8 +89,7 @@ fn words_are_found_whatever_their_case_and_marks_and_the_last_may_be_a_beginning
 #[test]
 fn what_a_person_types_is_never_an_operator() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     add(&db, 1, "alpha beta gamma");
     add(&db, 2, "delta");
     index(&db);
@@ -125,8 +123,7 @@ fn what_a_person_types_is_never_an_operator() {
 #[test]
 fn the_longest_query_of_the_shortest_words_is_answered() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     fill(&db, 5000, 3, 2);
     index(&db);
     let short: Vec<String> = ('\u{4e00}'..).take(340).map(String::from).collect();
@@ -139,8 +136,7 @@ fn the_longest_query_of_the_shortest_words_is_answered() {
 #[test]
 fn the_index_is_filled_in_bounded_steps_and_each_message_is_in_it_once() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     fill(&db, 2 * limits::INDEX_BATCH + 1, 3, 2);
     assert_eq!(index(&db), 3);
     assert_eq!(find(&db, "word4000"), [4001]);
@@ -173,8 +169,7 @@ fn the_index_is_filled_in_bounded_steps_and_each_message_is_in_it_once() {
 #[test]
 fn a_search_walks_the_index_from_its_end_and_stops() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let plan = plan(&db, search::SEARCH);
     assert_eq!(plan.len(), 2, "nothing is sorted: {plan:#?}");
     assert!(plan[0].starts_with("SCAN words VIRTUAL TABLE INDEX"), "{plan:#?}");
@@ -197,8 +192,7 @@ fn a_search_walks_the_index_from_its_end_and_stops() {
 #[test]
 fn what_was_found_is_marked_where_it_stands() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     add(&db, 1, "here Zürich <b> there\nzürich-west");
     index(&db);
     let marked = |typed: &str| hits(&db, &asked(typed).unwrap()).unwrap()[0].marked.clone();
@@ -211,8 +205,7 @@ fn a_message_of_nothing_but_the_word_does_not_hold_up_the_node() {
     let (done, finished) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let folder = Folder::new();
-        drop(folder.open().unwrap());
-        let db = folder.raw();
+        let db = folder.made();
         for n in 0..30 {
             add(&db, n, &"a ".repeat(limits::TEXT_BYTES_MAX / 2));
         }

@@ -237,8 +237,7 @@ fn what_is_new_to_a_session_is_what_the_plain_rule_says() {
 #[test]
 fn nothing_that_a_session_asks_walks_the_inbox() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let check = |sql: &str, index: &[&str]| {
         let plan = plan(&db, sql);
         for index in index {
@@ -279,8 +278,7 @@ fn nothing_that_a_session_asks_walks_the_inbox() {
 #[test]
 fn a_session_that_looked_away_is_a_thousand_messages_behind_at_most() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     meet(&db, "api");
     // Every second one came in, and somebody has seen it.
     fill(&db, 5000, 3, 9);
@@ -303,8 +301,7 @@ fn a_session_that_looked_away_is_a_thousand_messages_behind_at_most() {
 #[test]
 fn what_is_for_a_session_that_is_not_open_is_new_to_every_one_until_it_has_read_it() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let (x, x2, web) = (name("x"), name("x-2"), name("web"));
     for text in ["x", "x-2", "web"] {
         meet(&db, text);
@@ -329,8 +326,7 @@ fn what_is_for_a_session_that_is_not_open_is_new_to_every_one_until_it_has_read_
 #[test]
 fn the_session_that_was_seen_longest_ago_is_forgotten_and_what_was_for_it_is_for_all() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let at = |n: u64| Timestamp::from_ms(NOW.ms() + n);
     let open = [called("s0")];
     for n in 0..u64::from(limits::SESSIONS_KNOWN_MAX) {
@@ -359,8 +355,7 @@ fn the_session_that_was_seen_longest_ago_is_forgotten_and_what_was_for_it_is_for
 #[test]
 fn a_message_is_its_named_sessions_or_its_askers_or_the_last_speakers() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let (thread, other) = (ThreadId::from_bytes([7; 16]), ThreadId::from_bytes([8; 16]));
     let seal = |n, edit: &dyn Fn(&mut Header)| {
         let mut header = envelope(n).header().clone();

@@ -25,8 +25,7 @@ fn passed() -> Event {
 #[test]
 fn the_newest_record_of_a_peer_and_every_one_of_a_grant_are_found_by_an_index() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let ended = Event::GrantEnded { grant: GRANT.to_string() };
     assert!(standing::trust_moved(&db, &PEER).unwrap().is_none());
     assert!(!standing::grant_ended(&db, &GRANT).unwrap());
@@ -160,8 +159,7 @@ async fn a_chain_that_another_process_changed_meanwhile_is_noticed_at_the_next_w
 #[test]
 fn the_end_of_the_chain_is_verified_from_the_last_signature_on() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let me = owner().id();
     assert_eq!(standing::tail(&db, &me).unwrap(), None, "an empty chain");
     for number in 1..=9 {

@@ -37,8 +37,7 @@ pub(super) fn plan(db: &Connection, sql: &str) -> Vec<String> {
 #[test]
 fn no_query_of_a_conversation_walks_a_table_or_sorts_one() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let check = |sql: &str, index: &[&str]| {
         let plan = plan(&db, sql);
         for index in index {
@@ -66,8 +65,7 @@ fn no_query_of_a_conversation_walks_a_table_or_sorts_one() {
 #[test]
 fn conversations_count_per_peer_and_the_newest_comes_first() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     assert!(talks::talks(&db).unwrap().is_empty());
     fill(&db, 30, 3, 2);
     let change = |sql: &str| assert_eq!(db.execute(sql, []).unwrap(), 1, "{sql}");
@@ -85,8 +83,7 @@ fn conversations_count_per_peer_and_the_newest_comes_first() {
 #[test]
 fn threads_begin_with_the_one_that_was_last_said_something_in() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     fill(&db, 20, 2, 3);
     let threads = talks::threads(&db, &filled_peer(1), 9).unwrap();
     let short: Vec<_> =
@@ -100,8 +97,7 @@ fn threads_begin_with_the_one_that_was_last_said_something_in() {
 #[test]
 fn parts_join_without_a_gap_or_a_double_while_messages_arrive() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     fill(&db, 100, 2, 2);
     let read = |thread, expected: u32| {
         let (mut seen, mut before) = (Vec::new(), i64::MAX);
@@ -131,8 +127,7 @@ fn parts_join_without_a_gap_or_a_double_while_messages_arrive() {
 #[test]
 fn states_and_decisions_come_for_the_whole_part_and_for_its_messages_alone() {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     for n in 1..=3 {
         let number = messages::add(&db, &envelope(n), true, MessageState::Held, NOW).unwrap();
         for state in [MessageState::Held, MessageState::Queued] {

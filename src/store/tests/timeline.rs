@@ -14,8 +14,7 @@ fn hex(n: u8) -> String {
 /// Peer 2 is sent message 1, about which the human says yes; peer 3 is heard of meanwhile.
 fn told() -> (Folder, Connection) {
     let folder = Folder::new();
-    drop(folder.open().unwrap());
-    let db = folder.raw();
+    let db = folder.made();
     let id = PendingId::from_bytes([1; 5]);
     let digest = Digest::from_bytes([0; 32]);
     messages::add(&db, &envelope(1), true, MessageState::Queued, NOW).unwrap();
