@@ -177,12 +177,12 @@ impl Node {
     /// Moves old records into a file: the file first, and elsewhere, so that nobody waits for it. One at
     /// a time.
     fn audit_rotate(&mut self, keep: AuditKeep, answer: Answer) {
-        if self.rotating {
+        if self.chores.rotating {
             let message = "records are being moved already";
             let error = ApiError::new(ErrorKind::Busy, message, "try again in a moment");
             return reply(answer, Err(error));
         }
-        self.rotating = true;
+        self.chores.rotating = true;
         let keep = match keep {
             AuditKeep::Records(records) => Keep::Records(records),
             AuditKeep::Ms(ms) => {
@@ -237,7 +237,7 @@ impl Node {
 
     /// Moving records is over, however it ended.
     fn rotated(&mut self, answer: Answer, done: Result<AuditRotated, ApiError>) {
-        self.rotating = false;
+        self.chores.rotating = false;
         reply(answer, done.map(Reply::AuditRotated));
     }
 

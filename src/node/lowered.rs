@@ -132,7 +132,8 @@ impl Node {
         let (peer, from) = (row.id, row.state);
         let known = self.peers.get(&peer).map(|entry| entry.state);
         let to = known.or_else(|| from.after(TrustMove::Revoke)).unwrap_or(from);
-        if to == from {
+        // What else it is by now has its own writer.
+        if to == from || !matches!(to, PeerState::Revoked | PeerState::Blocked) {
             return;
         }
         if known.is_none() {
@@ -195,8 +196,13 @@ impl Node {
                     if counts {
                         self.write_lowered(peer, lowered, |_| Ok(()), |_, _| ());
                     } else {
-                        let (ended, now) = (lowered.ended, clock::now());
-                        self.write(move |db| grants::end(db, &ended, now), |_, _| ());
+                        let (ended, now) = (lowered.ended.clone(), clock::now());
+                        let end = move |db: &Connection| grants::end(db, &ended, now);
+                        self.write(end, move |node, done| {
+                            if let Err(error) = done {
+                                node.owe(peer, Owed::Trust(lowered), &error);
+                            }
+                        });
                     }
                 }
             }

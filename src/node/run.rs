@@ -61,6 +61,8 @@ pub(super) async fn run(
 /// Lets what is being written be written, signs the audit chain's head where the chain holds, and ends
 /// the net.
 async fn finish(mut node: Node) {
+    // The last time that the disk is asked to take it.
+    node.write_owed();
     node.look_at_chain();
     node.note_left_out(true);
     // What goes on in steps ends with the next one.

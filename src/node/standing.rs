@@ -3,8 +3,8 @@
 //! A consent and a grant are signed; that they were ended is not. An old row that is put back would
 //! undo that. The chain names the last move of a peer's trust, every grant that was ended and every
 //! message that passed by one, and counts where a row says otherwise; a row of trust that the chain
-//! does not know is none. Whoever rewrites the chain too
-//! has to sign it with the node's key; see `audit verify`.
+//! does not know is none. Whoever rewrites the chain too has to sign it with the node's key; see
+//! `audit verify`.
 
 use std::collections::BTreeMap;
 

@@ -322,7 +322,6 @@ pub(super) fn assemble(
         swept: Duration::ZERO,
         chores: Chores::default(),
         owed: Vec::new(),
-        rotating: false,
         copy_made: None,
         outboxes_due: BTreeMap::new(),
         indexing: Indexing::default(),

@@ -145,6 +145,8 @@ pub(super) struct Chores {
     pub(super) log_holds_deleted: bool,
     /// The database is being copied.
     pub(super) copying: bool,
+    /// Audit records are being moved into a file.
+    pub(super) rotating: bool,
 }
 
 /// The node. One task owns it.
@@ -197,8 +199,6 @@ pub(super) struct Node {
     pub(super) chores: Chores,
     /// What ended in memory and is not on disk.
     pub(super) owed: Vec<(PeerId, Owed)>,
-    /// Audit records are being moved into a file.
-    pub(super) rotating: bool,
     /// Since when there is a copy.
     pub(super) copy_made: Option<Timestamp>,
     /// When which outbox wants a tick; few do.

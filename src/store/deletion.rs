@@ -6,8 +6,9 @@
 //! human names messages, they go unless they are held or queued.
 //!
 //! With a message go its history, its words in the index, its verdict, the receipts that told of
-//! nothing else and that no dispute about an audit chain names, and who read it. What stays: `arrivals`, so that it does not come a second time;
-//! decisions and the audit chain, which hold digests; and in `spent` what it used up.
+//! nothing else and that no dispute about an audit chain names, and who read it. What stays:
+//! `arrivals`, so that it does not come a second time; decisions and the audit chain, which hold
+//! digests; and in `spent` what it used up.
 
 use rusqlite::{Connection, params};
 

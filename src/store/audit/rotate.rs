@@ -222,11 +222,16 @@ pub fn take_out(
     }
     let standing = standing(db, last, now)?;
     let numbers = serde_json::to_string(&standing).unwrap_or_default();
+    // Before anything is deleted: what is wrong now was right when the file was written.
+    let sql = "SELECT * FROM audit WHERE number IN (SELECT value FROM json_each(?1))
+               ORDER BY number";
+    let Some(kept) = digest_of(&all(db, "audit", sql, [&numbers], read_record)?) else {
+        return Ok(false);
+    };
     let sql = "DELETE FROM audit
                WHERE number <= ?1 AND number NOT IN (SELECT value FROM json_each(?2))";
     db.prepare_cached(sql)?.execute(params![last, numbers])?;
     db.prepare_cached("DELETE FROM checkpoints WHERE number <= ?1")?.execute([last])?;
-    let Some(kept) = kept_digest(db, last)? else { return Ok(false) };
     let moved = Moved { first, last: part.last, kept };
     let sql = "INSERT INTO anchors (number, first, hash, signature, at_ms, kept)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -242,13 +247,16 @@ pub fn take_out(
 /// The digest of the records that stay before `upto`; `None` where one of them was changed.
 pub(super) fn kept_digest(db: &Connection, upto: u64) -> Result<Option<Digest>, StoreError> {
     let sql = "SELECT * FROM audit WHERE number <= ?1 ORDER BY number";
-    let records: Vec<Record> = all(db, "audit", sql, [upto], read_record)?;
+    Ok(digest_of(&all(db, "audit", sql, [upto], read_record)?))
+}
+
+fn digest_of(records: &[Record]) -> Option<Digest> {
     if records.iter().any(|record| audit::check_alone(record).is_err()) {
-        return Ok(None);
+        return None;
     }
     let hashes: Vec<&[u8]> =
         records.iter().map(|record| record.hash.as_bytes().as_slice()).collect();
-    Ok(Some(Digest::of("countersign/audit-kept/v1", &hashes)))
+    Some(Digest::of("countersign/audit-kept/v1", &hashes))
 }
 
 /// The records up to `upto` that say how things stand now: the last word about each thing that does

@@ -187,6 +187,27 @@ fn another_file_of_the_same_name_is_not_written_over() {
 }
 
 #[test]
+fn what_was_changed_once_it_was_written_is_not_taken_out() {
+    let folder = Folder::new();
+    let db = db(&folder);
+    audit::append(&db, NOW, &trust(5, "trusted")).unwrap();
+    fill(&db, 50);
+    let part = rotate::part(&db, Keep::Records(10)).unwrap().unwrap();
+    rotate::write(&folder.path(), &part, &owner()).unwrap();
+    let sql = "UPDATE audit SET event = replace(event, 'trusted', 'blocked') WHERE event LIKE
+               '%trust_moved%'";
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    let count = || -> [u32; 2] {
+        ["audit", "anchors"].map(|table| {
+            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        })
+    };
+    let before = count();
+    assert!(!rotate::take_out(&db, &part, &owner(), NOW).unwrap());
+    assert_eq!(count(), before, "nothing was deleted");
+}
+
+#[test]
 fn records_that_nothing_signs_for_very_long_are_named() {
     let folder = Folder::new();
     let db = db(&folder);
