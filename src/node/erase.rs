@@ -251,7 +251,7 @@ impl Node {
                 if again {
                     return node.wipe(erasing);
                 }
-                node.chores.log_holds_deleted = !wiped;
+                node.log_holds_deleted = !wiped;
                 let result = erasing.result(true);
                 erasing.end(node, Ok(result));
             }) as Then
@@ -260,13 +260,13 @@ impl Node {
 
     /// What could not be wiped when it was deleted.
     pub(super) fn wipe_late(&mut self) {
-        if !self.chores.log_holds_deleted || self.chores.erasing || self.chores.copying {
+        if !self.log_holds_deleted || self.chores.erasing || self.chores.copying {
             return;
         }
         let wiped = self.store.wipe_log();
         self.reads.push(Box::pin(async move {
             let wiped = wiped.await.unwrap_or(false);
-            Box::new(move |node: &mut Self| node.chores.log_holds_deleted &= !wiped) as Then
+            Box::new(move |node: &mut Self| node.log_holds_deleted &= !wiped) as Then
         }));
     }
 }

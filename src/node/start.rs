@@ -321,6 +321,7 @@ pub(super) fn assemble(
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
         chores: Chores::default(),
+        log_holds_deleted: false,
         owed: Vec::new(),
         copy_made: None,
         outboxes_due: BTreeMap::new(),

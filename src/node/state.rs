@@ -141,8 +141,6 @@ pub(super) struct InviteEntry {
 pub(super) struct Chores {
     /// Messages are being deleted.
     pub(super) erasing: bool,
-    /// The log could not be emptied after the last deletion.
-    pub(super) log_holds_deleted: bool,
     /// The database is being copied.
     pub(super) copying: bool,
     /// Audit records are being moved into a file.
@@ -197,6 +195,8 @@ pub(super) struct Node {
     /// How long this node had run when messages of enough age were looked for last.
     pub(super) swept: Duration,
     pub(super) chores: Chores,
+    /// The database's log could not be emptied after the last deletion.
+    pub(super) log_holds_deleted: bool,
     /// What ended in memory and is not on disk.
     pub(super) owed: Vec<(PeerId, Owed)>,
     /// Since when there is a copy.
