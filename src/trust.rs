@@ -50,6 +50,12 @@ impl PeerState {
     pub const ALL: [Self; 5] =
         [Self::Requested, Self::Incoming, Self::Trusted, Self::Revoked, Self::Blocked];
 
+    /// Nothing goes on with the peer.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        matches!(self, Self::Revoked | Self::Blocked)
+    }
+
     /// The name, as the contract spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

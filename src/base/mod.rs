@@ -19,4 +19,4 @@ pub use ids::{
 pub use secret::Secret;
 pub use severity::Severity;
 pub use text::{ClaimedName, MessageText, Note, PeerName, SessionName, TextError};
-pub use time::Timestamp;
+pub use time::{Moment, Timestamp};

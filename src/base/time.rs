@@ -51,6 +51,15 @@ impl Timestamp {
     }
 }
 
+/// A moment, by the two clocks of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// By the one that its owner or the network sets: what others are told, and what they told.
+    pub now: Timestamp,
+    /// By the one that nobody sets, since some moment of this run: how long to wait.
+    pub uptime: Duration,
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rfc3339())

@@ -47,24 +47,19 @@ pub fn check(
 /// Whose turn it is once there was no room: what comes behind that message must not pass it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
-    /// The first that had no room, and when it is worthless.
-    first: Option<(MessageId, Timestamp)>,
-    /// By a clock that nobody sets.
+    /// The first that had no room.
+    first: Option<MessageId>,
+    /// When the peer sent last.
     heard: Duration,
 }
 
 impl Turn {
-    /// Messages come in, `uptime` after some moment of this run: the time of day may be set between
-    /// two batches, which must let nobody pass. A sender that was told `busy` begins again after
-    /// [`limits::BUSY_RETRY`] with the first that it still has. What is not that one after such
-    /// a silence tells that the one we wait for will not come: it expired or was withdrawn.
-    pub fn hear(&mut self, now: Timestamp, uptime: Duration) {
-        let anew = uptime.saturating_sub(self.heard) >= limits::BUSY_SILENCE;
-        // As long as it would be taken, it is waited for.
-        let is_late =
-            |(_, expires): (MessageId, Timestamp)| expires.plus(limits::EXPIRY_SLACK) <= now;
-        let worthless = self.first.is_some_and(is_late);
-        if anew || worthless {
+    /// Messages come in, `uptime` after some moment of this run. A sender that was told `busy` begins
+    /// again after [`limits::BUSY_RETRY`] with the first that it still has. What is not that one
+    /// after such a silence tells that the one we wait for will not come: it expired or was
+    /// withdrawn. The time of day says nothing of that: it may be wrong, and be set.
+    pub fn hear(&mut self, uptime: Duration) {
+        if uptime.saturating_sub(self.heard) >= limits::BUSY_SILENCE {
             self.first = None;
         }
         self.heard = uptime;
@@ -73,17 +68,17 @@ impl Turn {
     /// Whether this one may be stored now, if there is room.
     #[must_use]
     pub fn is_of(&self, id: &MessageId) -> bool {
-        self.first.is_none_or(|(first, _)| first == *id)
+        self.first.is_none_or(|first| first == *id)
     }
 
     /// There was no room for this one.
-    pub fn no_room(&mut self, id: MessageId, expires: Timestamp) {
-        self.first.get_or_insert((id, expires));
+    pub fn no_room(&mut self, id: &MessageId) {
+        self.first.get_or_insert(*id);
     }
 
     /// This one was answered for good.
     pub fn done(&mut self, id: &MessageId) {
-        self.first.take_if(|(first, _)| first == id);
+        self.first.take_if(|first| first == id);
     }
 }
 
@@ -149,37 +144,23 @@ mod tests {
     #[test]
     fn what_had_no_room_is_not_passed_and_not_waited_for_in_vain() {
         let id = |n| MessageId::from_bytes([n; 16]);
-        let (now, far) = (Timestamp::from_ms(1_000_000), Timestamp::from_ms(9_000_000));
         let waits = || {
             let mut turn = Turn::default();
-            turn.hear(now, BEGAN);
-            turn.no_room(id(1), far);
-            turn.no_room(id(2), far);
+            turn.hear(BEGAN);
+            turn.no_room(&id(1));
+            turn.no_room(&id(2));
             turn
         };
         let mut turn = waits();
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
+        turn.hear(BEGAN + limits::BUSY_SILENCE / 2);
         assert!(turn.is_of(&id(1)) && !turn.is_of(&id(2)));
         turn.done(&id(2));
         assert!(!turn.is_of(&id(2)));
         turn.done(&id(1));
         assert!(turn.is_of(&id(2)));
         let mut turn = waits();
-        turn.hear(now.plus(limits::BUSY_RETRY), BEGAN + limits::BUSY_RETRY);
+        turn.hear(BEGAN + limits::BUSY_RETRY);
         assert!(turn.is_of(&id(2)), "the sender began again, and not with 1");
-        let mut turn = waits();
-        for set_to in [Timestamp::from_ms(5), now.plus(Duration::from_hours(1))] {
-            turn.hear(set_to, BEGAN + limits::BUSY_SILENCE / 2);
-            assert!(!turn.is_of(&id(2)), "a clock that is set lets nobody pass");
-        }
-        let mut turn = waits();
-        let past = Timestamp::from_ms(500_000);
-        turn.first = Some((id(1), now));
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
-        assert!(!turn.is_of(&id(2)), "1 would still be taken");
-        turn.first = Some((id(1), past));
-        turn.hear(now.plus(limits::BUSY_SILENCE / 2), BEGAN + limits::BUSY_SILENCE / 2);
-        assert!(turn.is_of(&id(2)), "1 expired");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, time::Duration};
 #[cfg(test)]
 use crate::base::planted::{Bug, planted};
 use crate::{
-    base::{MessageId, Timestamp, limits},
+    base::{MessageId, Moment, Timestamp, limits},
     gate::Approved,
     wire::{Envelope, Kind},
 };
@@ -70,6 +70,8 @@ pub enum Effect {
     },
     /// The peer has this one, and nothing more is expected of it: remove it from the queue.
     Settle(i64),
+    /// The next one has expired: take what has out of the queue.
+    Expire,
 }
 
 #[derive(Debug)]
@@ -107,7 +109,7 @@ pub struct Outbox {
 /// Nothing is sent for a while, and then from this place on.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
-    until: Timestamp,
+    until: Duration,
     from: i64,
 }
 
@@ -141,9 +143,9 @@ impl Outbox {
         }
     }
 
-    /// When the machine wants a tick. While something is in flight, its answer comes first.
+    /// At which uptime the machine wants a tick. While something is in flight, its answer comes first.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Duration> {
         let ready = self.up && self.in_flight.is_empty() && !self.is_loading();
         self.pause.filter(|_| ready).map(|pause| pause.until)
     }
@@ -155,26 +157,24 @@ impl Outbox {
     }
 
     /// Takes an input and says what to do.
-    pub fn handle(&mut self, input: Input, now: Timestamp) -> Vec<Effect> {
+    pub fn handle(&mut self, input: Input, at: Moment) -> Vec<Effect> {
+        let uptime = at.uptime;
         let mut effects = Vec::new();
         match input {
             Input::LinkUp => *self = Self { up: true, ..self.anew() },
             Input::LinkDown => *self = self.anew(),
-            // What has expired does not leave, or it would be taken after it was given up.
-            Input::Queued(item) if item.is_late(now) => {}
-            Input::Queued(item) => self.queued(item, &mut effects),
+            Input::Queued(item) => self.queued(item, at, &mut effects),
             // An answer that was meant for a link before this one would leave gaps.
             Input::Loaded { ask, .. } | Input::LoadFailed(ask) if ask != self.asked => {}
-            Input::Loaded { mut items, seen, more, .. } => {
-                items.retain(|item| !item.is_late(now));
-                self.loaded(items, (seen, more), &mut effects);
+            Input::Loaded { items, seen, more, .. } => {
+                self.loaded(items, (seen, more), at, &mut effects);
             }
-            Input::LoadFailed(_) => self.load_failed(now),
+            Input::LoadFailed(_) => self.load_failed(uptime),
             Input::Acked(upto) => self.acked(upto, &mut effects),
-            Input::Busy(id) => self.no_room(&id, now),
+            Input::Busy(id) => self.no_room(&id, uptime),
             Input::Tick => {}
         }
-        self.after_pause(now);
+        self.after_pause(uptime);
         self.load(&mut effects);
         effects
     }
@@ -197,12 +197,14 @@ impl Outbox {
         window.saturating_sub(self.in_flight.len())
     }
 
-    fn queued(&mut self, item: Queued, effects: &mut Vec<Effect>) {
+    fn queued(&mut self, item: Queued, at: Moment, effects: &mut Vec<Effect>) {
         if item.number <= self.sent_upto {
             return; // A read of the store has brought it already.
         }
         let next = self.up && self.backlog == Backlog::Empty && self.pause.is_none();
-        if next && self.room() > 0 {
+        if next && item.is_late(at.now) {
+            self.after_expiry(item.number, at.uptime, effects);
+        } else if next && self.room() > 0 {
             self.transmit(item, effects);
         } else {
             self.backlog = match self.backlog {
@@ -212,24 +214,45 @@ impl Outbox {
         }
     }
 
-    fn loaded(&mut self, items: Vec<Queued>, (seen, more): (i64, bool), effects: &mut Vec<Effect>) {
+    fn loaded(
+        &mut self,
+        items: Vec<Queued>,
+        (seen, more): (i64, bool),
+        at: Moment,
+        effects: &mut Vec<Effect>,
+    ) {
         let Backlog::Loading(since) = self.backlog else { return };
         if !self.up || self.pause.is_some() {
             self.backlog = Backlog::Waiting;
             return;
         }
         for item in items {
+            if item.is_late(at.now) {
+                self.after_expiry(item.number, at.uptime, effects);
+                break;
+            }
             self.transmit(item, effects);
         }
         self.sent_upto = self.sent_upto.max(seen);
         self.backlog = if more || since { Backlog::Waiting } else { Backlog::Empty };
     }
 
+    /// What has expired does not leave, or it would be taken after it was given up. What is behind
+    /// it waits until it is out of the queue: where the clock is set back before that, it leaves
+    /// after all, and nothing must have passed it.
+    fn after_expiry(&mut self, number: i64, uptime: Duration, effects: &mut Vec<Effect>) {
+        self.pause = Some(Pause { until: uptime.saturating_add(limits::BUSY_RETRY), from: number });
+        effects.push(Effect::Expire);
+    }
+
     /// A store that cannot be read now is not asked again at once.
-    fn load_failed(&mut self, now: Timestamp) {
+    fn load_failed(&mut self, uptime: Duration) {
         if self.is_loading() {
             self.backlog = Backlog::Waiting;
-            let next = Pause { until: now.plus(limits::BUSY_RETRY), from: self.sent_upto + 1 };
+            let next = Pause {
+                until: uptime.saturating_add(limits::BUSY_RETRY),
+                from: self.sent_upto + 1,
+            };
             self.pause = self.pause.or(Some(next));
         }
     }
@@ -255,17 +278,17 @@ impl Outbox {
         }
     }
 
-    fn no_room(&mut self, id: &MessageId, now: Timestamp) {
+    fn no_room(&mut self, id: &MessageId, uptime: Duration) {
         let Some(flight) = self.in_flight.iter().find(|flight| flight.id == *id) else { return };
         let from = self.pause.map_or(flight.number, |pause| pause.from.min(flight.number));
-        self.pause = Some(Pause { until: now.plus(limits::BUSY_RETRY), from });
+        self.pause = Some(Pause { until: uptime.saturating_add(limits::BUSY_RETRY), from });
         self.probing = true;
     }
 
     /// Begins again at the first envelope that had no room, once all in flight was answered.
-    fn after_pause(&mut self, now: Timestamp) {
+    fn after_pause(&mut self, uptime: Duration) {
         if let Some(pause) = self.pause
-            && pause.until <= now
+            && pause.until <= uptime
             && self.in_flight.is_empty()
             && !self.is_loading()
         {

@@ -416,7 +416,7 @@ impl Node {
             });
             reply(answer, result);
         };
-        self.end_trust(id, (step, "trust was revoked"), |_| Ok(()), then);
+        self.end_trust(id, (step, "trust was revoked"), None, then);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::base::Timestamp;
+use crate::base::{Moment, Timestamp};
 
 /// Now, by the system's clock.
 #[must_use]
@@ -30,6 +30,12 @@ pub fn uptime() -> Duration {
         return uptime;
     }
     BEGAN.get_or_init(Instant::now).elapsed()
+}
+
+/// Now, by both clocks.
+#[must_use]
+pub fn moment() -> Moment {
+    Moment { now: now(), uptime: uptime() }
 }
 
 /// Random bytes from the operating system.

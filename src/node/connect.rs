@@ -6,6 +6,7 @@ use super::{
     api::{ApiError, Connected, ErrorKind, PeerRef, Reply, UseInvite},
     clock,
     judge::PeerFacts,
+    lowered,
     pairs::new_entry,
     state::{Answer, Intake, Node, PairingEntry, PeerEntry, reply, store_failed, usage},
 };
@@ -197,8 +198,12 @@ impl Node {
         let (stored, pending_row) = (pairing.clone(), row.clone());
         // What ended before is written before, or it would end this one.
         self.write_owed();
+        let ended = self.peers.get(&peer).is_some_and(|entry| entry.state.is_ended());
         reach(Failpoint::ConnectWrite);
         let op = move |db: &Connection| {
+            if ended {
+                lowered::end_on_disk(db, &peer, now)?;
+            }
             // By the disk: a consent may have been written since.
             if peers::find(db, &peer)?.is_some_and(|row| row.state == PeerState::Trusted) {
                 let (from, to) = (PeerState::Trusted.as_str(), PeerState::Requested.as_str());
@@ -232,7 +237,8 @@ impl Node {
             node.pending.retain(|_, row| row.peer != peer || row.message.is_some());
             node.net.distrust(&peer, close::NOT_TRUSTED);
             node.peers.insert(peer, entry);
-            let waiting = vec![(answer, now.plus(limits::CONNECT_ANSWER_WAIT))];
+            let waiting =
+                vec![(answer, clock::uptime().saturating_add(limits::CONNECT_ANSWER_WAIT))];
             node.pairings.insert(peer, PairingEntry { named, waiting, ..new_entry(pairing, id) });
             node.pending.insert(id, row);
             node.refresh_pairing();

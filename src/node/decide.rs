@@ -1,5 +1,7 @@
 //! What a human decides: each decision is used once, and is one transaction with what it does.
 
+use std::sync::Arc;
+
 use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 
@@ -11,6 +13,7 @@ use super::{
     clock,
     grants::{GrantEntry, note_use},
     inbound::answers::answered,
+    lowered,
     outbound::{mark_replied, move_arrived, queue_receipts},
     pairs::refused_pairing,
     state::{Answer, Node, PairingEntry, reply, store_failed, usage},
@@ -298,17 +301,18 @@ impl Node {
         // That nobody answered a peer that pairs anew says nothing against the trust that is.
         let keeps_trust = matches!(how, How::Late) && self.trusted(&peer).is_some();
         let keep = move |db: &Connection| keep_decision(db, &row, "denied", &how, now);
-        let then = move |node: &mut Self, done: Result<(), StoreError>| match done {
-            Err(error) => reply(answer, Err(store_failed(&error))),
-            Ok(()) => node.decided(pending, "denied", said, answer),
-        };
         if keeps_trust {
-            self.write(keep, then);
+            self.write(keep, move |node, done| match done {
+                Err(error) => reply(answer, Err(store_failed(&error))),
+                Ok(()) => node.decided(pending, "denied", said, answer),
+            });
             return self.drop_pairing(&peer);
         }
         let step = if block { TrustMove::Block } else { TrustMove::Revoke };
-        let why = (step, SAID_NO);
-        self.end_trust(peer, why, keep, move |node, done| then(node, done.map(drop)));
+        self.end_trust(peer, (step, SAID_NO), Some(Arc::new(keep)), move |node, done| match done {
+            Err(error) => reply(answer, Err(lowered::not_written(&error))),
+            Ok(_) => node.decided(pending, "denied", said, answer),
+        });
     }
 
     fn refuse_message(
@@ -389,7 +393,7 @@ impl Node {
                 continue;
             }
             let why = (TrustMove::Revoke, "the other human did not answer in time");
-            self.end_trust(peer, why, |_| Ok(()), |_, _| ());
+            self.end_trust(peer, why, None, |_, _| ());
         }
     }
 

@@ -29,7 +29,7 @@ use crate::base::planted::{Bug, planted};
 use crate::{
     audit,
     base::{
-        ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp,
+        ApproverId, GrantId, MessageId, Moment, PeerId, SessionName, Timestamp,
         failpoint::{Failpoint, Fault, is_planted, reach},
         limits,
     },
@@ -235,9 +235,9 @@ impl Node {
         // Trust, or the link, may have ended meanwhile.
         let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
         let Some(mut turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
-        let now = clock::now();
+        let Moment { now, uptime } = clock::moment();
         if !batch.is_empty() {
-            turn.hear(now, clock::uptime());
+            turn.hear(uptime);
         }
         let names = |(looked, _): &Seen| looked.envelope().header().session.is_some();
         let open = if batch.iter().any(names) { self.handle.introduced() } else { Vec::new() };
@@ -388,10 +388,9 @@ fn take_all(
     for (looked, refusal) in batch {
         let envelope = looked.envelope();
         let (id, digest) = (envelope.header().id, envelope.digest());
-        let expires = envelope.header().expires;
         let (state, reason) = take_one(db, &mut judge, &mut taken, looked, refusal)?;
         if state == ReceiptState::Busy {
-            taken.turn.no_room(id, expires);
+            taken.turn.no_room(&id);
         } else {
             taken.turn.done(&id);
         }

@@ -220,8 +220,10 @@ impl Node {
     fn may_forget(&self, peer: PeerId) -> Result<(PeerId, PeerState), ApiError> {
         self.may_erase()?;
         let state = self.peers.get(&peer).map_or(PeerState::Revoked, |entry| entry.state);
-        let over = matches!(state, PeerState::Revoked | PeerState::Blocked);
-        if over && !self.pairings.contains_key(&peer) && !self.connecting.contains(&peer) {
+        if state.is_ended()
+            && !self.pairings.contains_key(&peer)
+            && !self.connecting.contains(&peer)
+        {
             return Ok((peer, state));
         }
         let message =

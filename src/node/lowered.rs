@@ -3,6 +3,8 @@
 //! A full disk takes nothing. What was lowered counts all the same while this node runs, and is
 //! written again until the disk takes it: the next start must not trust whom a human revoked.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use super::{
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// What has to be on disk, and could not be written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Owed {
     Trust(Lowered),
     /// A pairing ended; the invite that it used is of no use any more.
@@ -35,7 +37,7 @@ pub(super) enum Owed {
 }
 
 /// Trust that ended.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Lowered {
     from: PeerState,
     to: PeerState,
@@ -43,15 +45,32 @@ pub(super) struct Lowered {
     invite: Option<InviteId>,
     /// Grants that ended with it.
     ended: Vec<GrantId>,
+    /// What is written in the same transaction.
+    with: Vec<With>,
+    /// The disk did not take it once.
+    tried: bool,
 }
 
+/// Written with trust that ends.
+pub(super) type With = Arc<dyn Fn(&Connection) -> Result<(), StoreError> + Send + Sync>;
+
 impl Lowered {
+    const fn new((from, to): (PeerState, PeerState), reason: &'static str) -> Self {
+        Self { from, to, reason, invite: None, ended: vec![], with: vec![], tried: false }
+    }
+
     /// Gives how many messages of ours waited for the peer.
     fn write(&self, db: &Connection, peer: &PeerId, now: Timestamp) -> Result<u64, StoreError> {
+        for with in &self.with {
+            match with(db) {
+                // What was asked has ended otherwise since.
+                Err(StoreError::Decided(_)) if self.tried => {}
+                done => done?,
+            }
+        }
         peers::set_state(db, peer, self.to)?;
         peers::remove_invites(db, now, self.invite.as_ref())?;
         pairings::remove(db, peer)?;
-        pending::remove_of_peer(db, peer)?;
         grants::end(db, &self.ended, now)?;
         let purged = purge(db, peer, self.reason, now)?;
         let (from, to) = (self.from.as_str().to_owned(), self.to.as_str().to_owned());
@@ -63,13 +82,13 @@ impl Lowered {
 
 impl Node {
     /// Lowers trust, at once in memory and on the net, and then on disk: what waits for the peer
-    /// never leaves, and nothing of it is asked any more. `first` is written in the same
+    /// never leaves, and nothing of it is asked any more. `with` is written in the same
     /// transaction.
     pub(super) fn end_trust(
         &mut self,
         peer: PeerId,
         (step, reason): (TrustMove, &'static str),
-        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+        with: Option<With>,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
         // A request of our agent's, while nobody said yes to it, does not lift a block.
@@ -78,7 +97,10 @@ impl Node {
         let Some(state) = entry.state.after(step) else {
             // It was asked for again: what the disk did not take may be there now.
             return match self.take_owed(&peer) {
-                Some(lowered) => self.write_lowered(peer, lowered, first, then),
+                Some(mut lowered) => {
+                    lowered.with.extend(with);
+                    self.write_lowered(peer, lowered, then);
+                }
                 None => then(self, Ok(0)),
             };
         };
@@ -96,35 +118,35 @@ impl Node {
         }
         let invite = self.leave_pairing(&peer);
         self.pending.retain(|_, row| row.peer != peer);
-        let mut lowered =
-            Lowered { from, to: state, reason, invite, ended: self.drop_grants(&peer) };
+        let ended = self.drop_grants(&peer);
+        let mut lowered = Lowered { invite, ended, ..Lowered::new((from, state), reason) };
         if let Some(before) = self.take_owed(&peer) {
             lowered.from = before.from;
             lowered.ended.extend(before.ended);
+            lowered.with = before.with;
         }
-        self.write_lowered(peer, lowered, first, then);
+        lowered.with.extend(with);
+        self.write_lowered(peer, lowered, then);
     }
 
     fn write_lowered(
         &mut self,
         peer: PeerId,
         lowered: Lowered,
-        first: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
         then: impl FnOnce(&mut Self, Result<u64, StoreError>) + Send + 'static,
     ) {
-        let (now, again) = (clock::now(), lowered.clone());
-        let op = move |db: &Connection| {
-            first(db)?;
-            lowered.write(db, &peer, now)
-        };
-        self.write(op, move |node, done| {
-            if let Err(error) = &done {
-                node.owe(peer, Owed::Trust(again), error);
-            }
-            node.handle.tell(Event::PeersChanged);
-            node.pending_changed();
-            then(node, done);
-        });
+        let (now, again) = (clock::now(), Lowered { tried: true, ..lowered.clone() });
+        self.write(
+            move |db| lowered.write(db, &peer, now),
+            move |node, done| {
+                if let Err(error) = &done {
+                    node.owe(peer, Owed::Trust(again), error);
+                }
+                node.handle.tell(Event::PeersChanged);
+                node.pending_changed();
+                then(node, done);
+            },
+        );
     }
 
     /// It is on disk that a peer asks, and what it asked is over: nobody is asked any more.
@@ -133,7 +155,7 @@ impl Node {
         let known = self.peers.get(&peer).map(|entry| entry.state);
         let to = known.or_else(|| from.after(TrustMove::Revoke)).unwrap_or(from);
         // What else it is by now has its own writer.
-        if to == from || !matches!(to, PeerState::Revoked | PeerState::Blocked) {
+        if to == from || !to.is_ended() {
             return;
         }
         if known.is_none() {
@@ -143,9 +165,8 @@ impl Node {
             };
             self.peers.insert(peer, entry);
         }
-        let lowered =
-            Lowered { from, to, reason: "the pairing ended", invite: None, ended: vec![] };
-        self.write_lowered(peer, lowered, |_| Ok(()), |_, _| ());
+        let lowered = Lowered::new((from, to), "the pairing ended");
+        self.write_lowered(peer, lowered, |_, _| ());
     }
 
     /// Forgets a pairing everywhere, and what it asks our human.
@@ -194,7 +215,7 @@ impl Node {
                 Owed::Trust(lowered) => {
                     let counts = self.peers.get(&peer).is_some_and(|e| e.state == lowered.to);
                     if counts {
-                        self.write_lowered(peer, lowered, |_| Ok(()), |_, _| ());
+                        self.write_lowered(peer, lowered, |_, _| ());
                     } else {
                         let (ended, now) = (lowered.ended.clone(), clock::now());
                         let end = move |db: &Connection| grants::end(db, &ended, now);
@@ -219,13 +240,26 @@ pub(super) fn not_written(error: &StoreError) -> ApiError {
     ApiError::new(kind, message, next)
 }
 
-/// Ends every message that waits: ours for the peer, and its own for our human.
+/// Where it is over with a peer, and the disk did not take that: before something begins anew, so
+/// that nothing of before comes back with it.
+pub(super) fn end_on_disk(
+    db: &Connection,
+    peer: &PeerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let state = peers::find(db, peer)?.map(|row| row.state);
+    let Some(from) = state.filter(|state| !state.is_ended()) else { return Ok(()) };
+    Lowered::new((from, PeerState::Revoked), "trust had ended").write(db, peer, now).map(drop)
+}
+
+/// Ends every message that waits, ours for the peer and its own for our human, and what asks.
 fn purge(
     db: &Connection,
     peer: &PeerId,
     reason: &'static str,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    pending::remove_of_peer(db, peer)?;
     outbox::purge(db, peer)?;
     let step = |state| HistoryRow { state, at: now, reason: Some(reason.to_owned()) };
     for row in messages::held_from(db, peer)? {

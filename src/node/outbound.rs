@@ -12,7 +12,7 @@ use super::{
     judge::{keep_shown, outgoing_again, verdict},
     recheck::held_back,
     resend,
-    state::{Answer, Node, PeerEntry, reply, store_failed, usage},
+    state::{Answer, Node, reply, store_failed, usage},
     written::{Ready, Sending, Written, held_row, new_sent, write_outgoing},
 };
 use crate::{
@@ -225,9 +225,7 @@ impl Node {
         #[cfg(test)]
         self.held_leaves(to, written.held.as_ref());
         // While they pair anew it waits all the same.
-        let over =
-            |entry: &PeerEntry| matches!(entry.state, PeerState::Revoked | PeerState::Blocked);
-        let goes_on = self.peers.get(to).is_some_and(|entry| !over(entry));
+        let goes_on = self.peers.get(to).is_some_and(|entry| !entry.state.is_ended());
         if let Some(row) = written.held.filter(|_| goes_on) {
             self.pending.insert(row.id, row);
             self.pending_changed();
@@ -305,7 +303,7 @@ impl Node {
     pub(super) fn feed(&mut self, peer: &PeerId, input: Input) {
         let Some(entry) = self.peers.get_mut(peer) else { return };
         let link = entry.link;
-        let effects = entry.outbox.handle(input, clock::now());
+        let effects = entry.outbox.handle(input, clock::moment());
         match entry.outbox.next_due() {
             Some(at) => self.outboxes_due.insert(*peer, at),
             None => self.outboxes_due.remove(peer),
@@ -314,6 +312,7 @@ impl Node {
             match effect {
                 Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
                 Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),
+                Effect::Expire => self.expire(clock::now()),
                 Effect::Settle(number) => {
                     // A row that stays is sent once more, and acknowledged once more.
                     reach(Failpoint::SendSettle);

@@ -11,7 +11,7 @@ use crate::{base::PeerId, delivery::pairing::Pairing};
 impl Node {
     /// Dials joiners whose time has come, and answers those who waited long enough.
     pub(super) fn tick_pairings(&mut self) {
-        let now = clock::now();
+        let now = clock::uptime();
         let due = |entry: &PairingEntry| entry.dial_at.is_some_and(|at| at <= now);
         let dial: Vec<PeerId> =
             self.pairings.iter().filter(|(_, e)| due(e)).map(|(peer, _)| *peer).collect();
@@ -39,12 +39,11 @@ impl Node {
         }
     }
 
-    /// When the pairings want a tick.
+    /// At which uptime the pairings want a tick.
     pub(super) fn pairings_due(&self) -> Option<Duration> {
-        let now = clock::now();
         let times = self.pairings.values().flat_map(|entry| {
             entry.dial_at.into_iter().chain(entry.waiting.iter().map(|(_, until)| *until))
         });
-        times.min().map(|at| at.since(now))
+        times.min()
     }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{clock, standing::yes_is_over};
+use super::{clock, lowered, standing::yes_is_over};
 use crate::{
     audit,
     base::Note,
@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct PairWrite {
     pub(super) pairing: Pairing,
     pub(super) asked: Option<(PeerRow, PendingRow)>,
+    /// It was over with the peer before.
+    pub(super) over: bool,
     pub(super) trusted: Option<(Consent, ConsentRow)>,
     pub(super) finished: bool,
     pub(super) note: Option<Note>,
@@ -38,6 +40,9 @@ impl PairWrite {
             let event = audit::Event::refused(format!("a pairing: {why}"), Some(peer));
             store::audit::append(db, now, &event)?;
             return Ok(Some(why));
+        }
+        if self.over && self.asked.is_some() {
+            lowered::end_on_disk(db, &peer, now)?;
         }
         if self.finished {
             pairings::remove(db, &peer)?;

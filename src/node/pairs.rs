@@ -211,7 +211,8 @@ impl Node {
                 None
             }
         });
-        Some(PairWrite { pairing, asked, trusted, finished, note })
+        let over = self.peers.get(peer).is_some_and(|entry| entry.state.is_ended());
+        Some(PairWrite { pairing, asked, over, trusted, finished, note })
     }
 
     /// A step that could not be written has not happened. The other side will repeat it.
@@ -415,16 +416,11 @@ impl Node {
             reply(answer, Err(ApiError::new(ErrorKind::Denied, text, next)));
         }
         let why = (TrustMove::Revoke, "the pairing ended");
-        self.end_trust(
-            peer,
-            why,
-            |_| Ok(()),
-            move |node, _| {
-                if let Some(entry) = node.peers.get_mut(&peer) {
-                    entry.warning = Some(text.to_owned());
-                }
-            },
-        );
+        self.end_trust(peer, why, None, move |node, _| {
+            if let Some(entry) = node.peers.get_mut(&peer) {
+                entry.warning = Some(text.to_owned());
+            }
+        });
     }
 
     /// Forgets a pairing in memory and lets its connection go. Gives the invite that it used,
@@ -464,7 +460,7 @@ pub(super) fn new_entry(pairing: Pairing, pending: PendingId) -> PairingEntry {
 pub(super) fn dial_later(entry: &mut PairingEntry) {
     if entry.pairing.is_joiner() {
         let [jitter] = clock::random();
-        entry.dial_at = Some(clock::now().plus(backoff(entry.tries, jitter)));
+        entry.dial_at = Some(clock::uptime().saturating_add(backoff(entry.tries, jitter)));
         entry.tries += 1;
     }
 }

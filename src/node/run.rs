@@ -191,15 +191,15 @@ impl Node {
 
     /// How long until something is due.
     pub(super) fn next_due(&self) -> Duration {
-        let now = clock::now();
+        let uptime = clock::uptime();
         let own = self.outboxes_due.values().min().copied().into_iter().chain(self.indexing.due());
-        let due = own.map(|at| at.since(now)).chain(self.pairings_due());
-        due.min().unwrap_or(SWEEP).max(Duration::from_millis(5))
+        let due = own.chain(self.pairings_due()).min();
+        due.map_or(SWEEP, |at| at.saturating_sub(uptime)).max(Duration::from_millis(5))
     }
 
     pub(super) fn tick(&mut self) {
-        let now = clock::now();
-        let due = self.outboxes_due.iter().filter(|(_, at)| **at <= now);
+        let uptime = clock::uptime();
+        let due = self.outboxes_due.iter().filter(|(_, at)| **at <= uptime);
         let peers: Vec<PeerId> = due.map(|(id, _)| *id).collect();
         for peer in peers {
             self.feed(&peer, Input::Tick);

@@ -336,7 +336,7 @@ pub(super) fn assemble(
 fn going_on(pairing: Pairing, pending: &BTreeMap<PendingId, PendingRow>) -> (PeerId, PairingEntry) {
     let waits = pending.values().find(|row| row.peer == pairing.peer && row.message.is_none());
     let id = waits.map_or_else(|| PendingId::from_bytes(clock::random()), |row| row.id);
-    let dial_at = pairing.is_joiner().then(clock::now);
+    let dial_at = pairing.is_joiner().then(clock::uptime);
     (pairing.peer, PairingEntry { dial_at, ..new_entry(pairing, id) })
 }
 

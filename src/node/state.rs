@@ -116,10 +116,12 @@ pub(super) struct PairingEntry {
     pub(super) pending: PendingId,
     pub(super) link: Option<LinkId>,
     pub(super) tries: u32,
-    pub(super) dial_at: Option<Timestamp>,
+    /// At which uptime it is dialled again.
+    pub(super) dial_at: Option<Duration>,
     /// Our side chose the name; it is not changed to what the peer claims.
     pub(super) named: bool,
-    pub(super) waiting: Vec<(Answer, Timestamp)>,
+    /// Who waits for what comes of it, and up to which uptime.
+    pub(super) waiting: Vec<(Answer, Duration)>,
 }
 
 /// An invite that is open.
@@ -201,8 +203,8 @@ pub(super) struct Node {
     pub(super) owed: Vec<(PeerId, Owed)>,
     /// Since when there is a copy.
     pub(super) copy_made: Option<Timestamp>,
-    /// When which outbox wants a tick; few do.
-    pub(super) outboxes_due: BTreeMap<PeerId, Timestamp>,
+    /// At which uptime which outbox wants a tick; few do.
+    pub(super) outboxes_due: BTreeMap<PeerId, Duration>,
     pub(super) indexing: Indexing,
     pub(super) stopping: bool,
     pub(super) writes: FuturesOrdered<BoxFuture<'static, Then>>,

@@ -1,13 +1,12 @@
 //! What the node does beside its work, a little at a time: it takes messages into the search index
 //! before anybody searches, and says what the check of the database found.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::{clock, state::Node};
-use crate::{
-    base::{Timestamp, limits},
-    store::search,
-};
+use crate::{base::limits, store::search};
 
 /// When the search index is filled further.
 #[derive(Debug, Default)]
@@ -17,18 +16,22 @@ pub(super) enum Indexing {
     Idle,
     /// A batch is being written.
     Writing,
-    /// There is more, to be written then.
-    Due(Timestamp),
+    /// There is more, to be written at this uptime.
+    Due(Duration),
 }
 
 impl Indexing {
     /// When the node is to look at it again.
-    pub(super) const fn due(&self) -> Option<Timestamp> {
+    pub(super) const fn due(&self) -> Option<Duration> {
         match self {
             Self::Due(at) => Some(*at),
             Self::Idle | Self::Writing => None,
         }
     }
+}
+
+fn index_later() -> Indexing {
+    Indexing::Due(clock::uptime().saturating_add(limits::INDEX_PAUSE))
 }
 
 impl Node {
@@ -43,7 +46,7 @@ impl Node {
 
     /// The next batch, where it is due.
     pub(super) fn upkeep_tick(&mut self) {
-        if self.indexing.due().is_some_and(|at| at <= clock::now()) {
+        if self.indexing.due().is_some_and(|at| at <= clock::uptime()) {
             self.index_some();
         }
     }
@@ -55,14 +58,14 @@ impl Node {
             return;
         }
         if !self.writes.is_empty() {
-            self.indexing = Indexing::Due(clock::now().plus(limits::INDEX_PAUSE));
+            self.indexing = index_later();
             return;
         }
         self.indexing = Indexing::Writing;
         let op = |db: &Connection| search::index_batch(db, limits::INDEX_IDLE_BATCH);
         self.write(op, |node, more| {
             node.indexing = match more {
-                Ok(true) => Indexing::Due(clock::now().plus(limits::INDEX_PAUSE)),
+                Ok(true) => index_later(),
                 Ok(false) => Indexing::Idle,
                 Err(error) => {
                     tracing::warn!(%error, "the search index was not filled");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    tests::{NOW, id, item},
+    tests::{AT, id, item},
     *,
 };
 use crate::delivery::{inbox::Turn, pairing::Dice};
@@ -32,7 +32,7 @@ struct Receiver {
 struct World {
     seed: u64,
     dice: Dice,
-    now: Timestamp,
+    at: Moment,
     outbox: Outbox,
     up: bool,
     /// The sender's queue on disk, and what expired before it arrived.
@@ -53,7 +53,7 @@ impl World {
         Self {
             seed,
             dice: Dice::new(seed),
-            now: NOW,
+            at: AT,
             outbox: Outbox::new(),
             up: false,
             disk: BTreeMap::new(),
@@ -69,7 +69,7 @@ impl World {
     }
 
     fn feed(&mut self, input: Input) {
-        for effect in self.outbox.handle(input, self.now) {
+        for effect in self.outbox.handle(input, self.at) {
             match effect {
                 Effect::Transmit(seq, envelope) => {
                     assert!(self.up, "seed {}: sent while the link is down", self.seed);
@@ -82,7 +82,7 @@ impl World {
                     assert!(self.wire.len() <= limits::IN_FLIGHT_MESSAGES_MAX);
                 }
                 Effect::Load { ask, after, limit } => self.reads.push_back((ask, after, limit)),
-                Effect::Settle(_) => panic!("there are no receipts here"),
+                Effect::Settle(_) | Effect::Expire => panic!("nothing of that is here"),
             }
         }
     }
@@ -120,8 +120,7 @@ impl World {
     /// The receiver takes all that is on the wire, up to `count`.
     fn receive(&mut self, count: u64) {
         let mut ack = Ack { upto: 0, taken: Vec::new(), busy: None };
-        let uptime = Duration::from_millis(self.now.ms());
-        self.receiver.turn.hear(self.now, uptime);
+        self.receiver.turn.hear(self.at.uptime);
         for _ in 0..count {
             let Some((seq, number)) = self.wire.pop_front() else { break };
             let receiver = &mut self.receiver;
@@ -129,7 +128,7 @@ impl World {
             (receiver.last_seq, ack.upto) = (seq, seq);
             let again = receiver.stored.contains(&number);
             if !again && (receiver.room == 0 || !receiver.turn.is_of(&id(number))) {
-                receiver.turn.no_room(id(number), Timestamp::from_ms(u64::MAX));
+                receiver.turn.no_room(&id(number));
                 ack.busy.get_or_insert(id(number));
                 continue;
             }
@@ -171,11 +170,24 @@ impl World {
         }
     }
 
+    fn pass(&mut self, time: Duration) {
+        self.at = Moment { now: self.at.now.plus(time), uptime: self.at.uptime + time };
+    }
+
+    /// Somebody sets the clock, an hour at most; what is under way still counts.
+    fn set_clock(&mut self) {
+        let step = Duration::from_secs(self.dice.roll(3600));
+        let now = self.at.now;
+        self.at.now = if self.dice.roll(2) == 0 { now.plus(step) } else { now.minus(step) };
+    }
+
     fn wait(&mut self) {
         // The clock goes on while nothing is under way; else a packet would take seconds.
         let idle = self.wire.is_empty() && self.acks.is_empty();
         let due = self.outbox.next_due().filter(|_| idle);
-        self.now = due.unwrap_or(self.now).max(self.now.plus(Duration::from_millis(1)));
+        let least = Duration::from_millis(1);
+        let wait = due.map_or(least, |due| due.saturating_sub(self.at.uptime).max(least));
+        self.pass(wait);
         self.feed(Input::Tick);
     }
 
@@ -192,7 +204,11 @@ impl World {
             12..=14 => self.acknowledge(),
             15 => self.receiver.room += 2,
             16 => self.expire(),
-            17 => self.now = self.now.plus(Duration::from_millis(self.dice.roll(50))),
+            17 => {
+                let time = Duration::from_millis(self.dice.roll(50));
+                self.pass(time);
+            }
+            18 => self.set_clock(),
             _ => self.wait(),
         }
     }
@@ -206,9 +222,14 @@ impl World {
             self.link(true);
         }
         self.receiver.room = usize::MAX;
-        let deadline = self.now.plus(Duration::from_mins(1));
+        let deadline = self.at.uptime + Duration::from_mins(1);
         while !self.disk.is_empty() {
-            assert!(self.now < deadline, "seed {}: {:?} never left", self.seed, self.disk.keys());
+            assert!(
+                self.at.uptime < deadline,
+                "seed {}: {:?} never left",
+                self.seed,
+                self.disk.keys()
+            );
             self.read(false);
             self.receive(6);
             self.acknowledge();

@@ -9,6 +9,7 @@ use crate::{
 };
 
 pub(super) const NOW: Timestamp = Timestamp::from_ms(1_000);
+pub(super) const AT: Moment = Moment { now: NOW, uptime: Duration::from_secs(7) };
 
 pub(super) fn id(number: i64) -> MessageId {
     MessageId::from_bytes(i128::from(number).to_be_bytes())
@@ -40,7 +41,7 @@ fn until(number: i64, expires: Timestamp) -> Queued {
 fn sent(effects: &[Effect]) -> Vec<u64> {
     let seq = |effect: &Effect| match effect {
         Effect::Transmit(seq, _) => Some(*seq),
-        Effect::Load { .. } | Effect::Settle(_) => None,
+        Effect::Load { .. } | Effect::Settle(_) | Effect::Expire => None,
     };
     effects.iter().filter_map(seq).collect()
 }
@@ -48,57 +49,57 @@ fn sent(effects: &[Effect]) -> Vec<u64> {
 fn loads(effects: &[Effect]) -> Option<i64> {
     effects.iter().find_map(|effect| match effect {
         Effect::Load { after, .. } => Some(*after),
-        Effect::Transmit(..) | Effect::Settle(_) => None,
+        Effect::Transmit(..) | Effect::Settle(_) | Effect::Expire => None,
     })
 }
 
 /// A machine whose link is up and whose backlog is known to be empty.
 fn running() -> Outbox {
     let mut outbox = Outbox::new();
-    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
-    outbox.handle(Input::Loaded { ask: 1, items: vec![], seen: 0, more: false }, NOW);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, AT)), Some(0));
+    outbox.handle(Input::Loaded { ask: 1, items: vec![], seen: 0, more: false }, AT);
     outbox
 }
 
 #[test]
 fn nothing_leaves_while_the_link_is_down() {
     let mut outbox = Outbox::new();
-    assert!(outbox.handle(Input::Queued(item(1)), NOW).is_empty());
-    let effects = outbox.handle(Input::LinkUp, NOW);
+    assert!(outbox.handle(Input::Queued(item(1)), AT).is_empty());
+    let effects = outbox.handle(Input::LinkUp, AT);
     assert_eq!(loads(&effects), Some(0), "what waits is read from the store");
 }
 
 #[test]
 fn what_is_queued_is_sent_at_once_and_in_order() {
     let mut outbox = running();
-    assert_eq!(sent(&outbox.handle(Input::Queued(item(1)), NOW)), [1]);
-    assert_eq!(sent(&outbox.handle(Input::Queued(item(2)), NOW)), [2]);
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(1)), AT)), [1]);
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(2)), AT)), [2]);
 }
 
 #[test]
 fn a_new_link_sends_again_what_was_not_acknowledged() {
     let mut outbox = running();
-    outbox.handle(Input::Queued(item(7)), NOW);
-    outbox.handle(Input::LinkDown, NOW);
-    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+    outbox.handle(Input::Queued(item(7)), AT);
+    outbox.handle(Input::LinkDown, AT);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, AT)), Some(0));
     let loaded = Input::Loaded { ask: 2, items: vec![item(7)], seen: 7, more: false };
-    assert_eq!(sent(&outbox.handle(loaded, NOW)), [1], "numbers begin anew on each link");
+    assert_eq!(sent(&outbox.handle(loaded, AT)), [1], "numbers begin anew on each link");
 }
 
 #[test]
 fn what_is_queued_during_a_read_is_sent_once() {
     let mut outbox = Outbox::new();
-    outbox.handle(Input::LinkUp, NOW);
-    outbox.handle(Input::Queued(item(2)), NOW);
+    outbox.handle(Input::LinkUp, AT);
+    outbox.handle(Input::Queued(item(2)), AT);
     let items = vec![item(1), item(2)];
     let loaded = Input::Loaded { ask: 1, items, seen: 2, more: false };
-    let effects = outbox.handle(loaded, NOW);
+    let effects = outbox.handle(loaded, AT);
     assert_eq!(sent(&effects), [1, 2]);
     assert_eq!(loads(&effects), Some(2), "the store is asked again, lest one was missed");
     let none = Input::Loaded { ask: 2, items: vec![], seen: 2, more: false };
-    assert!(outbox.handle(none, NOW).is_empty());
-    assert!(outbox.handle(Input::Queued(item(2)), NOW).is_empty());
-    assert_eq!(sent(&outbox.handle(Input::Queued(item(3)), NOW)), [3]);
+    assert!(outbox.handle(none, AT).is_empty());
+    assert!(outbox.handle(Input::Queued(item(2)), AT).is_empty());
+    assert_eq!(sent(&outbox.handle(Input::Queued(item(3)), AT)), [3]);
 }
 
 #[test]
@@ -106,26 +107,26 @@ fn the_window_bounds_what_is_in_flight() {
     let mut outbox = running();
     let most = i64::try_from(limits::IN_FLIGHT_MESSAGES_MAX).unwrap();
     for number in 1..=most {
-        assert_eq!(sent(&outbox.handle(Input::Queued(item(number)), NOW)).len(), 1);
+        assert_eq!(sent(&outbox.handle(Input::Queued(item(number)), AT)).len(), 1);
     }
-    assert!(outbox.handle(Input::Queued(item(most + 1)), NOW).is_empty());
+    assert!(outbox.handle(Input::Queued(item(most + 1)), AT).is_empty());
     let half = u64::try_from(most / 2).unwrap();
-    assert_eq!(loads(&outbox.handle(Input::Acked(half - 1), NOW)), None);
-    assert_eq!(loads(&outbox.handle(Input::Acked(half), NOW)), Some(most));
+    assert_eq!(loads(&outbox.handle(Input::Acked(half - 1), AT)), None);
+    assert_eq!(loads(&outbox.handle(Input::Acked(half), AT)), Some(most));
 }
 
 #[test]
 fn a_busy_peer_gets_the_same_again_later_and_in_order() {
     let mut outbox = running();
     for number in 1..=3 {
-        outbox.handle(Input::Queued(item(number)), NOW);
+        outbox.handle(Input::Queued(item(number)), AT);
     }
-    outbox.handle(Input::Busy(id(2)), NOW);
-    outbox.handle(Input::Busy(id(3)), NOW);
-    assert!(outbox.handle(Input::Acked(3), NOW).is_empty());
-    assert!(outbox.handle(Input::Queued(item(4)), NOW).is_empty(), "4 must not pass 2");
+    outbox.handle(Input::Busy(id(2)), AT);
+    outbox.handle(Input::Busy(id(3)), AT);
+    assert!(outbox.handle(Input::Acked(3), AT).is_empty());
+    assert!(outbox.handle(Input::Queued(item(4)), AT).is_empty(), "4 must not pass 2");
     let due = outbox.next_due().unwrap();
-    let effects = outbox.handle(Input::Tick, due);
+    let effects = outbox.handle(Input::Tick, Moment { uptime: due, ..AT });
     assert_eq!(loads(&effects), Some(1), "begin again at the first that had no room");
 }
 
@@ -133,15 +134,16 @@ fn a_busy_peer_gets_the_same_again_later_and_in_order() {
 fn a_full_peer_is_asked_with_one_message_until_it_takes_it() {
     let mut outbox = running();
     for number in 1..=3 {
-        outbox.handle(Input::Queued(item(number)), NOW);
+        outbox.handle(Input::Queued(item(number)), AT);
     }
-    outbox.handle(Input::Busy(id(1)), NOW);
-    outbox.handle(Input::Acked(3), NOW);
-    let effects = outbox.handle(Input::Tick, outbox.next_due().unwrap());
+    outbox.handle(Input::Busy(id(1)), AT);
+    outbox.handle(Input::Acked(3), AT);
+    let due = outbox.next_due().unwrap();
+    let effects = outbox.handle(Input::Tick, Moment { uptime: due, ..AT });
     assert!(matches!(effects[..], [Effect::Load { ask: 2, after: 0, limit: 1 }]));
     let one = Input::Loaded { ask: 2, items: vec![item(1)], seen: 1, more: true };
-    assert_eq!(sent(&outbox.handle(one, NOW)), [4]);
-    let effects = outbox.handle(Input::Acked(4), NOW);
+    assert_eq!(sent(&outbox.handle(one, AT)), [4]);
+    let effects = outbox.handle(Input::Acked(4), AT);
     let all = limits::IN_FLIGHT_MESSAGES_MAX;
     assert!(matches!(effects[..], [Effect::Load { after: 1, limit, .. }] if limit == all));
 }
@@ -151,39 +153,39 @@ fn an_answer_for_a_former_link_leaves_no_gap_on_this_one() {
     let mut outbox = running();
     let most = i64::try_from(limits::IN_FLIGHT_MESSAGES_MAX).unwrap();
     for number in 1..=most + 1 {
-        outbox.handle(Input::Queued(item(number)), NOW);
+        outbox.handle(Input::Queued(item(number)), AT);
     }
     let acked = u64::try_from(most).unwrap() / 2;
-    assert_eq!(loads(&outbox.handle(Input::Acked(acked), NOW)), Some(most));
-    outbox.handle(Input::LinkDown, NOW);
-    assert_eq!(loads(&outbox.handle(Input::LinkUp, NOW)), Some(0));
+    assert_eq!(loads(&outbox.handle(Input::Acked(acked), AT)), Some(most));
+    outbox.handle(Input::LinkDown, AT);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, AT)), Some(0));
     let items = vec![item(most + 1)];
     let late = Input::Loaded { ask: 2, items, seen: most + 1, more: false };
-    assert!(outbox.handle(late, NOW).is_empty(), "what is before it has not been sent");
+    assert!(outbox.handle(late, AT).is_empty(), "what is before it has not been sent");
     let items = vec![item(1)];
     let loaded = Input::Loaded { ask: 3, items, seen: 1, more: true };
-    assert_eq!(sent(&outbox.handle(loaded, NOW)), [1]);
+    assert_eq!(sent(&outbox.handle(loaded, AT)), [1]);
 }
 
 #[test]
 fn a_store_that_cannot_be_read_is_asked_again_later_and_not_at_once() {
     let mut outbox = Outbox::new();
-    outbox.handle(Input::LinkUp, NOW);
-    assert!(outbox.handle(Input::LoadFailed(1), NOW).is_empty());
+    outbox.handle(Input::LinkUp, AT);
+    assert!(outbox.handle(Input::LoadFailed(1), AT).is_empty());
     let due = outbox.next_due().unwrap();
-    assert!(due > NOW);
-    assert_eq!(loads(&outbox.handle(Input::Tick, due)), Some(0));
+    assert!(due > AT.uptime);
+    assert_eq!(loads(&outbox.handle(Input::Tick, Moment { uptime: due, ..AT })), Some(0));
 }
 
 #[test]
 fn a_pause_wants_no_tick_while_an_answer_is_still_to_come() {
     let mut outbox = running();
-    outbox.handle(Input::Queued(item(1)), NOW);
-    outbox.handle(Input::Queued(item(2)), NOW);
-    outbox.handle(Input::Busy(id(1)), NOW);
-    outbox.handle(Input::Acked(1), NOW);
+    outbox.handle(Input::Queued(item(1)), AT);
+    outbox.handle(Input::Queued(item(2)), AT);
+    outbox.handle(Input::Busy(id(1)), AT);
+    outbox.handle(Input::Acked(1), AT);
     assert_eq!(outbox.next_due(), None);
-    outbox.handle(Input::Acked(2), NOW);
+    outbox.handle(Input::Acked(2), AT);
     assert!(outbox.next_due().is_some());
 }
 
@@ -199,20 +201,27 @@ fn a_backoff_stays_within_its_bounds() {
 }
 
 #[test]
-fn what_has_expired_does_not_leave_and_keeps_nothing_back() {
+fn what_has_expired_does_not_leave_and_is_passed_once_it_is_out_of_the_queue() {
     let late = NOW.plus(Duration::from_mins(1));
+    let too_late = Moment { now: late, ..AT };
+    let expires =
+        |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Expire));
     let mut outbox = running();
-    assert!(outbox.handle(Input::Queued(until(1, late)), late).is_empty());
-    assert_eq!(
-        sent(&outbox.handle(Input::Queued(until(2, late)), NOW)),
-        [1],
-        "in its time it does"
-    );
-    outbox.handle(Input::LinkDown, late);
-    assert_eq!(loads(&outbox.handle(Input::LinkUp, late)), Some(0));
-    let items = vec![until(1, late), until(2, late), item(3)];
+    assert_eq!(sent(&outbox.handle(Input::Queued(until(1, late)), AT)), [1], "in its time it does");
+    let effects = outbox.handle(Input::Queued(until(2, late)), too_late);
+    assert!(sent(&effects).is_empty() && expires(&effects));
+    outbox.handle(Input::LinkDown, too_late);
+    assert_eq!(loads(&outbox.handle(Input::LinkUp, too_late)), Some(0));
+    let items = vec![item(0), until(1, late), until(2, late), item(3)];
     let loaded = Input::Loaded { ask: 2, items, seen: 3, more: false };
-    assert_eq!(sent(&outbox.handle(loaded, late)), [1], "the numbers of a link have no gap");
-    assert!(outbox.handle(Input::Queued(item(3)), late).is_empty(), "it went before");
-    assert_eq!(sent(&outbox.handle(Input::Queued(item(4)), late)), [2]);
+    let effects = outbox.handle(loaded, too_late);
+    assert!(sent(&effects) == [1] && expires(&effects), "nothing passes it: {effects:?}");
+    assert!(outbox.handle(Input::Queued(item(4)), too_late).is_empty());
+    assert!(outbox.handle(Input::Acked(1), too_late).is_empty());
+    // The clock is set back before it was out of the queue.
+    let at = Moment { uptime: outbox.next_due().unwrap(), ..AT };
+    assert_eq!(loads(&outbox.handle(Input::Tick, at)), Some(0), "from it on");
+    let items = vec![until(1, late), until(2, late), item(3)];
+    let loaded = Input::Loaded { ask: 3, items, seen: 3, more: true };
+    assert_eq!(sent(&outbox.handle(loaded, at)), [2, 3, 4], "the numbers of a link have no gap");
 }

@@ -99,16 +99,42 @@ async fn a_yes_that_could_not_be_stored_whole_can_be_said_again() {
     trusted(&bob, "alice").await;
 }
 
+/// Alice's human says no, and her disk does not take it, for now.
+async fn no_that_is_not_stored(alice: &Side, bob: &Side) -> String {
+    let (asked, _) = asked(alice, bob).await;
+    break_disk(alice, "DELETE ON pairings");
+    let no = HumanRequest::Deny { id: asked.clone(), block: false };
+    let error = alice.node.human(no).await.unwrap_err();
+    assert!(error.message.contains("broken"), "{error}");
+    assert!(error.message.contains("it counts all the same while this node runs"), "{error}");
+    assert!(alice.pending().await.is_empty());
+    heal(alice);
+    asked
+}
+
 #[tokio::test]
 async fn a_no_that_could_not_be_stored_whole_changes_nothing_on_disk() {
+    let (bob, (home, human, _folder)) = (side("Bob").await, home("Alice"));
+    let alice = mortal(home, human).await;
+    let asked = no_that_is_not_stored(&alice.side, &bob).await;
+    let (home, human) = alice.dies();
+    let alice = mortal(home, human).await;
+    assert_eq!(alice.side.first_pending().await, asked, "the human can still say it");
+    alice.dies();
+}
+
+#[tokio::test]
+async fn a_no_that_could_not_be_stored_is_stored_with_its_decision_once_there_is_room() {
     let (alice, bob) = (side("Alice").await, side("Bob").await);
-    let (asked, _) = asked(&alice, &bob).await;
-    break_disk(&alice, "DELETE ON pairings");
-    let no = HumanRequest::Deny { id: asked.clone(), block: false };
-    assert!(alice.node.human(no).await.is_err());
-    heal(&alice);
+    let asked = no_that_is_not_stored(&alice, &bob).await;
     let alice = alice.restart().await;
-    assert_eq!(alice.first_pending().await, asked, "the human can still say it");
+    assert!(alice.pending().await.is_empty());
+    assert_eq!(alice.state_of("bob").await, "revoked");
+    let sql = "SELECT decision FROM decisions WHERE id = ?1";
+    let id: crate::base::PendingId = asked.parse().unwrap();
+    let db = database(&alice.home);
+    let decision: String = db.query_row(sql, [id.as_bytes()], |row| row.get(0)).unwrap();
+    assert_eq!(decision, "denied");
 }
 
 #[tokio::test]

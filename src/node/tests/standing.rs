@@ -94,7 +94,8 @@ async fn an_old_yes_gives_no_trust_back_whatever_frame_comes() {
     let consent =
         Consent::verify(&row.record, &row.ours, &row.theirs, (&me, &approver), &peer).unwrap();
     let trusted = Some((consent, row));
-    let write = PairWrite { pairing, asked: None, trusted, finished: false, note: None };
+    let write =
+        PairWrite { pairing, asked: None, over: false, trusted, finished: false, note: None };
     for (change, why) in [("", "revoked"), (INCOMING, "your yes is of")] {
         put_back(&home, &whole, &format!("DELETE FROM pairings; {change}"));
         let db = database(&home);

@@ -191,13 +191,23 @@ fn what_is_held_while_its_peer_pairs_anew_waits() {
 }
 
 #[test]
+fn what_waited_when_trust_ended_does_not_come_back_with_new_trust() {
+    replay(&[1_002_279]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_keeps_nothing_waiting() {
+    replay(&[1_000_399, 1_002_768]);
+}
+
+#[test]
 fn a_knock_that_ended_while_it_was_written_leaves_nobody_behind() {
     replay(&[1_000_891, 1_001_786]);
 }
 
 #[test]
 fn a_clock_that_is_set_lets_no_message_pass_the_one_that_had_no_room() {
-    replay(&[1_000_034, 1_001_126]);
+    replay(&[1_000_034, 1_001_126, 1_001_429]);
 }
 
 #[test]
