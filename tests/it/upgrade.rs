@@ -115,6 +115,10 @@ fn homes_of_earlier_versions_go_on_with_all_that_they_hold() {
         ends_in_its_time(&home, &said);
         let verified = home.json(&["audit", "verify"]);
         assert_eq!((&verified["ok"], &verified["problem"]), (&true.into(), &Value::Null));
+        if let Some(before) = said.get("audit") {
+            assert_eq!((&verified["absent"], &verified["moved"]), (&json!([]), &before["moved"]));
+            assert!(verified["records"].as_u64() >= before["records"].as_u64(), "{verified}");
+        }
         let searched = home.json(&["inbox", "--query", "number 1"]);
         assert_eq!(searched["messages"].as_array().unwrap().len(), 1);
         home.stop();

@@ -56,6 +56,7 @@ def said(alice, sent):
         "tokens": sorted(token["name"] for token in alice.json("token", "list")["tokens"]),
         "known": sorted(value["label"] for value in alice.json("known", "list")["values"]),
         "policy": alice.json("policy", "show")["source"],
+        "audit": alice.json("audit", "verify"),
     }
 
 
@@ -84,6 +85,7 @@ def talk(alice, bob, carol, work):
     (work / "env").write_text("DATABASE_PASSWORD=correct-horse-battery-4711\n")
     alice.json("known", "add", str(work / "env"))
     alice.json("token", "new", "laptop")
+    alice.json("audit", "rotate", "--keep", "10")
     return sent
 
 
@@ -97,6 +99,8 @@ def keep(alice, facts):
     for name in ("identity.key", "approver.key", "config.toml", "store.key"):
         if (home / name).exists():
             shutil.copyfile(home / name, target / name)
+    for moved in home.glob("audit-*.jsonl"):
+        shutil.copyfile(moved, target / moved.name)
     with open(target / "countersign.db.gz", "wb") as file:
         file.write(gzip.compress(database.read_bytes(), 9, mtime=0))
     facts["passphrase"] = alice.passphrase
