@@ -15,7 +15,12 @@ use std::{
 use rusqlite::Connection;
 
 use super::{
-    StoreError, audit as chain, grants, migrate, rows::all, space, standing, storage_key::KeySource,
+    StoreError,
+    audit::{self as chain, rotate},
+    grants, migrate,
+    rows::all,
+    space, standing,
+    storage_key::KeySource,
 };
 use crate::{
     audit::Event,
@@ -101,7 +106,7 @@ impl Purpose {
 #[derive(Clone)]
 pub struct Part {
     /// What it is called in there: at most 255 bytes.
-    pub name: &'static str,
+    pub name: String,
     /// Where it is.
     pub from: Source,
 }
@@ -205,7 +210,7 @@ impl Part {
                 Ok((path, Box::new(file), size))
             }
             Source::Opened(file, size) => {
-                let path = Path::new(self.name);
+                let path = Path::new(&self.name);
                 let mut file: &File = file;
                 file.rewind().map_err(io_error(path))?;
                 Ok((path, Box::new(file), *size))
@@ -213,7 +218,7 @@ impl Part {
             Source::Key(key) => {
                 let bytes = key.expose_secret().as_slice();
                 let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                Ok((Path::new(self.name), Box::new(bytes), size))
+                Ok((Path::new(&self.name), Box::new(bytes), size))
             }
         }
     }
@@ -275,7 +280,8 @@ impl Archive {
     }
 
     /// Writes the files of the archive to new files of these names in `folder`, closed to others, and
-    /// gives the archive's SHA-256. What is in `folder` after an error is nothing to rely on.
+    /// after them the parts of the audit record that it has ([`rotate::files`]), and gives the archive's
+    /// SHA-256. What is in `folder` after an error is nothing to rely on.
     ///
     /// # Errors
     /// A wrong passphrase, an archive that is damaged or of other files, or a system that says no.
@@ -291,8 +297,26 @@ impl Archive {
             opening.expect_name(name)?;
             take_out(&mut opening, &folder.join(name))?;
         }
+        if self.header.version >= self.header.purpose.version_with_records() {
+            records(&mut opening, folder)?;
+        }
         opening.finish()
     }
+}
+
+/// The parts of the audit record, each once and in their order: a name can lead nowhere else.
+fn records(opening: &mut Opening<'_>, folder: &Path) -> Result<(), ArchiveError> {
+    let mut before = None;
+    while opening.has_more()? {
+        let name = String::from_utf8(opening.name()?).unwrap_or_default();
+        let records = rotate::of_file(&name);
+        if records <= before {
+            return Err(opening.damaged());
+        }
+        take_out(opening, &folder.join(name))?;
+        before = records;
+    }
+    Ok(())
 }
 
 fn take_out(opening: &mut Opening<'_>, target: &Path) -> Result<(), ArchiveError> {

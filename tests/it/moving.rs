@@ -95,6 +95,8 @@ fn a_home_moves_with_all_it_has_and_what_waited_arrives_once() {
     let waiting = alice.send("bob", "while you were away");
     let (id, open) = (alice.id(), Session::modern(&alice));
     open.call("peer_whoami", json!({}));
+    let records = alice.json(&["audit", "rotate", "--keep", "4"])["moved"].take();
+    let records = records["file"].as_str().unwrap().to_owned();
 
     let exported = export(&alice, &file).expect(0);
     assert!(exported.stdout.contains("The node has ended"), "{exported}");
@@ -111,11 +113,12 @@ fn a_home_moves_with_all_it_has_and_what_waited_arrives_once() {
     assert!(imported.stdout.contains("of which 1 have still to reach a peer"), "{imported}");
     assert!(imported.stdout.contains("page.port"), "{imported}");
     assert!(!imported.stdout.contains("more than a day old"), "{imported}");
-    for name in NAMES {
+    let names = || NAMES.into_iter().chain([records.as_str()]);
+    for name in names() {
         let mode = fs::metadata(moved.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    assert_eq!(fs::read_dir(moved.path()).unwrap().count(), NAMES.len(), "and nothing else");
+    assert_eq!(fs::read_dir(moved.path()).unwrap().count(), names().count(), "and nothing else");
     let remembered = "SELECT count(*) FROM meta WHERE key IN ('udp_port', 'page_port')";
     let left: i64 = moved.database().query_row(remembered, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0, "the ports of the old host");
@@ -133,7 +136,8 @@ fn a_home_moves_with_all_it_has_and_what_waited_arrives_once() {
     bob.received_text("and once more");
     assert_eq!(bob.texts(), ["before the move", "while you were away", "and once more"]);
     assert_eq!(moved.texts(), ["noted", "welcome at the new place"]);
-    assert_eq!(moved.json(&["audit", "verify"])["ok"], true);
+    let verified = moved.json(&["audit", "verify"]);
+    assert_eq!((&verified["ok"], &verified["absent"]), (&true.into(), &json!([])), "{verified}");
     let imports = events(&moved).into_iter().filter(|event| event["event"] == "home_imported");
     assert_eq!(imports.count(), 1);
 }
@@ -238,7 +242,9 @@ fn what_is_wrong_with_an_archive_is_said_and_leaves_no_home() {
 
 /// The files of a home in which no node runs.
 fn parts(home: &Home) -> Vec<Part> {
-    NAMES.map(|name| Part { name, from: Source::File(home.path().join(name)) }).to_vec()
+    NAMES
+        .map(|name| Part { name: name.to_owned(), from: Source::File(home.path().join(name)) })
+        .to_vec()
 }
 
 fn written(home: &Home, parts: &[Part], at: Timestamp) -> (TempDir, PathBuf) {
@@ -321,4 +327,29 @@ fn an_archive_of_the_first_version_becomes_a_home_whose_messages_are_sealed() {
     assert_eq!(host.peer_state("bob"), "trusted");
     assert_eq!(host.json(&["audit", "verify"])["ok"], true);
     assert_eq!(host.json(&["storage", "key"])["key"], "file");
+}
+
+/// What an archive was for, the command that reads it, and the bytes of an earlier version: of the home
+/// of schema 11 in `vectors/databases`, which had moved records into a file.
+const EARLIER: [(&[&str], &[u8]); 2] = [
+    (&["move", "import"], include_bytes!("../vectors/homes/move2.countersign")),
+    (&["restore"], include_bytes!("../vectors/homes/back1.countersign")),
+];
+
+#[test]
+fn archives_of_earlier_versions_become_homes_that_say_which_records_did_not_come_along() {
+    for (command, bytes) in EARLIER {
+        let (_stick, file) = stick();
+        fs::write(&file, bytes).unwrap();
+        let host = Home::empty("alice", "alice gravel violin borrowed a copper umbrella");
+        let arguments = [command, &[file.to_str().unwrap()]].concat();
+        typed(&host, &arguments, host.passphrase).expect(0);
+        host.set_page_port_anew();
+        host.start();
+        assert_eq!(host.peer_state("bob"), "trusted", "{command:?}");
+        assert_eq!(host.texts().len(), 3, "{command:?}");
+        let verified = host.json(&["audit", "verify"]);
+        let absent = json!(["audit-000000000001-000000000025.jsonl"]);
+        assert_eq!((&verified["ok"], &verified["absent"]), (&true.into(), &absent), "{verified}");
+    }
 }

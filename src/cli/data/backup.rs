@@ -91,7 +91,7 @@ fn write(ctx: &Ctx, id: &PeerId, file: &Path, typed: &Secret<String>) -> anyhow:
     let copy = space::open_whole(&home.copy_file(), id)?;
     let size = copy.metadata()?.len();
     let key = storage_key::read(&home.copy_file(), id, &home.key_source(&Config::read(home)?))?;
-    let mut files = parts(home, key);
+    let mut files = parts(home, key)?;
     for part in &mut files {
         if matches!(&part.from, Source::File(path) if *path == home.database_file()) {
             part.from = Source::Opened(Arc::new(copy.try_clone()?), size);

@@ -88,7 +88,7 @@ fn write(
         salt: clock::random(),
         nonce: clock::random(),
     };
-    let parts = parts(home, storage_key);
+    let parts = parts(home, storage_key)?;
     let written = archive::write(file, &parts, typed, &making).map_err(|e| trouble(&e))?;
     drop(spinner);
     let moved = Moved { at: making.at, archive: written.sha256.clone() };

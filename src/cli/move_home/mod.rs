@@ -9,6 +9,7 @@ mod undo;
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::{Ctx, Exit, order, terminal::Terminal};
@@ -19,7 +20,10 @@ use crate::{
         config::Home,
         moved,
     },
-    store::archive::{ArchiveError, Part, Purpose, Source},
+    store::{
+        archive::{ArchiveError, Part, Purpose, Source},
+        audit::rotate,
+    },
 };
 
 /// Of `move`.
@@ -53,13 +57,19 @@ const NAMES: [&str; 5] = [IDENTITY, APPROVER, CONFIG, DATABASE, STORAGE_KEY];
 const NAMES_1: [&str; 4] = [IDENTITY, APPROVER, CONFIG, DATABASE];
 
 /// The files of a home that go with it. The log, the lock, the socket and the count of wrong
-/// passphrases stay. The storage key goes along, wherever it is kept here.
-pub(super) fn parts(home: &Home, key: Secret<[u8; 32]>) -> Vec<Part> {
+/// passphrases stay. The storage key goes along, wherever it is kept here, and so do the parts of the
+/// audit record that are in files.
+pub(super) fn parts(home: &Home, key: Secret<[u8; 32]>) -> anyhow::Result<Vec<Part>> {
     let files =
         [home.identity_file(), home.approver_file(), home.config_file(), home.database_file()];
     let key = Source::Key(Arc::new(key));
     let sources = files.into_iter().map(Source::File).chain([key]);
-    NAMES.into_iter().zip(sources).map(|(name, from)| Part { name, from }).collect()
+    let part = |(name, from): (&str, Source)| Part { name: name.to_owned(), from };
+    let records = rotate::files(&home.database_file())
+        .with_context(|| home.path().display().to_string())?
+        .into_iter()
+        .map(|(name, path)| Part { name, from: Source::File(path) });
+    Ok(NAMES.into_iter().zip(sources).map(part).chain(records).collect())
 }
 
 /// Runs one of the commands.

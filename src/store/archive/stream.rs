@@ -30,12 +30,17 @@ impl Purpose {
         }
     }
 
-    /// The version that is written. Version 1 of a move is read too: it has no storage key, and its
-    /// database is of a schema that needed none.
+    /// The version that is written. Earlier ones are read too. Version 1 of a move has no storage
+    /// key, because its database is of a schema that needed none.
     pub(super) const fn version(self) -> u8 {
+        self.version_with_records()
+    }
+
+    /// The first version that has the parts of the audit record that were moved into files.
+    pub(super) const fn version_with_records(self) -> u8 {
         match self {
-            Self::Move => 2,
-            Self::Backup => 1,
+            Self::Move => 3,
+            Self::Backup => 2,
         }
     }
 }
@@ -302,6 +307,14 @@ impl<'p> Opening<'p> {
     pub(super) fn name(&mut self) -> Result<Vec<u8>, ArchiveError> {
         let length = usize::from(self.bytes(1)?.first().copied().unwrap_or_default());
         self.bytes(length)
+    }
+
+    /// Whether anything comes after what was read.
+    pub(super) fn has_more(&mut self) -> Result<bool, ArchiveError> {
+        while self.read == self.plain.len() && self.stream.is_some() {
+            self.next_chunk()?;
+        }
+        Ok(self.read < self.plain.len())
     }
 
     /// Reads the name of a file, which must be this one.

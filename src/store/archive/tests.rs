@@ -25,7 +25,8 @@ fn making() -> Making {
 fn archive(size: usize) -> (TempDir, PathBuf, Written) {
     let folder = tempfile::tempdir().unwrap();
     let large: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
-    let parts = NAMES.map(|name| Part { name, from: Source::File(folder.path().join(name)) });
+    let parts = NAMES
+        .map(|name| Part { name: name.to_owned(), from: Source::File(folder.path().join(name)) });
     fs::write(folder.path().join("small"), b"secret words").unwrap();
     fs::write(folder.path().join("large"), large).unwrap();
     let target = folder.path().join("archive");
@@ -67,7 +68,7 @@ fn what_goes_in_comes_out_at_every_size_around_a_chunk() {
 fn the_header_is_as_it_is_written_down() {
     let (_folder, path, _) = archive(1);
     let bytes = fs::read(&path).unwrap();
-    let mut expected = b"countersign-move2\n".to_vec();
+    let mut expected = b"countersign-move3\n".to_vec();
     expected.extend(1_700_000_000_000_u64.to_be_bytes());
     expected.extend([0, 1, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1]);
     expected.extend([7; 16]);
@@ -137,6 +138,35 @@ fn files_come_out_under_the_names_that_are_asked_for_and_no_others() {
 }
 
 #[test]
+fn moved_records_come_along_and_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, target) = (folder.path().join("file"), folder.path().join("archive"));
+    fs::write(&path, b"a line").unwrap();
+    let sealed = |names: &[&str]| {
+        fs::remove_file(&target).ok();
+        let part = |name: &&str| Part { name: (*name).into(), from: Source::File(path.clone()) };
+        let parts: Vec<Part> = names.iter().map(part).collect();
+        write(&target, &parts, &passphrase("right"), &making()).unwrap();
+        extract(&target, "right", &["small"])
+    };
+    let (one, two) =
+        ("audit-000000000001-000000000009.jsonl", "audit-000000000010-000000000012.jsonl");
+    let (out, _) = sealed(&["small", one, two]).unwrap();
+    assert_eq!(fs::read(out.path().join(two)).unwrap(), b"a line");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 3);
+    for wrong in [
+        &["small", two, one][..],
+        &["small", one, one],
+        &["small", "large"],
+        &["small", "audit-1-9.jsonl"],
+        &["small", "audit-../00000000001-000000000009.jsonl"],
+        &["small", "../audit-000000000001-000000000009.jsonl"],
+    ] {
+        assert!(matches!(sealed(wrong), Err(ArchiveError::Damaged(_))), "{wrong:?}");
+    }
+}
+
+#[test]
 fn what_is_no_archive_and_what_is_a_later_one_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
@@ -147,11 +177,11 @@ fn what_is_no_archive_and_what_is_a_later_one_is_said() {
             assert!(matches!(found, Err(ArchiveError::Foreign { .. })), "{bytes:?}");
         }
     }
-    fs::write(&path, b"countersign-move3\n and what nobody knows yet").unwrap();
+    fs::write(&path, b"countersign-move4\n and what nobody knows yet").unwrap();
     assert!(matches!(Archive::open(&path, Purpose::Move), Err(ArchiveError::Newer(_))));
     let other = Archive::open(&path, Purpose::Backup);
     assert!(matches!(other, Err(ArchiveError::MadeFor { made_for: Purpose::Move, .. })));
-    fs::write(&path, b"countersign-back2\n and what nobody knows yet").unwrap();
+    fs::write(&path, b"countersign-back3\n and what nobody knows yet").unwrap();
     assert!(matches!(Archive::open(&path, Purpose::Backup), Err(ArchiveError::Newer(_))));
 }
 
@@ -159,7 +189,7 @@ fn what_is_no_archive_and_what_is_a_later_one_is_said() {
 fn a_backup_is_no_move_even_with_the_other_ones_first_bytes() {
     let (_folder, path, _) = archive(10);
     let mut bytes = fs::read(&path).unwrap();
-    bytes[..18].copy_from_slice(b"countersign-back1\n");
+    bytes[..18].copy_from_slice(b"countersign-back2\n");
     fs::write(&path, bytes).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(&path, Purpose::Backup).unwrap();
@@ -180,8 +210,9 @@ fn a_header_that_asks_for_too_much_is_refused() {
 fn nothing_is_written_over_and_a_failure_leaves_nothing() {
     let (folder, path, _) = archive(10);
     let before = fs::read(&path).unwrap();
-    let part =
-        |name: &str| vec![Part { name: "small", from: Source::File(folder.path().join(name)) }];
+    let part = |name: &str| {
+        vec![Part { name: "small".to_owned(), from: Source::File(folder.path().join(name)) }]
+    };
     let again = write(&path, &part("small"), &passphrase("right"), &making());
     assert!(matches!(again, Err(ArchiveError::Exists(_))));
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -256,7 +287,8 @@ fn what_was_opened_before_is_sealed_and_not_what_came_to_its_place() {
     let opened = Arc::new(File::open(&from).unwrap());
     fs::remove_file(&from).unwrap();
     fs::write(&from, b"").unwrap();
-    let part = |size| [Part { name: "small", from: Source::Opened(opened.clone(), size) }];
+    let part =
+        |size| [Part { name: "small".to_owned(), from: Source::Opened(opened.clone(), size) }];
     write(&target, &part(9), &passphrase("right"), &making()).unwrap();
     let (out, _) = extract(&target, "right", &["small"]).unwrap();
     assert_eq!(fs::read(out.path().join("small")).unwrap(), b"all of it");

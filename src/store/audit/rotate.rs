@@ -94,6 +94,34 @@ pub fn file_name(first: u64, last: u64) -> String {
     format!("audit-{first:012}-{last:012}.jsonl")
 }
 
+/// The first and the last record of a file of this name, where it is such a file's.
+#[must_use]
+pub fn of_file(name: &str) -> Option<(u64, u64)> {
+    let (first, last) = name.strip_prefix("audit-")?.strip_suffix(".jsonl")?.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (file_name(first, last) == name).then_some((first, last))
+}
+
+/// The files of moved records in the folder of a database, oldest first.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn files(database: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().ok();
+        if let Some(name) = name.filter(|name| of_file(name).is_some())
+            && entry.file_type()?.is_file()
+        {
+            found.push((name, entry.path()));
+        }
+    }
+    found.sort_by_key(|(name, _)| of_file(name));
+    Ok(found)
+}
+
 /// What is to be moved so that `keep` stays; `None` where there is nothing.
 ///
 /// # Errors

@@ -69,6 +69,7 @@ pub(crate) fn make(v: &mut Vectors) {
         ("checkpoint", Domain::Checkpoint),
         ("grant", Domain::Grant),
         ("order", Domain::Order),
+        ("anchor", Domain::Anchor),
     ] {
         let signature = alice.sign(domain, MESSAGE);
         add(id, "a good signature", domain, &key, &signature, None);
@@ -106,6 +107,13 @@ pub(crate) fn make(v: &mut Vectors) {
             Domain::Order,
             key,
             alice.sign(Domain::Grant, MESSAGE).to_vec(),
+        ),
+        (
+            "checkpoint-as-anchor",
+            "made for checkpoints, shown as an anchor",
+            Domain::Anchor,
+            key,
+            good.to_vec(),
         ),
         ("other-key", "Alice's, shown as Bob's", Domain::Checkpoint, bob, good.to_vec()),
         ("no-label", "over the message alone", Domain::Checkpoint, key, bare.to_vec()),
