@@ -23,7 +23,7 @@ use crate::{
     delivery::outbox::Input,
     identity,
     net::{LinkId, NetEvent, code},
-    store::{self, peers},
+    store::{self, audit::Progress, peers},
     wire::Hello,
 };
 
@@ -39,6 +39,7 @@ pub(super) async fn run(
 ) {
     let mut sweep = tokio::time::interval(SWEEP);
     let began = tokio::time::Instant::now();
+    node.verify_all(Progress::default());
     while !node.stopping {
         let due = node.next_due();
         tokio::select! {

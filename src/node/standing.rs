@@ -23,6 +23,7 @@ use crate::{
     gate::{Answer, Item, What},
     store::{
         self, StoreError,
+        audit::{Ended, Progress},
         grants::GrantRow,
         peers::{self, PeerRow},
         policies, standing,
@@ -269,10 +270,31 @@ impl Node {
     pub(super) fn look_at_chain(&mut self) {
         let Some(head) = self.store.cut().filter(|_| !self.standing.cut) else { return };
         self.standing.cut = true;
+        self.chain_is_broken(&format!(
+            "record {} was taken away or replaced while the node ran",
+            head.seq
+        ));
+    }
+
+    /// Verifies all of the chain, a part at a time, so that nothing else waits for it: a start looks
+    /// only at what came after the last signature.
+    pub(super) fn verify_all(&mut self, progress: Progress) {
+        let me = self.id;
+        let op = move |db: &Connection| store::audit::verify_part(db, &me, &progress);
+        self.read(op, |node, found| match found {
+            Err(error) => tracing::warn!(%error, "the audit chain could not be verified"),
+            Ok((progress, Ended::NotYet)) => node.verify_all(progress),
+            // What a peer saw is said with the peer, until a human has looked at it.
+            Ok((_, Ended::Whole | Ended::Problem(ChainError::Witness { .. }))) => {}
+            Ok((_, Ended::Problem(_))) if node.standing.broken => {}
+            Ok((_, Ended::Problem(problem))) => node.chain_is_broken(&problem.to_string()),
+        });
+    }
+
+    fn chain_is_broken(&mut self, what: &str) {
         self.standing.broken = true;
-        let what = format!("record {} was taken away or replaced while the node ran", head.seq);
         tracing::error!(what, "the audit chain is broken");
-        self.standing.warnings.push(broken_text(&what));
+        self.standing.warnings.push(broken_text(what));
         let (now, event) = (clock::now(), Event::refused(format!("the audit chain: {what}"), None));
         self.write(move |db| store::audit::append(db, now, &event).map(drop), |_, _| ());
         self.handle.tell(api::Event::PeersChanged);

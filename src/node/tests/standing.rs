@@ -173,6 +173,24 @@ async fn a_broken_chain_is_said_at_each_start_because_nothing_signs_it() {
 }
 
 #[tokio::test]
+async fn a_record_that_was_changed_before_the_last_signature_is_said_soon_after_a_start() {
+    let (alice, _bob) = paired().await;
+    let stopped = alice.stop().await;
+    let changed = "UPDATE audit SET at_ms = at_ms + 1 WHERE number = 2";
+    database(&stopped.0).execute(changed, []).unwrap();
+    let alice = again(stopped).await;
+    let said = until(async || {
+        let said = warnings(&alice).await;
+        said.contains("THE AUDIT RECORD IS BROKEN").then_some(said)
+    });
+    assert!(said.await.contains("record 2"));
+    let (home, _, _folder) = alice.stop().await;
+    let records = store::audit::page(&database(&home), 0, 1000).unwrap();
+    let told = |event: &str| event.contains("the audit chain: the chain breaks at record 2");
+    assert!(records.iter().any(|record| told(&record.event)), "{records:#?}");
+}
+
+#[tokio::test]
 async fn a_record_that_is_taken_away_while_the_node_runs_is_said_and_written_down() {
     let (alice, _bob) = paired().await;
     sql(&alice, "DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)");
