@@ -488,6 +488,5 @@ pub const AUDIT_TAIL_RECORDS_MAX: u32 = 65_536;
 
 const _: () = assert!(FRAME_BYTES_MAX < MIB, "a frame fits the stream window of 1 MiB");
 const _: () = assert!(FRAME_BYTES_MAX + 4 <= READ_BUFFER_BYTES_MAX, "a frame fits the buffer");
-const _: () = assert!(BUSY_SILENCE.as_millis() < BUSY_RETRY.as_millis(), "a silence is seen");
 const _: () = assert!(PREVIEW_BYTES_MAX < RESULT_BYTES_MAX, "a page holds more than one message");
 const _: () = assert!(READ_BYTES_MAX * 2 <= RESULT_BYTES_MAX, "escaped text still fits a result");

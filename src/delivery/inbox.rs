@@ -1,7 +1,5 @@
 //! Whether an envelope that arrived may be taken at all, before anyone asks what it says.
 
-use std::time::Duration;
-
 use crate::{
     base::{MessageId, PeerId, Timestamp, limits},
     wire::Envelope,
@@ -44,27 +42,15 @@ pub fn check(
     Ok(())
 }
 
-/// Whose turn it is once there was no room: what comes behind that message must not pass it.
+/// Whose turn it is once there was no room: what comes behind that message on the same connection must
+/// not pass it. A sender that does not have it any more begins on a new connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// The first that had no room.
     first: Option<MessageId>,
-    /// When the peer sent last.
-    heard: Duration,
 }
 
 impl Turn {
-    /// Messages come in, `uptime` after some moment of this run. A sender that was told `busy` begins
-    /// again after [`limits::BUSY_RETRY`] with the first that it still has. What is not that one
-    /// after such a silence tells that the one we wait for will not come: it expired or was
-    /// withdrawn. The time of day says nothing of that: it may be wrong, and be set.
-    pub fn hear(&mut self, uptime: Duration) {
-        if uptime.saturating_sub(self.heard) >= limits::BUSY_SILENCE {
-            self.first = None;
-        }
-        self.heard = uptime;
-    }
-
     /// Whether this one may be stored now, if there is room.
     #[must_use]
     pub fn is_of(&self, id: &MessageId) -> bool {
@@ -139,28 +125,18 @@ mod tests {
         assert_eq!(check(&envelope, &bob, &alice.id(), late), Err(Refusal::Expired));
     }
 
-    const BEGAN: Duration = Duration::from_hours(2);
-
     #[test]
-    fn what_had_no_room_is_not_passed_and_not_waited_for_in_vain() {
+    fn what_had_no_room_is_not_passed() {
         let id = |n| MessageId::from_bytes([n; 16]);
-        let waits = || {
-            let mut turn = Turn::default();
-            turn.hear(BEGAN);
-            turn.no_room(&id(1));
-            turn.no_room(&id(2));
-            turn
-        };
-        let mut turn = waits();
-        turn.hear(BEGAN + limits::BUSY_SILENCE / 2);
+        let mut turn = Turn::default();
+        assert!(turn.is_of(&id(2)));
+        turn.no_room(&id(1));
+        turn.no_room(&id(2));
         assert!(turn.is_of(&id(1)) && !turn.is_of(&id(2)));
         turn.done(&id(2));
         assert!(!turn.is_of(&id(2)));
         turn.done(&id(1));
         assert!(turn.is_of(&id(2)));
-        let mut turn = waits();
-        turn.hear(BEGAN + limits::BUSY_RETRY);
-        assert!(turn.is_of(&id(2)), "the sender began again, and not with 1");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub enum Effect {
     Settle(i64),
     /// The next one has expired: take what has out of the queue.
     Expire,
+    /// The peer waits on this link for one that is not in the queue any more: begin on a new link.
+    Renew,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,8 @@ pub struct Outbox {
     pause: Option<Pause>,
     /// The peer had no room: until it takes one again, one is sent at a time.
     probing: bool,
+    /// The place of the first that had no room, which the peer waits for on this link.
+    first: Option<i64>,
     /// Questions asked so far, over all links.
     asked: u64,
 }
@@ -139,6 +143,7 @@ impl Outbox {
             sent_upto: 0,
             pause: None,
             probing: false,
+            first: None,
             asked: 0,
         }
     }
@@ -202,10 +207,8 @@ impl Outbox {
             return; // A read of the store has brought it already.
         }
         let next = self.up && self.backlog == Backlog::Empty && self.pause.is_none();
-        if next && item.is_late(at.now) {
-            self.after_expiry(item.number, at.uptime, effects);
-        } else if next && self.room() > 0 {
-            self.transmit(item, effects);
+        if next && self.room() > 0 {
+            self.send(item, at, effects);
         } else {
             self.backlog = match self.backlog {
                 Backlog::Loading(_) => Backlog::Loading(true),
@@ -227,11 +230,9 @@ impl Outbox {
             return;
         }
         for item in items {
-            if item.is_late(at.now) {
-                self.after_expiry(item.number, at.uptime, effects);
+            if !self.send(item, at, effects) {
                 break;
             }
-            self.transmit(item, effects);
         }
         self.sent_upto = self.sent_upto.max(seen);
         self.backlog = if more || since { Backlog::Waiting } else { Backlog::Empty };
@@ -255,6 +256,23 @@ impl Outbox {
             };
             self.pause = self.pause.or(Some(next));
         }
+    }
+
+    /// Sends the next one, unless nothing may leave now; gives whether the one behind it may.
+    fn send(&mut self, item: Queued, at: Moment, effects: &mut Vec<Effect>) -> bool {
+        let receipt = item.envelope.item().header().kind == Kind::Receipt;
+        if item.is_late(at.now) {
+            self.after_expiry(item.number, at.uptime, effects);
+            return false;
+        }
+        if !receipt && self.first.take().is_some_and(|first| first != item.number) {
+            // As good as down: nothing leaves on it any more.
+            self.up = false;
+            effects.push(Effect::Renew);
+            return false;
+        }
+        self.transmit(item, effects);
+        true
     }
 
     fn transmit(&mut self, item: Queued, effects: &mut Vec<Effect>) {
@@ -282,6 +300,7 @@ impl Outbox {
         let Some(flight) = self.in_flight.iter().find(|flight| flight.id == *id) else { return };
         let from = self.pause.map_or(flight.number, |pause| pause.from.min(flight.number));
         self.pause = Some(Pause { until: uptime.saturating_add(limits::BUSY_RETRY), from });
+        self.first = Some(self.first.map_or(flight.number, |first| first.min(flight.number)));
         self.probing = true;
     }
 

@@ -29,7 +29,7 @@ use crate::base::planted::{Bug, planted};
 use crate::{
     audit,
     base::{
-        ApproverId, GrantId, MessageId, Moment, PeerId, SessionName, Timestamp,
+        ApproverId, GrantId, MessageId, PeerId, SessionName, Timestamp,
         failpoint::{Failpoint, Fault, is_planted, reach},
         limits,
     },
@@ -234,11 +234,8 @@ impl Node {
     fn write_batch(&mut self, peer: PeerId, (link, upto): (LinkId, u64), batch: Vec<Seen>) {
         // Trust, or the link, may have ended meanwhile.
         let Some(approver) = self.trusted(&peer).map(|(_, approver)| approver) else { return };
-        let Some(mut turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
-        let Moment { now, uptime } = clock::moment();
-        if !batch.is_empty() {
-            turn.hear(uptime);
-        }
+        let Some(turn) = self.intake(&peer, link).map(|intake| intake.turn) else { return };
+        let now = clock::now();
         let names = |(looked, _): &Seen| looked.envelope().header().session.is_some();
         let open = if batch.iter().any(names) { self.handle.introduced() } else { Vec::new() };
         let judge = Judge {

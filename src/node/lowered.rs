@@ -11,7 +11,7 @@ use super::{
     api::{ApiError, Event},
     clock, grants,
     outbound::move_arrived,
-    state::{Node, PeerEntry, store_failed},
+    state::{Node, PairingEntry, PeerEntry, store_failed},
 };
 use crate::{
     audit,
@@ -49,6 +49,8 @@ pub(super) struct Lowered {
     with: Vec<With>,
     /// The disk did not take it once.
     tried: bool,
+    /// Another pairing has begun since.
+    keeps_pairing: bool,
 }
 
 /// Written with trust that ends.
@@ -56,7 +58,16 @@ pub(super) type With = Arc<dyn Fn(&Connection) -> Result<(), StoreError> + Send 
 
 impl Lowered {
     const fn new((from, to): (PeerState, PeerState), reason: &'static str) -> Self {
-        Self { from, to, reason, invite: None, ended: vec![], with: vec![], tried: false }
+        Self {
+            from,
+            to,
+            reason,
+            invite: None,
+            ended: vec![],
+            with: vec![],
+            tried: false,
+            keeps_pairing: false,
+        }
     }
 
     /// Gives how many messages of ours waited for the peer.
@@ -70,7 +81,9 @@ impl Lowered {
         }
         peers::set_state(db, peer, self.to)?;
         peers::remove_invites(db, now, self.invite.as_ref())?;
-        pairings::remove(db, peer)?;
+        if !self.keeps_pairing {
+            pairings::remove(db, peer)?;
+        }
         grants::end(db, &self.ended, now)?;
         let purged = purge(db, peer, self.reason, now)?;
         let (from, to) = (self.from.as_str().to_owned(), self.to.as_str().to_owned());
@@ -94,15 +107,17 @@ impl Node {
         // A request of our agent's, while nobody said yes to it, does not lift a block.
         let step = if self.is_blocked(&peer) { TrustMove::Block } else { step };
         let Some(entry) = self.peers.get_mut(&peer) else { return then(self, Ok(0)) };
-        let Some(state) = entry.state.after(step) else {
+        let before = entry.state;
+        let Some(state) = before.after(step) else {
             // It was asked for again: what the disk did not take may be there now.
-            return match self.take_owed(&peer) {
-                Some(mut lowered) => {
-                    lowered.with.extend(with);
-                    self.write_lowered(peer, lowered, then);
-                }
-                None => then(self, Ok(0)),
-            };
+            let begins = self.connecting.remove(&peer);
+            let (from, to) = (PeerState::Requested, before);
+            let owed = self.take_owed(&peer);
+            // A request that is just being written ends right behind that.
+            let owed = owed.or_else(|| begins.then(|| Lowered::new((from, to), reason)));
+            let Some(mut lowered) = owed else { return then(self, Ok(0)) };
+            lowered.with.extend(with);
+            return self.write_lowered(peer, lowered, then);
         };
         let from = entry.state;
         entry.state = state;
@@ -139,8 +154,9 @@ impl Node {
         self.write(
             move |db| lowered.write(db, &peer, now),
             move |node, done| {
-                if let Err(error) = &done {
-                    node.owe(peer, Owed::Trust(again), error);
+                match &done {
+                    Err(error) => node.owe(peer, Owed::Trust(again), error),
+                    Ok(_) => node.not_taken_up(&peer, again.invite),
                 }
                 node.handle.tell(Event::PeersChanged);
                 node.pending_changed();
@@ -152,6 +168,10 @@ impl Node {
     /// It is on disk that a peer asks, and what it asked is over: nobody is asked any more.
     pub(super) fn asked_too_late(&mut self, row: PeerRow) {
         let (peer, from) = (row.id, row.state);
+        // A request of ours is being written behind it, and begins with ending it.
+        if self.connecting.contains(&peer) {
+            return;
+        }
         let known = self.peers.get(&peer).map(|entry| entry.state);
         let to = known.or_else(|| from.after(TrustMove::Revoke)).unwrap_or(from);
         // What else it is by now has its own writer.
@@ -184,11 +204,20 @@ impl Node {
             pending::remove_asks(db, &peer)
         };
         self.write(op, move |node, done| {
-            if let Err(error) = done {
-                node.owe(peer, Owed::Pairing(invite), &error);
+            match done {
+                Err(error) => node.owe(peer, Owed::Pairing(invite), &error),
+                Ok(()) => node.not_taken_up(&peer, Some(invite)),
             }
             node.pending_changed();
         });
+    }
+
+    /// A pairing that has ended on disk, too: a step that failed may have brought it back from there.
+    fn not_taken_up(&mut self, peer: &PeerId, invite: Option<InviteId>) {
+        let ended = |entry: &PairingEntry| Some(entry.pairing.invite) == invite;
+        if self.pairings.get(peer).is_some_and(ended) {
+            self.leave_pairing(peer);
+        }
     }
 
     fn owe(&mut self, peer: PeerId, owed: Owed, error: &StoreError) {
@@ -210,11 +239,17 @@ impl Node {
     pub(super) fn write_owed(&mut self) {
         for (peer, owed) in std::mem::take(&mut self.owed) {
             match owed {
+                // What counts is known when that is written.
+                owed if self.connecting.contains(&peer) || self.asking.contains(&peer) => {
+                    self.owed.push((peer, owed));
+                }
                 Owed::Pairing(_) if self.pairings.contains_key(&peer) => {}
                 Owed::Pairing(invite) => self.write_dropped(peer, invite),
                 Owed::Trust(lowered) => {
                     let counts = self.peers.get(&peer).is_some_and(|e| e.state == lowered.to);
                     if counts {
+                        let keeps_pairing = self.pairings.contains_key(&peer);
+                        let lowered = Lowered { keeps_pairing, ..lowered };
                         self.write_lowered(peer, lowered, |_, _| ());
                     } else {
                         let (ended, now) = (lowered.ended.clone(), clock::now());

@@ -27,7 +27,7 @@ use crate::{
         outbox::{Effect, Input, Queued},
     },
     gate::{Approved, Refused, Ruling, What, taint::Act},
-    net::{LinkId, Outbound},
+    net::{LinkId, Outbound, code},
     store::{
         self, StoreError,
         messages::{self, Arrival, HistoryRow, MessageRow},
@@ -313,6 +313,7 @@ impl Node {
                 Effect::Transmit(seq, envelope) => self.transmit(peer, link, seq, envelope),
                 Effect::Load { ask, after, limit } => self.load(*peer, (ask, after), limit),
                 Effect::Expire => self.expire(clock::now()),
+                Effect::Renew => link.into_iter().for_each(|l| self.net.close(peer, l, code::BYE)),
                 Effect::Settle(number) => {
                     // A row that stays is sent once more, and acknowledged once more.
                     reach(Failpoint::SendSettle);

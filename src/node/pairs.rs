@@ -188,13 +188,19 @@ impl Node {
         let Some(write) = self.pair_write(&peer, &steps) else { return };
         let after = write.clone();
         self.write_owed();
+        let asks = write.asked.is_some();
+        self.asking.extend(asks.then_some(peer));
         reach(Failpoint::PairWrite);
         self.write(
             move |db| write.run(db),
-            move |node, done| match done {
-                Err(error) => node.step_failed(peer, &error),
-                Ok(None) => node.applied(peer, after, steps),
-                Ok(Some(why)) => node.yes_refused(peer, &why),
+            move |node, done| {
+                let asking = node.asking.iter().position(|asking| asks && *asking == peer);
+                asking.map(|at| node.asking.swap_remove(at));
+                match done {
+                    Err(error) => node.step_failed(peer, &error),
+                    Ok(None) => node.applied(peer, after, steps),
+                    Ok(Some(why)) => node.yes_refused(peer, &why),
+                }
             },
         );
     }
@@ -253,6 +259,8 @@ impl Node {
 
     fn gone_back(&mut self, peer: PeerId, found: Option<Pairing>) {
         let former = self.pairings.remove(&peer);
+        // It ended, and the disk did not take that yet.
+        let found = found.filter(|_| !self.owed.iter().any(|(of, _)| *of == peer));
         let asks = |row: &&PendingRow| row.peer == peer && row.message.is_none();
         let pending = self.pending.values().find(asks).map(|row| row.id);
         let former_tries = former.as_ref().map_or(0, |entry| entry.tries);
@@ -323,8 +331,14 @@ impl Node {
         // Ended meanwhile, by a human or by a new request: what ended it has the last word.
         let goes_on = |entry: &PairingEntry| entry.pairing.nonce == write.pairing.nonce;
         if !self.pairings.get(&peer).is_some_and(goes_on) {
-            if let Some((row, _)) = write.asked.filter(|_| !self.pairings.contains_key(&peer)) {
+            let anew = self.pairings.contains_key(&peer);
+            if let Some((row, _)) = write.asked.filter(|_| !anew) {
                 self.asked_too_late(row);
+            }
+            // They knocked again meanwhile, which ends no trust.
+            let goes_on = self.peers.get(&peer).is_some_and(|entry| !entry.state.is_ended());
+            if let Some((consent, _)) = write.trusted.filter(|_| anew && goes_on) {
+                self.now_trusted(peer, consent);
             }
             return;
         }

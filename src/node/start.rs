@@ -320,6 +320,7 @@ pub(super) fn assemble(
         roster: Roster::default(),
         keeping: Keeping::of(&loaded.keeping),
         swept: Duration::ZERO,
+        asking: Vec::new(),
         chores: Chores::default(),
         log_holds_deleted: false,
         owed: Vec::new(),

@@ -167,6 +167,8 @@ pub(super) struct Node {
     pub(super) pairings: BTreeMap<PeerId, PairingEntry>,
     /// Peers whose request is being written down.
     pub(super) connecting: BTreeSet<PeerId>,
+    /// Peers of whom it is being written down that our human is asked, each as often as it is.
+    pub(super) asking: Vec<PeerId>,
     pub(super) invites: Vec<InviteEntry>,
     pub(super) codes: Codes,
     pub(super) pending: BTreeMap<PendingId, PendingRow>,

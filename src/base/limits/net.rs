@@ -33,9 +33,6 @@ pub const PING_AFTER: Duration = Duration::from_secs(5);
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer waits before it tries again where we answered `busy`.
 pub const BUSY_RETRY: Duration = Duration::from_secs(5);
-/// After such a silence a sender that was told `busy` has begun again: less than
-/// [`BUSY_RETRY`], by what a packet may be early.
-pub const BUSY_SILENCE: Duration = Duration::from_secs(4);
 /// How long a peer that says hello anew may take to answer over its older link, before the new one
 /// takes its place; at least, and at most where its round trip is long. A peer that was killed
 /// waits for this when it is back.

@@ -69,6 +69,7 @@ impl World {
     }
 
     fn feed(&mut self, input: Input) {
+        let mut renews = false;
         for effect in self.outbox.handle(input, self.at) {
             match effect {
                 Effect::Transmit(seq, envelope) => {
@@ -82,8 +83,12 @@ impl World {
                     assert!(self.wire.len() <= limits::IN_FLIGHT_MESSAGES_MAX);
                 }
                 Effect::Load { ask, after, limit } => self.reads.push_back((ask, after, limit)),
+                Effect::Renew => renews = true,
                 Effect::Settle(_) | Effect::Expire => panic!("nothing of that is here"),
             }
+        }
+        if renews {
+            self.link(false);
         }
     }
 
@@ -120,7 +125,6 @@ impl World {
     /// The receiver takes all that is on the wire, up to `count`.
     fn receive(&mut self, count: u64) {
         let mut ack = Ack { upto: 0, taken: Vec::new(), busy: None };
-        self.receiver.turn.hear(self.at.uptime);
         for _ in 0..count {
             let Some((seq, number)) = self.wire.pop_front() else { break };
             let receiver = &mut self.receiver;
@@ -230,6 +234,9 @@ impl World {
                 self.seed,
                 self.disk.keys()
             );
+            if !self.up {
+                self.link(true);
+            }
             self.read(false);
             self.receive(6);
             self.acknowledge();

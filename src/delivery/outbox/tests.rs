@@ -41,7 +41,7 @@ fn until(number: i64, expires: Timestamp) -> Queued {
 fn sent(effects: &[Effect]) -> Vec<u64> {
     let seq = |effect: &Effect| match effect {
         Effect::Transmit(seq, _) => Some(*seq),
-        Effect::Load { .. } | Effect::Settle(_) | Effect::Expire => None,
+        Effect::Load { .. } | Effect::Settle(_) | Effect::Expire | Effect::Renew => None,
     };
     effects.iter().filter_map(seq).collect()
 }
@@ -49,7 +49,7 @@ fn sent(effects: &[Effect]) -> Vec<u64> {
 fn loads(effects: &[Effect]) -> Option<i64> {
     effects.iter().find_map(|effect| match effect {
         Effect::Load { after, .. } => Some(*after),
-        Effect::Transmit(..) | Effect::Settle(_) | Effect::Expire => None,
+        Effect::Transmit(..) | Effect::Settle(_) | Effect::Expire | Effect::Renew => None,
     })
 }
 
@@ -224,4 +224,30 @@ fn what_has_expired_does_not_leave_and_is_passed_once_it_is_out_of_the_queue() {
     let items = vec![until(1, late), until(2, late), item(3)];
     let loaded = Input::Loaded { ask: 3, items, seen: 3, more: true };
     assert_eq!(sent(&outbox.handle(loaded, at)), [2, 3, 4], "the numbers of a link have no gap");
+}
+
+#[test]
+fn what_had_no_room_comes_first_on_its_link_or_never() {
+    for is_there in [true, false] {
+        let mut outbox = running();
+        outbox.handle(Input::Queued(item(1)), AT);
+        outbox.handle(Input::Queued(item(2)), AT);
+        outbox.handle(Input::Busy(id(1)), AT);
+        outbox.handle(Input::Acked(2), AT);
+        let at = Moment { uptime: outbox.next_due().unwrap(), ..AT };
+        assert_eq!(loads(&outbox.handle(Input::Tick, at)), Some(0));
+        let items = if is_there { vec![item(1)] } else { vec![item(2)] };
+        let effects = outbox.handle(Input::Loaded { ask: 2, items, seen: 2, more: true }, at);
+        let renews = effects.iter().any(|effect| matches!(effect, Effect::Renew));
+        assert_eq!((sent(&effects).len() == 1, renews), (is_there, !is_there));
+        if is_there {
+            assert_eq!(loads(&outbox.handle(Input::Acked(3), at)), Some(2), "it was taken");
+            let loaded = Input::Loaded { ask: 3, items: vec![item(3)], seen: 3, more: false };
+            assert_eq!(sent(&outbox.handle(loaded, at)), [4], "and the next one may come");
+        } else {
+            assert!(outbox.handle(Input::Queued(item(3)), at).is_empty());
+            outbox.handle(Input::LinkDown, at);
+            assert_eq!(loads(&outbox.handle(Input::LinkUp, at)), Some(0));
+        }
+    }
 }

@@ -201,6 +201,21 @@ fn a_clock_that_is_set_back_keeps_nothing_waiting() {
 }
 
 #[test]
+fn nothing_passes_what_had_no_room_however_slow_a_disk_is() {
+    replay(&[1_005_305, 1_006_277]);
+}
+
+#[test]
+fn a_pairing_that_ends_while_another_is_written_ends_on_disk_and_in_memory() {
+    replay(&[1_003_994, 1_004_303, 1_004_959, 1_006_882]);
+}
+
+#[test]
+fn a_consent_that_is_on_disk_counts_though_they_knocked_again() {
+    replay(&[1_006_667]);
+}
+
+#[test]
 fn a_knock_that_ended_while_it_was_written_leaves_nobody_behind() {
     replay(&[1_000_891, 1_001_786]);
 }
