@@ -278,6 +278,7 @@ async fn nobody_waits_forever_for_a_message_that_had_no_room_and_never_comes_aga
     assert_eq!(read_all(&bob).await, usize::from(most));
     let behind = mallory.text(most + 2, "behind it");
     assert_eq!(mallory.say(behind.clone()).await, Said::Busy, "it must not pass the first");
+    mallory.net.close(&mallory.bob, mallory.link, crate::net::code::BYE);
     mallory.link_down().await;
     mallory.link_up().await;
     assert_eq!(mallory.say(behind).await, Said::Accepted, "another link, without the first");
@@ -309,6 +310,22 @@ async fn a_full_inbox_keeps_the_rest_at_the_sender_and_all_arrive_in_order() {
     let stored = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let stored: Vec<u64> = stored.map(|text| text.unwrap().parse().unwrap()).collect();
     assert_eq!(stored, (1..=count).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_behind_a_message_that_had_no_room_and_is_gone_comes_over_a_new_link() {
+    let (alice, bob) = paired().await;
+    let mut ids = Vec::new();
+    for number in 1..=limits::INBOX_UNREAD_MESSAGES_MAX + 2 {
+        ids.push(alice.send("bob", &number.to_string()).await["id"].clone());
+    }
+    let last = ids.pop().unwrap();
+    let life = || alice.agent(AgentRequest::Message { id: last.as_str().unwrap().to_owned() });
+    until(async || life().await["note"].as_str().filter(|note| note.contains("full")).map(drop))
+        .await;
+    sql(&alice, "DELETE FROM outbox WHERE number = (SELECT min(number) FROM outbox)");
+    assert_eq!(read_all(&bob).await, ids.len() - 1);
+    until(async || (alice.state(&last).await == "accepted").then_some(())).await;
 }
 
 /// What a stranger hears after it said `frame`; `None` when it is not even heard.

@@ -28,7 +28,7 @@ pub(super) struct Mallory {
     pub(super) human: ApproverKey,
     pub(super) bob: PeerId,
     events: mpsc::Receiver<NetEvent>,
-    link: LinkId,
+    pub(super) link: LinkId,
     pub(super) seq: u64,
     cancel: CancellationToken,
 }
