@@ -25,7 +25,7 @@ pub(crate) const PEERS: u64 = 1000;
 /// Whose consents verify.
 const TRUSTED: u64 = 20;
 /// Messages of one transaction.
-const BATCH: u64 = 20_000;
+const BATCH: u64 = 1000;
 const YEAR: Duration = Duration::from_hours(365 * 24);
 /// In every message, in a tenth of them and in one of the first thousand and its last.
 pub(crate) const COMMON: &str = "every";
