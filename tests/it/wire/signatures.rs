@@ -79,42 +79,21 @@ pub(crate) fn make(v: &mut Vectors) {
     let bare = bare(ALICE).sign(MESSAGE).to_bytes();
     let refused = Some("the signature does not verify");
     let neutral = [hex(NEUTRAL_R), hex(NEUTRAL_R_S)].concat();
-    for (id, what, domain, key, signature) in [
-        (
-            "other-domain",
-            "made for checkpoints, shown as a decision",
-            Domain::Decision,
-            key,
-            good.to_vec(),
-        ),
-        (
-            "grant-as-decision",
-            "made for grants, shown as a decision",
-            Domain::Decision,
-            key,
-            alice.sign(Domain::Grant, MESSAGE).to_vec(),
-        ),
-        (
-            "decision-as-grant",
-            "made for decisions, shown as a grant",
-            Domain::Grant,
-            key,
-            alice.sign(Domain::Decision, MESSAGE).to_vec(),
-        ),
-        (
-            "grant-as-order",
-            "made for grants, shown as an order",
-            Domain::Order,
-            key,
-            alice.sign(Domain::Grant, MESSAGE).to_vec(),
-        ),
+    for (id, what, made, shown) in [
+        ("other-domain", "checkpoints, shown as a decision", Domain::Checkpoint, Domain::Decision),
+        ("grant-as-decision", "grants, shown as a decision", Domain::Grant, Domain::Decision),
+        ("decision-as-grant", "decisions, shown as a grant", Domain::Decision, Domain::Grant),
+        ("grant-as-order", "grants, shown as an order", Domain::Grant, Domain::Order),
         (
             "checkpoint-as-anchor",
-            "made for checkpoints, shown as an anchor",
+            "checkpoints, shown as an anchor",
+            Domain::Checkpoint,
             Domain::Anchor,
-            key,
-            good.to_vec(),
         ),
+    ] {
+        add(id, &format!("made for {what}"), shown, &key, &alice.sign(made, MESSAGE), refused);
+    }
+    for (id, what, domain, key, signature) in [
         ("other-key", "Alice's, shown as Bob's", Domain::Checkpoint, bob, good.to_vec()),
         ("no-label", "over the message alone", Domain::Checkpoint, key, bare.to_vec()),
         ("flipped", "a bit is turned", Domain::Checkpoint, key, flipped(&good, 9)),
