@@ -14,8 +14,10 @@ import pathlib
 import platform
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -120,12 +122,18 @@ def run(name):
     print(f"=== {title}: {command}", flush=True)
     began = time.monotonic()
     environment = {**os.environ, "COUNTERSIGN_NETWORK": "loopback"}
-    done = subprocess.run(command, shell=True, cwd=TOP, env=environment, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=HOURS_MAX * 3600)
+    output = []
+    with subprocess.Popen(command, shell=True, cwd=TOP, env=environment, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True) as done:
+        watch = threading.Timer(HOURS_MAX * 3600, os.killpg, (done.pid, signal.SIGKILL))
+        watch.start()
+        for line in done.stdout:
+            print(line, end="", flush=True)
+            output.append(line)
+    watch.cancel()
     took = round(time.monotonic() - began)
-    print(done.stdout, flush=True)
     good = done.returncode == 0
-    figures = said(done.stdout) or ("It said nothing." if good else "")
+    figures = said("".join(output)) or ("It said nothing." if good else "")
     outcome = "passed" if good else f"FAILED with exit code {done.returncode}"
     today = datetime.date.today().isoformat()
     text = (f"## {title}\n\n{about}\n\n```sh\n{command}\n```\n\n{today}, commit `{commit()}`, {machine()}: "
