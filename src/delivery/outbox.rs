@@ -110,7 +110,7 @@ pub struct Outbox {
     asked: u64,
 }
 
-/// Nothing is sent for a while, and then from this place on.
+/// Nothing is sent before this uptime, and then from this place on.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     until: Duration,

@@ -24,8 +24,9 @@ use crate::world::{Human, Place, Trust, before, close, id_of, mixed, row, write}
 pub(crate) const PEERS: u64 = 1000;
 /// Whose consents verify.
 const TRUSTED: u64 = 20;
-/// Messages of one transaction.
-const BATCH: u64 = 1000;
+/// Messages of one transaction. SQLite walks over what a transaction has changed so far at the end of
+/// each statement inside a savepoint, so many small ones are sooner done than a few large ones.
+const BATCH: u64 = 100;
 const YEAR: Duration = Duration::from_hours(365 * 24);
 /// In every message, in a tenth of them and in one of the first thousand and its last.
 pub(crate) const COMMON: &str = "every";

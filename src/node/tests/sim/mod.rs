@@ -26,8 +26,12 @@ use std::{num::NonZero, thread};
 
 use world::Stats;
 
-/// Runs in a test of every change.
+/// Runs in a test of every change; `COUNTERSIGN_SIM_SEEDS` says how many others.
 const RUNS: u64 = 30;
+
+fn runs() -> u64 {
+    number("COUNTERSIGN_SIM_SEEDS").unwrap_or(RUNS)
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -113,12 +117,12 @@ impl Figures {
 
 #[test]
 fn nothing_is_lost_doubled_or_let_through() {
-    Figures::of(0..RUNS / 2).check();
+    Figures::of(0..runs() / 2).check();
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_let_through_two() {
-    Figures::of(RUNS / 2..RUNS).check();
+    Figures::of(runs() / 2..runs()).check();
 }
 
 #[test]

@@ -94,8 +94,12 @@ fn axe_finds_what_is_wrong_and_is_content_with_what_is_not() {
     page.goto(&data(&format!(
         "<!doctype html><html lang=en>{policy}<title>t</title><main><h1>h</h1>"
     )));
-    assert_eq!(page.axe_violations(), Vec::<String>::new());
+    assert_eq!(page.axe_violations(&[]), Vec::<String>::new());
     page.goto(&data("<!doctype html><html lang=en><title>t</title><main><h1>h</h1><img src=x>"));
-    let found = page.axe_violations();
+    let found = page.axe_violations(&[]);
     assert!(found.iter().any(|line| line.starts_with("image-alt")), "{found:?}");
+    assert_eq!(page.axe_violations(&["color-contrast"]), Vec::<String>::new());
+    page.goto(&data("<!doctype html><html lang=en><title>t</title><main style='color:#eee'>pale"));
+    let found = page.axe_violations(&["color-contrast"]);
+    assert!(matches!(&found[..], [line] if line.starts_with("color-contrast")), "{found:?}");
 }
