@@ -154,7 +154,7 @@ async fn newest(server: &Server) -> (Vec<Message>, u64) {
 /// How many this session has not seen; none where the node does not say.
 async fn unread(server: &Server) -> u64 {
     let news = server.node.news().await.unwrap_or_default();
-    news.unread.iter().map(|of| of.unread).sum()
+    news.unread.iter().map(|of| of.unread).sum::<u64>().saturating_add(news.others)
 }
 
 /// Tells of a number of messages, where there are any.

@@ -5,13 +5,13 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use serde_json::Value;
 
 use super::{fence, server::Server};
-use crate::node::api::{News, NewsOf};
+use crate::{
+    base::limits,
+    node::api::{News, NewsOf},
+};
 
 /// Where a result has it.
 pub(super) const FIELD: &str = "news";
-/// Peers, or sessions, that are named; the rest are counted.
-const NAMED_MAX: usize = 5;
-
 /// Adds the news to what the tool `name` gave, whatever that was. It is asked for afterwards, so
 /// that it knows what the call itself has shown.
 pub(super) async fn with_news(
@@ -48,10 +48,10 @@ fn with_line(mut result: CallToolResult, line: &str) -> CallToolResult {
 
 /// All of it in one line, where there is any.
 fn line(news: &News) -> Option<String> {
-    let News { unread, elsewhere, held } = news;
+    let News { unread, others, elsewhere, held } = news;
     let mut parts = Vec::new();
-    let mine = listed(unread, "unread from ", "from ");
-    let others = listed(elsewhere, "for session ", "for session ");
+    let mine = listed(unread, *others, ("unread from ", "from "));
+    let others = listed(elsewhere, 0, ("for session ", "for session "));
     if !mine.is_empty() {
         parts.push(format!("{mine}: peer_inbox reads them"));
     }
@@ -64,12 +64,14 @@ fn line(news: &News) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn listed(all: &[NewsOf], first: &str, next: &str) -> String {
-    let named = all.iter().take(NAMED_MAX).enumerate().map(|(at, of)| {
+/// The first few by their names, and all others as one number.
+fn listed(all: &[NewsOf], others: u64, (first, next): (&str, &str)) -> String {
+    let named_max = usize::try_from(limits::NEWS_NAMED_MAX).unwrap_or(usize::MAX);
+    let named = all.iter().take(named_max).enumerate().map(|(at, of)| {
         let word = if at == 0 { first } else { next };
         format!("{} {word}{}", of.unread, fence::line(&of.name))
     });
-    let rest: u64 = all.iter().skip(NAMED_MAX).map(|of| of.unread).sum();
+    let rest = all.iter().skip(named_max).map(|of| of.unread).sum::<u64>().saturating_add(others);
     let rest = (rest > 0).then(|| format!("{rest} {next}others"));
     named.chain(rest).collect::<Vec<_>>().join(", ")
 }
@@ -85,7 +87,8 @@ mod tests {
     #[test]
     fn the_line_names_whom_and_the_next_call_and_nothing_when_there_is_nothing() {
         let check = |unread: &[NewsOf], elsewhere: &[NewsOf], held, expected: Option<&str>| {
-            let news = News { unread: unread.to_vec(), elsewhere: elsewhere.to_vec(), held };
+            let (unread, elsewhere) = (unread.to_vec(), elsewhere.to_vec());
+            let news = News { unread, elsewhere, held, ..News::default() };
             assert_eq!(line(&news).as_deref(), expected);
         };
         check(&[], &[], 0, None);
@@ -100,7 +103,9 @@ mod tests {
     #[test]
     fn many_peers_are_counted() {
         let many: Vec<_> = (0..100).map(|n| of(&format!("{n}").repeat(16), 2)).collect();
-        let line = line(&News { unread: many, ..News::default() }).unwrap();
-        assert!(line.contains(", 190 from others: ") && line.len() < 400, "{line}");
+        let all = line(&News { unread: many.clone(), ..News::default() }).unwrap();
+        assert!(all.contains(", 190 from others: ") && all.len() < 400, "{all}");
+        let some = News { unread: many[..5].to_vec(), others: 190, ..News::default() };
+        assert_eq!(line(&some).unwrap(), all);
     }
 }

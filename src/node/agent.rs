@@ -14,6 +14,7 @@ use super::{
     lowered,
     outbound::Reading,
     state::{Answer, Node, reply, store_failed, usage},
+    talks::cut,
     views::prefix,
 };
 use crate::{
@@ -34,6 +35,9 @@ use crate::{
     trust::{PeerState, TrustMove},
     wire::{Invite, invite},
 };
+
+/// A page of the inbox, how many messages are unread, and which of these the session has not seen.
+type InboxPage = (Vec<MessageRow>, u64, Vec<i64>);
 
 impl Node {
     /// Answers an agent.
@@ -90,22 +94,30 @@ impl Node {
     /// What is new, in numbers: nobody is tainted by them.
     fn news(&mut self, session: Option<SessionName>, answer: Answer) {
         let open = self.handle.open_names();
-        let op = move |db: &Connection| match &session {
-            None => Ok((messages::unread_by_peer(db)?, Vec::new())),
-            Some(name) => {
-                let unread = sessions::unread_by_peer(db, name, &open)?;
-                Ok((unread, sessions::elsewhere(db, name, &open)?))
+        let op = move |db: &Connection| {
+            let peers = limits::NEWS_NAMED_MAX;
+            match &session {
+                None => {
+                    let all = messages::counts(db)?.unread;
+                    Ok((messages::unread_by_peer(db, peers)?, all, Vec::new()))
+                }
+                Some(name) => {
+                    let all = sessions::unread(db, name, &open)?;
+                    let unread = sessions::unread_by_peer(db, name, &open, peers)?;
+                    Ok((unread, all, sessions::elsewhere(db, name, &open)?))
+                }
             }
         };
         self.read(op, |node, found| {
-            let news = found.map_err(|e| store_failed(&e)).map(|(rows, elsewhere)| {
+            let news = found.map_err(|e| store_failed(&e)).map(|(rows, all, elsewhere)| {
+                let others = all - rows.iter().map(|(_, unread)| unread).sum::<u64>().min(all);
                 let of = |(peer, unread)| NewsOf { name: node.name_of(&peer), unread };
                 let mut unread: Vec<_> = rows.into_iter().map(of).collect();
-                unread.sort_by(|a, b| a.name.cmp(&b.name));
+                unread.sort_by(|a, b| b.unread.cmp(&a.unread).then_with(|| a.name.cmp(&b.name)));
                 let elsewhere =
                     elsewhere.into_iter().map(|(name, unread)| NewsOf { name, unread }).collect();
                 let (_, held) = node.held_view(None);
-                Reply::News(News { unread, elsewhere, held })
+                Reply::News(News { unread, others, elsewhere, held })
             });
             reply(answer, news);
         });
@@ -234,7 +246,7 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let mark_read = request.mark_read;
-        let (limit, from) = (filter.limit, filter.peer);
+        let (limit, from, looks) = (filter.limit, filter.peer, filter.query.is_some());
         let op = move |db: &Connection| {
             let more = Filter { limit: limit + 1, ..filter.clone() };
             let rows = messages::page(db, &more)?;
@@ -247,12 +259,10 @@ impl Node {
             };
             Ok((rows, unread, unseen))
         };
-        self.read(op, move |node, found| match found {
+        let then = move |node: &mut Self, found: Result<InboxPage, _>| match found {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok((mut rows, unread, unseen)) => {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let more = rows.len() > limit;
-                rows.truncate(limit);
+                let more = cut(&mut rows, limit);
                 let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
                 let messages = rows.iter().map(|row| node.message_view(row)).collect();
                 let (held, held_total) = node.held_view(from.as_ref());
@@ -262,7 +272,9 @@ impl Node {
                 let read = reading(read, session, &unseen);
                 node.show_messages(&rows, read, Reply::Inbox(inbox), answer);
             }
-        });
+        };
+        // A text that is looked for is in no index: each message is opened.
+        if looks { self.scan(op, then) } else { self.read(op, then) }
     }
 
     fn filter(&self, request: &InboxRequest) -> Result<Filter, ApiError> {

@@ -70,7 +70,7 @@ impl Node {
         };
         self.note_passphrases();
         let query = Query { peer, ..query };
-        self.read(
+        self.scan(
             move |db| store::audit::find(db, &query),
             move |_, found| {
                 let result = found.map_err(|e| store_failed(&e)).map(|found| {
@@ -108,7 +108,7 @@ impl Node {
     fn verify_on(&mut self, progress: Progress, answer: Answer) {
         let me = self.id;
         let op = move |db: &Connection| store::audit::verify_part(db, &me, &progress);
-        self.read(op, move |node, found| match found {
+        self.scan(op, move |node, found| match found {
             Err(error) => reply(answer, Err(store_failed(&error))),
             Ok((progress, ended)) => match node.verified(&progress, ended) {
                 None => node.verify_on(progress, answer),
@@ -120,7 +120,7 @@ impl Node {
     fn audit_verify_part(&mut self, progress: Progress, answer: Answer) {
         let me = self.id;
         let op = move |db: &Connection| store::audit::verify_part(db, &me, &progress);
-        self.read(op, move |node, found| {
+        self.scan(op, move |node, found| {
             let part = found.map_err(|e| store_failed(&e)).map(|(progress, ended)| {
                 let verified = node.verified(&progress, ended);
                 Reply::AuditPart(AuditPart { progress, verified })
@@ -189,7 +189,7 @@ impl Node {
                 Keep::Since(clock::now().minus(std::time::Duration::from_millis(ms)))
             }
         };
-        self.read(
+        self.scan(
             move |db| rotate::part(db, keep),
             move |node, part| match part {
                 Err(error) => node.rotated(answer, Err(store_failed(&error))),

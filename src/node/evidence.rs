@@ -106,7 +106,7 @@ impl Node {
             Err(error) => return reply(answer, Err(error)),
         };
         let op = move |db: &Connection| timeline::newest(db, &filter);
-        self.read(op, move |node, found| {
+        self.scan(op, move |node, found| {
             let result = found.map_err(|e| store_failed(&e)).map(|mut records| {
                 let more = cut(&mut records, limit);
                 let older = records.last().filter(|_| more).map(|record| record.seq);

@@ -54,7 +54,7 @@ impl Node {
     fn look(&mut self, job: Search, limit: u32, answer: Answer) {
         let marks = job.marks.clone();
         let op = move |db: &Connection| search::search(db, &job);
-        self.read(op, move |node, found| {
+        self.scan(op, move |node, found| {
             let result = found.map_err(|e| store_failed(&e)).map(|found| {
                 let mut rows = found.hits;
                 let more = cut(&mut rows, limit);

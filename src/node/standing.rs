@@ -281,7 +281,7 @@ impl Node {
     pub(super) fn verify_all(&mut self, progress: Progress) {
         let me = self.id;
         let op = move |db: &Connection| store::audit::verify_part(db, &me, &progress);
-        self.read(op, |node, found| match found {
+        self.scan(op, |node, found| match found {
             Err(error) => tracing::warn!(%error, "the audit chain could not be verified"),
             Ok((progress, Ended::NotYet)) => node.verify_all(progress),
             // What a peer saw is said with the peer, until a human has looked at it.

@@ -234,6 +234,24 @@ impl Node {
         then: impl FnOnce(&mut Self, Result<T, StoreError>) + Send + 'static,
     ) {
         let answered = self.store.read(op);
+        self.once_read(answered, then);
+    }
+
+    /// As [`Node::read`], where more is looked through than shown: no other kind of read waits for it.
+    pub(super) fn scan<T: Send + 'static>(
+        &mut self,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<T, StoreError>) + Send + 'static,
+    ) {
+        let answered = self.store.scan(op);
+        self.once_read(answered, then);
+    }
+
+    fn once_read<T: Send + 'static>(
+        &mut self,
+        answered: oneshot::Receiver<Result<T, StoreError>>,
+        then: impl FnOnce(&mut Self, Result<T, StoreError>) + Send + 'static,
+    ) {
         self.reads.push(Box::pin(async move {
             let result = answered.await.unwrap_or(Err(StoreError::Closed));
             Box::new(move |node: &mut Self| then(node, result)) as Then

@@ -474,13 +474,14 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
     })
 }
 
-/// How many messages in the inbox no agent has seen, by peer.
+/// How many messages in the inbox no agent has seen, by peer: of the `peers_max` with most of them.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
-pub fn unread_by_peer(db: &Connection) -> Result<Vec<(PeerId, u64)>, StoreError> {
-    let sql = "SELECT peer, sum(many) AS many FROM unread_counts GROUP BY peer";
-    all(db, "unread_counts", sql, [], |row| {
+pub fn unread_by_peer(db: &Connection, peers_max: u32) -> Result<Vec<(PeerId, u64)>, StoreError> {
+    let sql = "SELECT peer, sum(many) AS many FROM unread_counts GROUP BY peer
+               ORDER BY many DESC, peer LIMIT ?1";
+    all(db, "unread_counts", sql, [peers_max], |row| {
         Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
     })
 }

@@ -42,7 +42,8 @@ pub(super) const TALKS: &str = "
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn talks(db: &Connection) -> Result<Vec<TalkRow>, StoreError> {
-    let unread: HashMap<PeerId, u64> = messages::unread_by_peer(db)?.into_iter().collect();
+    let unread: HashMap<PeerId, u64> =
+        messages::unread_by_peer(db, u32::MAX)?.into_iter().collect();
     let mut talks = all(db, "messages", TALKS, [], |row| {
         let last = messages::read(row)?;
         Ok(TalkRow {

@@ -127,6 +127,17 @@ async fn what_was_answered_is_there_after_the_next_open() {
 }
 
 #[tokio::test]
+async fn what_takes_long_to_find_holds_up_no_other_read() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let long = store.scan(move |_| Ok(waits.recv().is_ok()));
+    assert_eq!(store.read(messages::counts).await.unwrap().unwrap().queued, 0);
+    go_on.send(()).unwrap();
+    assert!(long.await.unwrap().unwrap());
+}
+
+#[tokio::test]
 async fn after_a_fold_the_database_is_one_file() {
     let folder = Folder::new();
     let store = folder.open().unwrap();

@@ -1,4 +1,5 @@
-//! One thread that writes, joining what waits into one commit, and one that reads.
+//! One thread that writes, joining what waits into one commit, one that reads, and one for reads that
+//! take long.
 
 #[cfg(test)]
 mod stepped;
@@ -51,6 +52,7 @@ enum Job {
 pub struct Store {
     writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Read>,
+    scans: mpsc::Sender<Read>,
     head: DurableHead,
     check: Arc<Check>,
 }
@@ -67,17 +69,19 @@ type DurableHead = Arc<Mutex<Durable>>;
 
 impl Store {
     /// Opens the database under the key that `key` finds or makes, brings its schema up to date and
-    /// starts the two threads. A file that was not closed in order is checked meanwhile, by a third:
-    /// see [`Store::damage`].
+    /// starts the threads. A file that was not closed in order is checked meanwhile, by one more: see
+    /// [`Store::damage`].
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn open(path: &Path, owner: &PeerId, key: &KeySource) -> Result<Self, StoreError> {
         let (writer, found) = migrate::open(path, owner, key)?;
-        let reader = migrate::open_to_read(path, &found)?;
+        let [reader, scanner] =
+            [migrate::open_to_read(path, &found)?, migrate::open_to_read(path, &found)?];
         let head = Arc::new(Mutex::new(Durable { head: audit::head(&writer)?, cut: None }));
         let (writes, write_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let (reads, read_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
+        let (scans, scan_queue) = mpsc::channel(limits::STORE_QUEUE_WRITES);
         let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
             let builder = thread::Builder::new().name(name.to_owned()).stack_size(1024 * 1024);
             builder.spawn(body).map_err(|e| StoreError::Sqlite(e.to_string()))
@@ -88,8 +92,9 @@ impl Store {
         let write = move || write_all(writer, write_queue, (&durable, &checked));
         spawn("store-write", Box::new(write))?;
         spawn("store-read", Box::new(move || read_all(&reader, read_queue)))?;
+        spawn("store-scan", Box::new(move || read_all(&scanner, scan_queue)))?;
         whole::start(&check);
-        Ok(Self { writes, reads, head, check })
+        Ok(Self { writes, reads, scans, head, check })
     }
 
     /// What the check of the file found, told once.
@@ -171,17 +176,33 @@ impl Store {
         &self,
         op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> oneshot::Receiver<Result<T, StoreError>> {
-        let (answer, answered) = oneshot::channel();
-        match self.reads.try_reserve() {
-            Ok(slot) => slot.send(Box::new(move |db| {
-                answer.send(op(db)).ok();
-            })),
-            Err(_) => {
-                answer.send(Err(StoreError::Busy)).ok();
-            }
-        }
-        answered
+        queue(&self.reads, op)
     }
+
+    /// Queues a read that looks through more than it shows. Only others of the kind wait for it.
+    pub fn scan<T: Send + 'static>(
+        &self,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, StoreError>> {
+        queue(&self.scans, op)
+    }
+}
+
+fn queue<T: Send + 'static>(
+    reads: &mpsc::Sender<Read>,
+    op: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+) -> oneshot::Receiver<Result<T, StoreError>> {
+    let (answer, answered) = oneshot::channel();
+    match reads.try_reserve() {
+        Ok(slot) => slot.send(Box::new(move |db| {
+            // Whoever asked may have gone; then nobody needs the answer.
+            answer.send(op(db)).ok();
+        })),
+        Err(_) => {
+            answer.send(Err(StoreError::Busy)).ok(); // As above.
+        }
+    }
+    answered
 }
 
 fn in_savepoint<T>(

@@ -22,6 +22,9 @@ use rusqlite::Connection;
 use crate::world::{Human, Place, Trust, before, close, id_of, mixed, row, write};
 
 pub(crate) const PEERS: u64 = 1000;
+/// Of each that anything was said with, so that one conversation is as long in a small home as in a large
+/// one.
+const MESSAGES_EACH: u64 = 1000;
 /// Whose consents verify.
 const TRUSTED: u64 = 20;
 /// Messages of one transaction. SQLite walks over what a transaction has changed so far at the end of
@@ -55,6 +58,11 @@ pub(crate) fn peer_key(n: u64) -> IdentityKey {
     let mut seed = [7; 32];
     seed[..8].copy_from_slice(&n.to_be_bytes());
     IdentityKey::from_seed(&Secret::new(seed))
+}
+
+/// How many peers something was said with, where there are so many messages: the first ones.
+pub(crate) fn talking(messages: u64) -> u64 {
+    (messages / MESSAGES_EACH).clamp(1, PEERS)
 }
 
 pub(crate) fn peer_name(n: u64) -> String {
@@ -108,7 +116,7 @@ impl Filler {
         let random = mixed(n);
         let share = (self.count - n) as f64 / self.count as f64;
         let at = before(now, YEAR.mul_f64(share) + Duration::from_secs(1));
-        let peer = usize::try_from(random % PEERS).unwrap();
+        let peer = usize::try_from(random % talking(self.count)).unwrap();
         let incoming = (random >> 20) % 100 < 55;
         Drawn { n, peer, incoming, unread: incoming && (random >> 30) % 100 < 18, at }
     }
@@ -135,7 +143,8 @@ impl Filler {
         let Drawn { n, peer, incoming, at, .. } = *drawn;
         let (own, theirs) = (self.own.id(), self.peers[peer].id());
         // About ten messages a thread.
-        let thread = mixed(n % (self.count / 10).max(1) / PEERS * PEERS + peer as u64);
+        let talking = talking(self.count);
+        let thread = mixed(n % (self.count / 10).max(1) / talking * talking + peer as u64);
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&thread.to_be_bytes());
         let header = Header {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     agent::Agent,
     figures::{Samples, shown},
-    filler::{self, COMMON, RARE, TENTH, peer_name},
+    filler::{self, COMMON, RARE, TENTH, peer_name, talking},
     world::{Client, Human, Place, befriend, id_of, mixed},
 };
 
@@ -38,6 +38,7 @@ struct Side {
     client: Client,
     agent: Agent,
     read: Vec<String>,
+    talking: u64,
 }
 
 type Ask = fn(&mut Side, usize);
@@ -57,7 +58,7 @@ const ASKED: [(&str, Ask); 14] = [
         side.client.ask(&page);
     }),
     ("`peer_inbox`, unread from one peer", |side, n| {
-        let from = peer_name(mixed(n as u64) % 1000);
+        let from = side.somebody(n);
         side.agent.call("peer_inbox", json!({"unread": true, "limit": 1, "from": from}));
     }),
     ("`peer_inbox` with `query`, no hit", |side, n| {
@@ -80,14 +81,21 @@ const ASKED: [(&str, Ask); 14] = [
     ("search: a word of every message", |side, _| search(side, COMMON)),
     ("search: a word and a beginning", |side, _| search(side, "every baba")),
     ("conversation, the newest 20 messages", |side, n| {
-        let peer = peer_name(mixed(n as u64) % 1000);
+        let peer = side.somebody(n);
         side.client.ask(&json!({"human": "talk", "peer": peer, "limit": 20}));
     }),
     ("threads with one peer", |side, n| {
-        let peer = peer_name(mixed(n as u64) % 1000);
+        let peer = side.somebody(n);
         side.client.ask(&json!({"human": "threads", "peer": peer}));
     }),
 ];
+
+impl Side {
+    /// Any peer that something was said with.
+    fn somebody(&self, n: usize) -> String {
+        peer_name(mixed(n as u64) % self.talking)
+    }
+}
 
 fn search(side: &mut Side, query: &str) {
     side.client.ask(&json!({"human": "search", "query": query, "limit": 30}));
@@ -115,7 +123,7 @@ pub(crate) fn measure(many: Option<u64>) {
         place.start();
     }
     table.numbers("resident memory after the start, MiB", places.each_ref().map(Place::rss_mib));
-    let mut sides = both(places, reads);
+    let mut sides = both(places, reads, counts);
     sends(&bob, &mut sides, &mut table);
     asks(&mut sides, &mut table);
     table.numbers("resident memory after use, MiB", sides.each_ref().map(|s| s.place.rss_mib()));
@@ -126,10 +134,12 @@ pub(crate) fn measure(many: Option<u64>) {
     std::fs::write(file, text).unwrap();
 }
 
-fn both(places: [Place; 2], reads: [Vec<u64>; 2]) -> [Side; 2] {
+fn both(places: [Place; 2], reads: [Vec<u64>; 2], counts: [u64; 2]) -> [Side; 2] {
     let [few, many] = places;
     let [read_few, read_many] = reads;
-    [(few, read_few), (many, read_many)].map(|(place, read)| Side {
+    let [count_few, count_many] = counts;
+    [(few, read_few, count_few), (many, read_many, count_many)].map(|(place, read, count)| Side {
+        talking: talking(count),
         client: place.client(),
         agent: Agent::at(&place.home.socket_file()),
         read: read.into_iter().map(|n| id_of(n).to_string()).collect(),
@@ -275,7 +285,8 @@ impl std::fmt::Display for Table {
         writeln!(
             f,
             "Written by `cargo bench --bench bench -- scale`, {day}, {profile}, one run, in turn: two \
-             homes with {} known peers each, and a third that they send to.\n",
+             homes with {} known peers each and 1,000 messages with every one that they talk with, and a \
+             third that they send to.\n",
             filler::PEERS
         )?;
         writeln!(f, "{}", self.rows())?;

@@ -5,7 +5,7 @@ use crate::node::api::{AgentRequest, News, NewsOf};
 
 fn some() -> News {
     let unread = vec![NewsOf { name: "alice".to_owned(), unread: 2 }];
-    News { unread, elsewhere: Vec::new(), held: 3 }
+    News { unread, held: 3, ..News::default() }
 }
 
 #[tokio::test]

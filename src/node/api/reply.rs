@@ -107,9 +107,13 @@ pub struct Whoami {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct News {
-    /// Messages for this session, by whom they are from; our names, in their order.
+    /// Messages for this session, by whom they are from: most first, of at most
+    /// [`NEWS_NAMED_MAX`](crate::base::limits::NEWS_NAMED_MAX) peers.
     #[serde(default)]
     pub unread: Vec<NewsOf>,
+    /// Messages for this session from everybody else.
+    #[serde(default)]
+    pub others: u64,
     /// Messages that are for another session, by the session's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub elsewhere: Vec<NewsOf>,

@@ -86,8 +86,11 @@ async fn each_session_reads_what_is_for_all_and_no_other_reads_what_is_for_one()
         }
     }
     assert_eq!(told, [None, Some("web".to_owned()), None]);
-    let news =
-        News { unread: vec![news_of("alice", 2)], elsewhere: vec![news_of("web", 1)], held: 0 };
+    let news = News {
+        unread: vec![news_of("alice", 2)],
+        elsewhere: vec![news_of("web", 1)],
+        ..News::default()
+    };
     assert_eq!(api.news().await.unwrap(), news);
     assert_eq!(read(&api).await, ["for all", "for nobody"]);
     assert_eq!(api.news().await.unwrap().unread, []);
@@ -99,6 +102,23 @@ async fn each_session_reads_what_is_for_all_and_no_other_reads_what_is_for_one()
     assert_eq!(read(&web).await, ["for all", "for web", "for nobody"]);
     assert_eq!((new_to(&api).await.len(), new_to(&web).await.len()), (0, 0));
     assert_eq!(bob.agent(AgentRequest::Whoami).await["unread"], 0);
+}
+
+#[tokio::test]
+async fn news_of_many_peers_names_those_with_most() {
+    let (_alice, bob) = paired().await;
+    let db = rusqlite::Connection::open(bob.home.database_file()).unwrap();
+    for unread in 1..=8 {
+        let row = rusqlite::params![[u8::try_from(unread).unwrap(); 32], unread];
+        db.execute("INSERT INTO unread_counts (session, peer, many) VALUES ('', ?1, ?2)", row)
+            .unwrap();
+    }
+    let counts = |news: &News| -> Vec<u64> { news.unread.iter().map(|of| of.unread).collect() };
+    let (nobodys, sessions) = (bob.node.agent(), client(&bob, "x").await);
+    for agent in [nobodys, sessions.agent()] {
+        let news = agent.news().await.unwrap();
+        assert_eq!((counts(&news), news.others), (vec![8, 7, 6, 5, 4], 3 + 2 + 1));
+    }
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Stepped {
         let check = std::sync::Arc::new(Check::new(std::path::Path::new("memory"), true));
         let stepped =
             Self { db, writes: write_queue, reads: read_queue, head: DurableHead::clone(&head) };
-        (Store { writes, reads, head, check }, stepped)
+        (Store { writes, scans: reads.clone(), reads, head, check }, stepped)
     }
 
     /// What is committed.
