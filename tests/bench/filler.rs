@@ -25,6 +25,9 @@ pub(crate) const PEERS: u64 = 1000;
 /// Of each that anything was said with, so that one conversation is as long in a small home as in a large
 /// one.
 const MESSAGES_EACH: u64 = 1000;
+/// Of a hundred that came in, up to what one peer may leave unread: more than is read while it is measured,
+/// because an inbox without anything unread answers sooner.
+const UNREAD: u64 = 40;
 /// Whose consents verify.
 const TRUSTED: u64 = 20;
 /// Messages of one transaction. SQLite walks over what a transaction has changed so far at the end of
@@ -118,7 +121,7 @@ impl Filler {
         let at = before(now, YEAR.mul_f64(share) + Duration::from_secs(1));
         let peer = usize::try_from(random % talking(self.count)).unwrap();
         let incoming = (random >> 20) % 100 < 55;
-        Drawn { n, peer, incoming, unread: incoming && (random >> 30) % 100 < 18, at }
+        Drawn { n, peer, incoming, unread: incoming && (random >> 30) % 100 < UNREAD, at }
     }
 
     fn some(&mut self, db: &Connection, from: u64, upto: u64) -> Result<(), StoreError> {
