@@ -8,6 +8,7 @@ use iroh::{
     tls::CaTlsConfig,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::{
@@ -21,7 +22,8 @@ use crate::{
     wire::{ALPN_CODE, ALPN_PAIR, ALPN_PEER},
 };
 
-/// Opens the endpoint, at the port that peers may remember, or else at any.
+/// Opens the endpoint, at the port that peers may remember, or else at any. A node that ran just before
+/// may still hold that port for a moment.
 pub(super) async fn bind(
     config: &NetConfig,
     rules: &AddressRules,
@@ -29,12 +31,16 @@ pub(super) async fn bind(
 ) -> Result<Endpoint, NetError> {
     let failed = |error: &dyn std::error::Error| NetError::Endpoint(error.to_string());
     let build = |port| builder(config, rules, gate, port);
-    match build(config.port)?.bind().await {
-        Ok(endpoint) => Ok(endpoint),
-        Err(error) if config.port == 0 => Err(failed(&error)),
-        Err(error) => {
-            tracing::info!(port = config.port, %error, "port not to be had; using another");
-            build(0)?.bind().await.map_err(|e| failed(&e))
+    let until = Instant::now() + limits::PORT_TIMEOUT;
+    loop {
+        match build(config.port)?.bind().await {
+            Ok(endpoint) => return Ok(endpoint),
+            Err(error) if config.port == 0 => return Err(failed(&error)),
+            Err(_) if Instant::now() < until => sleep(limits::PORT_RETRY).await,
+            Err(error) => {
+                tracing::info!(port = config.port, %error, "port not to be had; using another");
+                return build(0)?.bind().await.map_err(|e| failed(&e));
+            }
         }
     }
 }

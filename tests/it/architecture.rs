@@ -12,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aho_corasick::AhoCorasick;
 use source::{functions, modules_named, tokens};
 
 /// Bottom first. A module names only modules of earlier rows. `policy` has a row of its own,
@@ -256,7 +255,7 @@ fn the_program_knows_nothing_of_the_variables_of_a_test_build() {
     let program = fs::read(env!("CARGO_BIN_EXE_countersign")).unwrap();
     let words = ["COUNTERSIGN_FAILPOINT", "COUNTERSIGN_FAULT", "send-transmit", "forget-arrivals"];
     let known = |words: &[&'static str]| -> BTreeSet<&'static str> {
-        let any = AhoCorasick::new(words).unwrap();
+        let any = aho_corasick::AhoCorasick::new(words).unwrap();
         any.find_iter(&program).map(|found| words[found.pattern()]).collect()
     };
     assert_eq!(known(&["COUNTERSIGN_HOME"]).len(), 1, "the program's words are found");

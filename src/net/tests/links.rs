@@ -1,6 +1,10 @@
 //! Links between peers that trust each other.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -227,9 +231,16 @@ async fn addresses_are_of_this_machine_and_the_port_is_kept() {
     let port = alice.net.port();
     assert_eq!(alice.net.addresses(), [format!("127.0.0.1:{port}")]);
     assert_eq!(alice.net.relay(), None);
+    let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let freed = held.local_addr().unwrap().port();
+    let (soon, ()) = tokio::join!(Party::start_at(4, freed), async {
+        tokio::time::sleep(limits::PORT_TIMEOUT / 4).await;
+        drop(held);
+    });
+    assert_eq!(soon.net.port(), freed, "held for a moment: the same one");
     let taken = Party::start_at(3, port).await;
     assert_ne!(taken.net.port(), port, "taken: another one");
-    for party in [alice, bob, taken] {
+    for party in [alice, bob, soon, taken] {
         party.stop().await;
     }
     // Another test may have been given the port for a moment.

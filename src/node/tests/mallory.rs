@@ -30,6 +30,8 @@ pub(super) struct Mallory {
     events: mpsc::Receiver<NetEvent>,
     pub(super) link: LinkId,
     pub(super) seq: u64,
+    /// What she sent on this link and Bob has said nothing of.
+    unanswered: Vec<Envelope>,
     cancel: CancellationToken,
 }
 
@@ -119,7 +121,9 @@ pub(super) async fn bob_and_mallory() -> (Side, Mallory) {
     let (key, human) = seeded(66);
     net.trust(id_of(&bob), addresses(&bob).await);
     let (bob_id, link) = (id_of(&bob), LinkId(0));
-    let mut mallory = Mallory { net, key, human, bob: bob_id, events, link, seq: 0, cancel };
+    let (seq, unanswered) = (0, Vec::new());
+    let mut mallory =
+        Mallory { net, key, human, bob: bob_id, events, link, seq, unanswered, cancel };
     mallory.link_up().await;
     (bob, mallory)
 }
@@ -138,16 +142,17 @@ pub(super) fn id(number: u16) -> MessageId {
 impl Mallory {
     async fn next(&mut self) -> NetEvent {
         let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await;
-        event.expect("an event in time").expect("the net runs")
+        let event = event.expect("an event in time").expect("the net runs");
+        if let NetEvent::LinkUp { link, .. } = &event {
+            (self.link, self.seq) = (*link, 0);
+        }
+        event
     }
 
+    /// Waits for a link, on which nothing was sent yet.
     pub(super) async fn link_up(&mut self) {
-        loop {
-            if let NetEvent::LinkUp { link, .. } = self.next().await {
-                (self.link, self.seq) = (link, 0);
-                return;
-            }
-        }
+        while !matches!(self.next().await, NetEvent::LinkUp { .. }) {}
+        self.unanswered.clear();
     }
 
     /// Waits until Bob's node has ended the link.
@@ -199,23 +204,39 @@ impl Mallory {
 
     pub(super) fn send(&mut self, envelope: Envelope) {
         self.seq += 1;
+        self.unanswered.push(envelope.clone());
         let envelope = gate::unasked(envelope);
         let frame = Outbound::Data { seq: self.seq, envelope };
-        self.net.send(&self.bob, self.link, frame).unwrap();
+        // Where the link is gone already, its end is the next event.
+        self.net.send(&self.bob, self.link, frame).ok();
     }
 
-    /// What Bob says of the next `count` messages.
+    /// What Bob says of the next `count` messages. Both may have dialed, and then this link ends
+    /// for the other one: what was not answered is sent again there, as any sender does.
     pub(super) async fn receipts(&mut self, count: usize) -> HashMap<MessageId, ReceiptState> {
         let mut said = HashMap::new();
         while said.len() < count {
-            let NetEvent::Frames { frames, .. } = self.next().await else { continue };
+            let event = self.next().await;
+            if matches!(event, NetEvent::LinkDown { link, .. } if link == self.link) {
+                self.send_again().await;
+            }
+            let NetEvent::Frames { frames, .. } = event else { continue };
             for frame in frames {
                 let Inbound::Ack { receipt: Some(Ok(receipt)), .. } = frame else { continue };
                 let Body::Receipt(receipt) = receipt.body() else { panic!() };
                 said.extend(receipt.entries.iter().map(|entry| (entry.id, entry.state)));
             }
         }
+        self.unanswered.retain(|envelope| !said.contains_key(&envelope.header().id));
         said
+    }
+
+    async fn send_again(&mut self) {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        self.link_up().await;
+        for envelope in unanswered {
+            self.send(envelope);
+        }
     }
 
     /// Acknowledges the next data frame of Bob's with this receipt.
