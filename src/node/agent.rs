@@ -31,6 +31,7 @@ use crate::{
         messages::{self, Filter, HistoryRow, MessageRow},
         peers,
         sessions::{self, Open},
+        unread::Unread,
     },
     trust::{PeerState, TrustMove},
     wire::{Invite, invite},
@@ -97,22 +98,19 @@ impl Node {
         let op = move |db: &Connection| {
             let peers = limits::NEWS_NAMED_MAX;
             match &session {
-                None => {
-                    let all = messages::counts(db)?.unread;
-                    Ok((messages::unread_by_peer(db, peers)?, all, Vec::new()))
-                }
+                None => Ok((messages::unread_by_peer(db, peers)?, Vec::new())),
                 Some(name) => {
-                    let all = sessions::unread(db, name, &open)?;
                     let unread = sessions::unread_by_peer(db, name, &open, peers)?;
-                    Ok((unread, all, sessions::elsewhere(db, name, &open)?))
+                    Ok((unread, sessions::elsewhere(db, name, &open)?))
                 }
             }
         };
         self.read(op, |node, found| {
-            let news = found.map_err(|e| store_failed(&e)).map(|(rows, all, elsewhere)| {
-                let others = all - rows.iter().map(|(_, unread)| unread).sum::<u64>().min(all);
+            let news = found.map_err(|e| store_failed(&e)).map(|(unread, elsewhere)| {
+                let Unread { all, most } = unread;
+                let others = all - most.iter().map(|(_, unread)| unread).sum::<u64>().min(all);
                 let of = |(peer, unread)| NewsOf { name: node.name_of(&peer), unread };
-                let mut unread: Vec<_> = rows.into_iter().map(of).collect();
+                let mut unread: Vec<_> = most.into_iter().map(of).collect();
                 unread.sort_by(|a, b| b.unread.cmp(&a.unread).then_with(|| a.name.cmp(&b.name)));
                 let elsewhere =
                     elsewhere.into_iter().map(|(name, unread)| NewsOf { name, unread }).collect();

@@ -8,6 +8,7 @@ use super::{
     said::{self, ENVELOPE, TEXT},
     seal::{self, OVERHEAD_BYTES, Place},
     sessions,
+    unread::{self, Unread},
 };
 use crate::{
     base::{Digest, MessageId, PeerId, SessionName, ThreadId, Timestamp},
@@ -474,16 +475,12 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
     })
 }
 
-/// How many messages in the inbox no agent has seen, by peer: of the `peers_max` with most of them.
+/// How many messages in the inbox no agent has seen, of whom: of the `peers_max` with most of them.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
-pub fn unread_by_peer(db: &Connection, peers_max: u32) -> Result<Vec<(PeerId, u64)>, StoreError> {
-    let sql = "SELECT peer, sum(many) AS many FROM unread_counts GROUP BY peer
-               ORDER BY many DESC, peer LIMIT ?1";
-    all(db, "unread_counts", sql, [peers_max], |row| {
-        Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
-    })
+pub fn unread_by_peer(db: &Connection, peers_max: u32) -> Result<Unread, StoreError> {
+    unread::add_up(db, "SELECT peer, many FROM unread_counts", [], peers_max)
 }
 
 /// Our messages whose time is over, and of which no receipt came.

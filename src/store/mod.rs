@@ -30,6 +30,7 @@ pub mod talks;
 mod tests;
 pub mod timeline;
 pub mod tokens;
+pub mod unread;
 pub mod verdicts;
 mod whole;
 pub mod witnesses;

@@ -10,9 +10,10 @@ use super::{
     StoreError,
     messages::MessageRow,
     rows::{all, ms},
+    unread::{self, Unread},
 };
 use crate::{
-    base::{PeerId, SessionName, Timestamp, limits},
+    base::{SessionName, Timestamp, limits},
     wire::Envelope,
 };
 
@@ -230,7 +231,7 @@ fn newest(db: &Connection) -> Result<i64, StoreError> {
     Ok(db.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// How many messages are new to a session, by peer: of the `peers_max` with most of them.
+/// How many messages are new to a session, of whom: of the `peers_max` with most of them.
 ///
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
@@ -239,16 +240,9 @@ pub fn unread_by_peer(
     name: &SessionName,
     open: &Open,
     peers_max: u32,
-) -> Result<Vec<(PeerId, u64)>, StoreError> {
-    let sql = format!(
-        "SELECT peer, sum(many) AS many FROM ({}) GROUP BY peer ORDER BY many DESC, peer LIMIT ?4",
-        new_by_peer()
-    );
-    let params = params![name.as_str(), known_until(db, name)?, open.json(), peers_max];
-    let read = |row: &super::rows::Columns<'_>| {
-        Ok((row.id("peer", PeerId::from_slice)?, row.get("many")?))
-    };
-    all(db, "messages", &sql, params, read)
+) -> Result<Unread, StoreError> {
+    let params = params![name.as_str(), known_until(db, name)?, open.json()];
+    unread::add_up(db, &new_by_peer(), params, peers_max)
 }
 
 /// How many messages are new to a session.

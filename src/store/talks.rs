@@ -43,7 +43,7 @@ pub(super) const TALKS: &str = "
 /// When the database fails, or a row is not what we wrote.
 pub fn talks(db: &Connection) -> Result<Vec<TalkRow>, StoreError> {
     let unread: HashMap<PeerId, u64> =
-        messages::unread_by_peer(db, u32::MAX)?.into_iter().collect();
+        messages::unread_by_peer(db, u32::MAX)?.most.into_iter().collect();
     let mut talks = all(db, "messages", TALKS, [], |row| {
         let last = messages::read(row)?;
         Ok(TalkRow {

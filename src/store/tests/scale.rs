@@ -41,12 +41,11 @@ const MAY_WALK: [(&str, &str); 3] = [
 ];
 
 /// Statements that sort, by their beginning, and what.
-const MAY_SORT: [(&str, &str); 10] = [
+const MAY_SORT: [(&str, &str); 9] = [
     ("SELECT number, peer, stored_ms FROM messages WHERE id = ?1", "messages of one id"),
     ("SELECT * FROM messages WHERE id = ?1", "messages of one id"),
     ("SELECT number FROM messages INDEXED BY messages_waiting", "numbers of what waits"),
     ("SELECT * FROM messages WHERE outgoing = 1 AND state IN", "what is too late now"),
-    ("SELECT peer, sum(many) AS many FROM unread_counts", "the peers, each once"),
     ("SELECT * FROM pending", "what waits for the human, a hundred at most"),
     ("SELECT name FROM sessions", "sessions, 256 at most"),
     ("WITH talked AS", "one page of threads"),

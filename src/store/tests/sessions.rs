@@ -136,11 +136,15 @@ impl Oracle {
             assert_eq!(new_to(db, &session_name, &open), new, "{text}");
             let count = u64::try_from(new.len()).unwrap();
             assert_eq!(sessions::unread(db, &session_name, &open).unwrap(), count);
-            let by_peer = sessions::unread_by_peer(db, &session_name, &open, u32::MAX).unwrap();
-            assert_eq!(by_peer.iter().map(|(_, many)| many).sum::<u64>(), count);
+            let unread = sessions::unread_by_peer(db, &session_name, &open, u32::MAX).unwrap();
+            let by_peer = unread.most;
+            assert_eq!((unread.all, by_peer.iter().map(|(_, many)| many).sum()), (count, count));
             assert!(by_peer.is_sorted_by(|a, b| a.1 >= b.1), "most first: {by_peer:?}");
             let most = sessions::unread_by_peer(db, &session_name, &open, 1).unwrap();
-            assert_eq!(most.as_slice(), by_peer.get(..1).unwrap_or_default());
+            assert_eq!(
+                (most.all, most.most.as_slice()),
+                (count, by_peer.get(..1).unwrap_or_default())
+            );
             let mut elsewhere: BTreeMap<String, u64> = BTreeMap::new();
             for other in self.open.iter().copied().filter(|other| *other != session) {
                 let its = |told: &&Told| told.whose == Some(other) && self.is_new(told, other);
