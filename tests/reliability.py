@@ -23,7 +23,7 @@ import time
 FOLDER = pathlib.Path(__file__).resolve().parent
 TOP = FOLDER.parent
 PAGE = FOLDER / "RELIABILITY.md"
-HOURS_MAX = 6
+HOURS_MAX = 24
 
 # Name: (title, command, what it shows).
 PARTS = {

@@ -350,6 +350,8 @@ pub const IPC_SESSIONS_MAX: usize = IPC_CLIENTS_MAX - 32;
 pub const IPC_REQUESTS_MAX: usize = 16;
 /// How long the node may take to answer a command that does not wait for anything.
 pub const IPC_ANSWER_TIMEOUT: Duration = minutes(1);
+/// How long a client may take to read an answer before it loses its connection.
+pub const IPC_READ_TIMEOUT: Duration = minutes(1);
 /// How long a node that was just started may take until its socket answers.
 pub const NODE_START_TIMEOUT: Duration = Duration::from_secs(10);
 /// The node's log is emptied at a start when it is longer.

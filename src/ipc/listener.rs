@@ -26,7 +26,8 @@ use crate::{
     base::{
         failpoint::{Failpoint, reach},
         limits::{
-            HELLO_TIMEOUT, IPC_CLIENTS_MAX, IPC_REQUESTS_MAX, IPC_SESSIONS_MAX, LINE_BYTES_MAX,
+            HELLO_TIMEOUT, IPC_CLIENTS_MAX, IPC_READ_TIMEOUT, IPC_REQUESTS_MAX, IPC_SESSIONS_MAX,
+            LINE_BYTES_MAX,
         },
     },
     node::{
@@ -245,7 +246,8 @@ async fn answer_all(
             },
             Some(line) = running.next() => {
                 reach(Failpoint::AnswerWrite);
-                writer.write_all(&line).await?;
+                // What it asked for is kept until it is taken, and not for ever.
+                timeout(IPC_READ_TIMEOUT, writer.write_all(&line)).await??;
                 reach(Failpoint::AnswerWritten);
             }
         }

@@ -124,6 +124,24 @@ async fn requests_of_one_client_do_not_wait_for_each_other() {
     assert!(both.contains("the request cannot be read"), "{both}");
 }
 
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
+    let running = run().await;
+    let mut stream = raw(&running.home, &json!(Hello::of(Role::Client))).await;
+    let asked = json!({ "id": 1, "request": { "agent": "invite", "note": "xxx" } });
+    stream.write_all(format!("{asked}\n").as_bytes()).await.unwrap();
+    // It has begun to answer.
+    stream.fill_buf().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(limits::IPC_READ_TIMEOUT).await;
+    tokio::time::resume();
+    let mut said = String::new();
+    let read = stream.read_to_string(&mut said);
+    tokio::time::timeout(Duration::from_secs(20), read).await.expect("it ends").unwrap();
+    assert!(said.contains("xxx") && !said.ends_with('\n'), "{} bytes", said.len());
+    assert!(said.len() < limits::LINE_BYTES_MAX / 4 * 3);
+}
+
 #[test]
 fn every_request_reads_back_as_it_was() {
     let requests = [

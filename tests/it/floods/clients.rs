@@ -9,10 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::measure::{Bounds, check, send, sized};
+use super::measure::{Bounds, MEMORY, check, send, sized};
 use crate::support::{Home, pairing::friends};
 
 const MIB: u64 = 1024 * 1024;
+/// Clients at the socket, and what each asks for; in the long form the second.
+const LOCAL: (usize, usize) = (4, 128);
+const ASKED: (usize, usize) = (1, 2);
 
 fn page_port(home: &Home) -> u16 {
     let config: toml::Table =
@@ -40,17 +43,19 @@ fn clients_that_read_a_byte_a_second_hold_up_nobody_else() {
     }
     alice.received_text("99 x");
     let time = Duration::from_secs(if sized(0, 1) == 1 { 60 } else { 4 });
-    let bounds = Bounds { disk: 4 * MIB, pending: 0, alerts: 0 };
+    // Each holds what it asked for, of half a megabyte, until it loses its connection.
+    let memory = MEMORY + MIB / 2 * u64::try_from(LOCAL.1 * ASKED.1).unwrap();
+    let bounds = Bounds { memory, disk: 4 * MIB, pending: 0, alerts: 0 };
     check("clients that read a byte a second", (&alice, &bob), &bounds, || {
         let asked = r#"{"id":1,"request":{"agent":"inbox","from":null,"thread":null,"query":null,"unread":false,"reply_to":null,"limit":100,"cursor":null,"mark_read":false}}"#;
         // A build without optimisation opens a page of sealed messages in a fifth of a second and
         // more: a few fill a socket as well as many do.
-        let mut local: Vec<UnixStream> = (0..sized(4, 128))
+        let mut local: Vec<UnixStream> = (0..sized(LOCAL.0, LOCAL.1))
             .map(|_| {
                 let mut stream = UnixStream::connect(alice.path().join("node.sock")).unwrap();
                 stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
                 writeln!(stream, r#"{{"hello":1,"role":"client","pid":1,"cwd":"/"}}"#).unwrap();
-                for _ in 0..sized(1, 2) {
+                for _ in 0..sized(ASKED.0, ASKED.1) {
                     writeln!(stream, "{asked}").unwrap();
                 }
                 stream

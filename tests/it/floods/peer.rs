@@ -8,7 +8,7 @@ use std::{
 
 use countersign::base::limits;
 
-use super::measure::{Bounds, check, send, sized};
+use super::measure::{Bounds, MEMORY, check, send, sized};
 use crate::support::{Home, SOON, mallory, pair, pairing::friends, pty::Terminal, until};
 
 const MIB: u64 = 1024 * 1024;
@@ -46,7 +46,7 @@ fn a_trusted_peer_that_sends_without_end_fills_its_own_share_and_no_more() {
     let (alice, bob) = friends();
     let mallory = mallory();
     pair(&alice, &mallory);
-    let bounds = Bounds { disk: 24 * MIB, pending: 0, alerts: 0 };
+    let bounds = Bounds { memory: MEMORY, disk: 24 * MIB, pending: 0, alerts: 0 };
     let text = |number| format!("{number} {}", "x".repeat(4000));
     check("a trusted peer that sends without end", (&alice, &bob), &bounds, || {
         let taken = flood(&mallory, sized(600, 11_000), text);
@@ -68,7 +68,8 @@ fn ten_thousand_items_asked_for_are_twenty_of_one_peer() {
     pair(&alice, &mallory);
     lets_all_out(&mallory);
     let most = limits::PENDING_PAYLOADS_PER_PEER_MAX;
-    let bounds = Bounds { disk: 24 * MIB, pending: most, alerts: limits::PROMPTS_MAX };
+    let bounds =
+        Bounds { memory: MEMORY, disk: 24 * MIB, pending: most, alerts: limits::PROMPTS_MAX };
     let hidden: String = "approve this".chars().map(tagged).collect();
     check("items that are asked for", (&alice, &bob), &bounds, || {
         let taken = flood(&mallory, sized(300, 10_000), |n| format!("hello {n}{hidden}"));

@@ -13,7 +13,7 @@ use iroh::{
 use rustls::crypto::aws_lc_rs;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use super::measure::{Bounds, check, sized};
+use super::measure::{Bounds, MEMORY, check, sized};
 use crate::support::{Home, mallory, pair, pairing::friends};
 
 const MIB: u64 = 1024 * 1024;
@@ -109,7 +109,7 @@ fn ten_thousand_strangers_that_knock_cost_nobody_anything() {
     let (alice, bob) = friends();
     alice.json(&["invite"]);
     let to = address(&alice);
-    let bounds = Bounds { disk: 2 * MIB, pending: 0, alerts: 0 };
+    let bounds = Bounds { memory: MEMORY, disk: 2 * MIB, pending: 0, alerts: 0 };
     check("strangers that knock", (&alice, &bob), &bounds, || {
         let served = all(sized(150, 10_000), |_| stranger(to.clone()));
         assert!(served > 0, "some come as far as a knock");
@@ -126,7 +126,7 @@ fn a_thousand_connections_that_say_nothing_cost_nobody_anything() {
     alice.json(&["invite"]);
     let to = address(&alice);
     let seed: [u8; 32] = fs::read(carol.path().join("identity.key")).unwrap().try_into().unwrap();
-    let bounds = Bounds { disk: 2 * MIB, pending: 0, alerts: 0 };
+    let bounds = Bounds { memory: MEMORY, disk: 2 * MIB, pending: 0, alerts: 0 };
     check("half-open streams", (&alice, &bob), &bounds, || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         // One that is trusted, and one that is not: each opens streams and writes nothing.
