@@ -130,11 +130,15 @@ async fn a_client_that_does_not_read_its_answer_loses_its_connection() {
     let mut stream = raw(&running.home, &json!(Hello::of(Role::Client))).await;
     let asked = json!({ "id": 1, "request": { "agent": "invite", "note": "xxx" } });
     stream.write_all(format!("{asked}\n").as_bytes()).await.unwrap();
+    let mut welcome = String::new();
+    stream.read_line(&mut welcome).await.unwrap();
     // It has begun to answer.
     stream.fill_buf().await.unwrap();
     tokio::time::pause();
     tokio::time::advance(limits::IPC_READ_TIMEOUT).await;
     tokio::time::resume();
+    // It gives up before anything more is read.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let mut said = String::new();
     let read = stream.read_to_string(&mut said);
     tokio::time::timeout(Duration::from_secs(20), read).await.expect("it ends").unwrap();
