@@ -37,6 +37,8 @@ pub const PROJECT_BYTES_MAX: usize = KIB;
 /// How many messages a session can be behind: what another session has read, and so many messages
 /// came after, is not new to it any more. What nobody has read stays new.
 pub const SESSION_BEHIND_MAX: u32 = 1000;
+/// Peers that are named where an agent is told what is new; from the others it hears a number.
+pub const NEWS_NAMED_MAX: u32 = 5;
 /// What a peer calls itself.
 pub const CLAIMED_NAME_BYTES_MAX: usize = 64;
 /// A note beside an invite or a request.
@@ -474,8 +476,6 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const AUDIT_CHECKPOINT_RECORDS: u64 = 64;
 /// Records of the audit chain that one request looks at: some tens of milliseconds.
 pub const AUDIT_SCAN_RECORDS: u64 = 10_000;
-/// Peers that are named where an agent is told what is new; from the others it hears a number.
-pub const NEWS_NAMED_MAX: u32 = 5;
 /// Records in one answer: of some hundred bytes each, they fit a line of [`LINE_BYTES_MAX`].
 pub const AUDIT_PAGE_RECORDS: u32 = 1000;
 /// How long records stay in the database by default, when they are moved.

@@ -12,6 +12,7 @@ use crate::{
 
 /// Where a result has it.
 pub(super) const FIELD: &str = "news";
+
 /// Adds the news to what the tool `name` gave, whatever that was. It is asked for afterwards, so
 /// that it knows what the call itself has shown.
 pub(super) async fn with_news(

@@ -22,8 +22,8 @@ use crate::{
     wire::{ALPN_CODE, ALPN_PAIR, ALPN_PEER},
 };
 
-/// Opens the endpoint, at the port that peers may remember, or else at any. A node that ran just before
-/// may still hold that port for a moment.
+/// Opens the endpoint, at the port that peers may remember, or else at any. A node that ran just
+/// before may still hold that port for a moment.
 pub(super) async fn bind(
     config: &NetConfig,
     rules: &AddressRules,

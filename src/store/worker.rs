@@ -1,5 +1,5 @@
-//! One thread that writes, joining what waits into one commit, one that reads, and one for reads that
-//! take long.
+//! One thread that writes, joining what waits into one commit, one that reads, and one for reads
+//! that take long.
 
 #[cfg(test)]
 mod stepped;

@@ -6,8 +6,8 @@ use super::{KIB, RECEIPT_ENTRIES_MAX, hours, minutes};
 
 /// Our own bound around iroh's connect, whose own is 30 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(6);
-/// How long a start waits for the port that it had before, where somebody holds it: a node that ends lets it
-/// go within [`CLOSE_TIMEOUT`](super::CLOSE_TIMEOUT).
+/// How long a start waits for the port that it had before, where somebody holds it: a node that
+/// ends lets it go within [`CLOSE_TIMEOUT`](super::CLOSE_TIMEOUT).
 pub const PORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Between two tries to have that port.
 pub const PORT_RETRY: Duration = Duration::from_millis(50);

@@ -9,7 +9,7 @@ use crate::{
     base::{InviteId, MessageId, MessageText, PeerId, PeerName, Timestamp, limits},
     gate,
     identity::IdentityKey,
-    net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach},
+    net::{Inbound, LinkId, Net, NetConfig, NetEvent, NetSettings, Outbound, Reach, SendError},
     store::{
         Store,
         peers::{self, ConsentRow, PeerRow},
@@ -208,16 +208,20 @@ impl Mallory {
         let envelope = gate::unasked(envelope);
         let frame = Outbound::Data { seq: self.seq, envelope };
         // Where the link is gone already, its end is the next event.
-        self.net.send(&self.bob, self.link, frame).ok();
+        let sent = self.net.send(&self.bob, self.link, frame);
+        assert!(matches!(sent, Ok(()) | Err(SendError::Gone)), "{sent:?}");
     }
 
     /// What Bob says of the next `count` messages. Both may have dialed, and then this link ends
-    /// for the other one: what was not answered is sent again there, as any sender does.
+    /// for the other one: what was not answered is sent again there, as any sender does. Once: who
+    /// ends the other one too does not want what she sends.
     pub(super) async fn receipts(&mut self, count: usize) -> HashMap<MessageId, ReceiptState> {
-        let mut said = HashMap::new();
+        let (mut said, mut again) = (HashMap::new(), false);
         while said.len() < count {
             let event = self.next().await;
             if matches!(event, NetEvent::LinkDown { link, .. } if link == self.link) {
+                assert!(!again, "Bob ended the link that he chose");
+                again = true;
                 self.send_again().await;
             }
             let NetEvent::Frames { frames, .. } = event else { continue };

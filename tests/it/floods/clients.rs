@@ -44,7 +44,8 @@ fn clients_that_read_a_byte_a_second_hold_up_nobody_else() {
     alice.received_text("99 x");
     let time = Duration::from_secs(if sized(0, 1) == 1 { 60 } else { 4 });
     // Each holds what it asked for, of half a megabyte, until it loses its connection.
-    let memory = MEMORY + MIB / 2 * u64::try_from(LOCAL.1 * ASKED.1).unwrap();
+    let asked = sized(LOCAL.0, LOCAL.1) * sized(ASKED.0, ASKED.1);
+    let memory = MEMORY + MIB / 2 * u64::try_from(asked).unwrap();
     let bounds = Bounds { memory, disk: 4 * MIB, pending: 0, alerts: 0 };
     check("clients that read a byte a second", (&alice, &bob), &bounds, || {
         let asked = r#"{"id":1,"request":{"agent":"inbox","from":null,"thread":null,"query":null,"unread":false,"reply_to":null,"limit":100,"cursor":null,"mark_read":false}}"#;
