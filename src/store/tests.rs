@@ -132,7 +132,8 @@ async fn what_takes_long_to_find_holds_up_no_other_read() {
     let store = folder.open().unwrap();
     let (go_on, waits) = std::sync::mpsc::channel::<()>();
     let long = store.scan(move |_| Ok(waits.recv().is_ok()));
-    let other = tokio::time::timeout(Duration::from_secs(20), store.read(messages::counts)).await;
+    let bound = std::time::Duration::from_secs(20);
+    let other = tokio::time::timeout(bound, store.read(messages::counts)).await;
     assert_eq!(other.expect("it does not wait").unwrap().unwrap().queued, 0);
     go_on.send(()).unwrap();
     assert!(long.await.unwrap().unwrap());
