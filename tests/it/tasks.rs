@@ -304,8 +304,9 @@ fn what_results_take_is_written_down() {
     until("they trust each other", SOON, || {
         at_bob.call("trust_list", json!({}))["peers"][0]["state"] == "trusted"
     });
-    until("they trust each other", SOON, || {
-        at_alice.call("trust_list", json!({}))["peers"][0]["state"] == "trusted"
+    until("they trust each other and are linked", SOON, || {
+        let peer = at_alice.call("trust_list", json!({}))["peers"][0].clone();
+        peer["state"] == "trusted" && peer["path"] == "direct" && peer["rtt_ms"].is_number()
     });
     sizes.keep("`trust_list`, one peer", at_alice.call("trust_list", json!({})));
     sizes.keep("`peer_inbox`, empty", at_bob.call("peer_inbox", json!({})));
