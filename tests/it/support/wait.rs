@@ -1,21 +1,12 @@
-//! Waiting for something to become true: often enough that a test is not much slower than what it
-//! tests, seldom enough that looking is not most of its work, and never without an end.
+//! Waiting for something to become true: often enough that a test is not slower than what it
+//! tests, and never without an end.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// Between two looks, at least and at most.
-const BETWEEN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
-/// How much longer a wait may take than what is waited for: a fourth.
-const LATE: u32 = 4;
-
-/// Pauses before the next look, the longer the longer this has been waited for.
-fn pause(start: Instant) {
-    let (least, most) = BETWEEN;
-    thread::sleep((start.elapsed() / LATE).clamp(least, most));
-}
+const BETWEEN: Duration = Duration::from_millis(25);
 
 /// What a condition gives while it does not hold, and what it gives when it does.
 pub(crate) trait Answer {
@@ -54,7 +45,7 @@ pub(crate) fn until<A: Answer>(
             return found;
         }
         assert!(start.elapsed() < timeout, "not within {timeout:?}: {what}");
-        pause(start);
+        thread::sleep(BETWEEN);
     }
 }
 
@@ -65,7 +56,7 @@ pub(crate) fn within<T>(timeout: Duration, mut condition: impl FnMut() -> Option
         if condition().is_some() {
             return true;
         }
-        pause(start);
+        thread::sleep(BETWEEN);
     }
     false
 }
@@ -76,6 +67,6 @@ pub(crate) fn stays(what: &str, time: Duration, mut condition: impl FnMut() -> b
     let start = Instant::now();
     while start.elapsed() < time {
         assert!(condition(), "no longer: {what}");
-        pause(start);
+        thread::sleep(BETWEEN);
     }
 }
