@@ -1,6 +1,6 @@
 //! Deleting: what may go, what goes with it, and that nothing of it is left in a file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
@@ -296,9 +296,10 @@ fn prints(db: &Connection) -> BTreeMap<i64, [Vec<u8>; 2]> {
 
 /// Those whose prints are anywhere in these bytes.
 fn found(prints: &BTreeMap<i64, [Vec<u8>; 2]>, bytes: &[u8]) -> BTreeSet<i64> {
-    let of = |(number, of): (&i64, &[Vec<u8>; 2])| of.clone().map(|print| (print, *number));
-    let known: HashMap<Vec<u8>, i64> = prints.iter().flat_map(of).collect();
-    bytes.windows(24).filter_map(|window| known.get(window)).copied().collect()
+    let (numbers, known): (Vec<i64>, Vec<&Vec<u8>>) =
+        prints.iter().flat_map(|(number, of)| of.iter().map(|print| (*number, print))).unzip();
+    let finder = aho_corasick::AhoCorasick::new(known).unwrap();
+    finder.find_overlapping_iter(bytes).map(|at| numbers[at.pattern().as_usize()]).collect()
 }
 
 fn size(folder: &Folder) -> u64 {

@@ -19,7 +19,7 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn has(bytes: &[u8], part: &str) -> bool {
-    bytes.windows(part.len()).any(|window| window == part.as_bytes())
+    memchr::memmem::find(bytes, part.as_bytes()).is_some()
 }
 
 /// Pages that are read with a session.

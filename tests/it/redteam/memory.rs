@@ -26,7 +26,7 @@ fn memory_holds(pid: i32, wanted: &[u8]) -> Option<bool> {
                 break;
             }
             looked += u64::try_from(read).ok()?;
-            if part[..read].windows(wanted.len()).any(|window| window == wanted) {
+            if memchr::memmem::find(&part[..read], wanted).is_some() {
                 return Some(true);
             }
             // What lies across two parts is seen in the next one.
