@@ -2,6 +2,7 @@
 
     python3 tests/reliability.py              every part, one after the other (hours)
     python3 tests/reliability.py kills scale  these alone; the others stay as they were
+    python3 tests/reliability.py soak=3600    as many seconds, kills or runs of it
 
 Each part is one command that can be run by itself. What it prints between the lines `figures:` and an empty
 line goes onto the page, with the command, the date, the commit and the machine. A part that fails is
@@ -29,13 +30,13 @@ HOURS_MAX = 24
 PARTS = {
     "simulation": (
         "Simulation",
-        "COUNTERSIGN_SIM_RUNS=10000 cargo test --release --lib -- sim::long --nocapture",
+        "COUNTERSIGN_SIM_RUNS={} cargo test --release --lib -- sim::long --nocapture",
         "The real nodes of several people, with simulated disks, links and clocks, and checkers after each "
         "step; then bugs that are planted one at a time, each with the checker that found it.",
     ),
     "kills": (
         "Kills",
-        "cargo test --features fixtures --test kills -- --kills 1000",
+        "cargo test --features fixtures --test kills -- --kills {}",
         "Two real nodes and `kill -9` at named points and at random moments.",
     ),
     "floods": (
@@ -55,7 +56,7 @@ PARTS = {
     ),
     "soak": (
         "Soak",
-        "cargo bench --bench bench -- soak --seconds 600",
+        "cargo bench --bench bench -- soak --seconds {}",
         "Two real nodes at a steady rate, with restarts.",
     ),
     "messages": (
@@ -71,11 +72,14 @@ PARTS = {
     ),
     "fuzz": (
         "Fuzzing",
-        "python3 tests/fuzz/run.py 3600",
+        "python3 tests/fuzz/run.py {}",
         "Every decoder that a stranger or a file can reach. The table is "
         "[`fuzz/RESULTS.md`](fuzz/RESULTS.md).",
     ),
 }
+
+# How many runs, kills or seconds are meant above, unless it is said.
+AMOUNTS = {"simulation": "10000", "kills": "1000", "soak": "600", "fuzz": "3600"}
 
 HEAD = """# Reliability
 
@@ -117,8 +121,9 @@ def commit():
     return subprocess.run(git, cwd=TOP, text=True, capture_output=True).stdout.strip() or "unknown"
 
 
-def run(name):
+def run(name, amount):
     title, command, about = PARTS[name]
+    command = command.format(amount)
     print(f"=== {title}: {command}", flush=True)
     # Of what is measured, whatever is committed meanwhile.
     began, measured = time.monotonic(), commit()
@@ -151,13 +156,16 @@ def before():
 
 
 def main():
-    names = sys.argv[1:] or list(PARTS)
-    unknown = [name for name in names if name not in PARTS]
+    chosen = {name: amount for name, _, amount in (word.partition("=") for word in sys.argv[1:] or PARTS)}
+    unknown = [name for name in chosen if name not in PARTS]
     if unknown:
         sys.exit(f"no part {shlex.join(unknown)}; there are: {', '.join(PARTS)}")
+    for name, amount in chosen.items():
+        if amount and not (name in AMOUNTS and amount.isdigit()):
+            sys.exit(f"{name}={amount}: a number may be given for {', '.join(AMOUNTS)}")
     good = True
-    for name in names:
-        text, passed = run(name)
+    for name, amount in chosen.items():
+        text, passed = run(name, amount or AMOUNTS.get(name))
         good &= passed
         sections = {**before(), PARTS[name][0]: text}
         order = [title for title, _, _ in PARTS.values() if title in sections]
