@@ -9,6 +9,7 @@ pub(crate) mod mcp;
 pub(crate) mod output;
 pub(crate) mod pairing;
 pub(crate) mod pty;
+pub(crate) mod shelf;
 pub(crate) mod wait;
 
 use std::{
@@ -17,7 +18,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,6 +29,7 @@ use tempfile::TempDir;
 
 pub(crate) use output::Output;
 pub(crate) use pairing::{knock, pair};
+use shelf::Lent;
 pub(crate) use wait::{stays, until};
 
 /// The program under test: Cargo's own, unless whoever builds the tests names another one.
@@ -48,36 +50,60 @@ pub(crate) struct Home {
     pub(crate) more: Vec<(&'static str, String)>,
     folder: TempDir,
     node: Mutex<Option<Child>>,
+    /// Nobody else's while this home is there; it goes last.
+    lent: Option<Arc<Lent>>,
 }
+
+/// What an owner's home calls itself, and the owner's approval passphrase.
+type Owner = (&'static str, &'static str);
+
+const ALICE: Owner = ("alice", "mauve otter drifts past nine lanterns");
+const BOB: Owner = ("bob", "gravel violin borrowed a copper umbrella");
+const MALLORY: Owner = ("mallory", "quartz heron forgot the seventh staircase");
 
 /// Alice, with keys and a running node.
 pub(crate) fn alice() -> Home {
-    Home::running("alice", "mauve otter drifts past nine lanterns")
+    Home::running(ALICE)
 }
 
 /// Bob, with keys and a running node.
 pub(crate) fn bob() -> Home {
-    Home::running("bob", "gravel violin borrowed a copper umbrella")
+    Home::running(BOB)
 }
 
 /// Mallory, with keys and a running node.
 pub(crate) fn mallory() -> Home {
-    Home::running("mallory", "quartz heron forgot the seventh staircase")
+    Home::running(MALLORY)
 }
 
 impl Home {
     /// An empty home. The path is short, because a Unix socket lies in it.
     pub(crate) fn empty(name: &'static str, passphrase: &'static str) -> Self {
         let folder = tempfile::Builder::new().prefix("cs").tempdir().unwrap();
-        Self { name, passphrase, more: Vec::new(), folder, node: Mutex::new(None) }
+        Self { name, passphrase, more: Vec::new(), folder, node: Mutex::new(None), lent: None }
     }
 
-    fn running(name: &'static str, passphrase: &'static str) -> Self {
+    /// Set up by its person. No node runs.
+    pub(crate) fn made((name, passphrase): Owner) -> Self {
         let home = Self::empty(name, passphrase);
         pty::init(&home, passphrase).expect(0);
         home.set_page_port();
+        home
+    }
+
+    /// A copy of one that was set up before, with a running node.
+    fn lent((name, passphrase): Owner, nth: usize, lent: Arc<Lent>) -> Self {
+        let mut home = Self::empty(name, passphrase);
+        lent.unpack(nth, &home.path());
+        home.lent = Some(lent);
+        home.set_page_port_anew();
         home.start();
         home
+    }
+
+    fn running(owner: Owner) -> Self {
+        let made = || vec![shelf::files(&Self::made(owner).path())];
+        Self::lent(owner, 0, Lent::of(owner.0, made))
     }
 
     /// Gives the page a port of its own: the tests' nodes start and end beside each other, and none

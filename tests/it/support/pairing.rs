@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Home, SOON, until};
+use super::{
+    ALICE, BOB, Home, SOON,
+    shelf::{self, Lent},
+    until,
+};
 
 /// The item about a peer that can be decided, once it is there.
 pub(crate) fn ready_item(home: &Home, what: &str) -> Value {
@@ -44,9 +48,22 @@ pub(crate) fn pair(host: &Home, guest: &Home) {
     trusted(host, guest);
 }
 
-/// Alice and Bob, who trust each other.
+/// Alice and Bob, who trust each other and are linked.
 pub(crate) fn friends() -> (Home, Home) {
-    let (alice, bob) = (super::alice(), super::bob());
-    pair(&alice, &bob);
+    let both = Lent::of("friends", || {
+        let (alice, bob) = (Home::made(ALICE), Home::made(BOB));
+        alice.start();
+        bob.start();
+        pair(&alice, &bob);
+        alice.stop();
+        bob.stop();
+        vec![shelf::files(&alice.path()), shelf::files(&bob.path())]
+    });
+    let (alice, bob) = (Home::lent(ALICE, 0, both.clone()), Home::lent(BOB, 1, both));
+    for (home, peer) in [(&alice, &bob), (&bob, &alice)] {
+        until(&format!("{} is linked to {}", home.name, peer.name), SOON, || {
+            home.peer(peer.name).is_some_and(|peer| peer["path"] == "direct")
+        });
+    }
     (alice, bob)
 }
