@@ -1,6 +1,6 @@
 //! `countersign watch`: what a person sees on a terminal, and which keys decide.
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::support::{
     Home, PROGRAM, alice, bob, knock, mallory, pair,
@@ -177,11 +177,13 @@ fn a_watch_that_is_stopped_leaves_the_terminal_and_comes_back() {
     let mut terminal = watch(&alice);
     kill_process(terminal.process(), Signal::TSTP).unwrap();
     crate::support::until("the modes are given back", crate::support::SOON, || terminal.is_usual());
-    crate::support::until("keys are single again", crate::support::SOON, || {
-        // Each time: between the modes and the stop, there was nothing to continue.
-        kill_process(terminal.process(), Signal::CONT).unwrap();
-        !terminal.is_usual()
+    // The modes come first, and before the stop there is nothing to continue.
+    let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    crate::support::until("it has stopped", crate::support::SOON, || {
+        waitid(WaitId::Pid(terminal.process()), stopped).unwrap().is_some()
     });
+    kill_process(terminal.process(), Signal::CONT).unwrap();
+    crate::support::until("keys are single again", crate::support::SOON, || !terminal.is_usual());
     // It says by itself how things are; two keys at once would be none.
     terminal.shows("Nothing waits for you");
     terminal.press("q");

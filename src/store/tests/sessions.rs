@@ -225,7 +225,7 @@ fn what_is_new_to_a_session_is_what_the_plain_rule_says() {
     let folder = Folder::new();
     drop(folder.open().unwrap());
     let db = std::cell::RefCell::new(folder.raw());
-    let config = ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() };
     let mut runner = TestRunner::new(config);
     let done = runner.run(&ops(), |ops| {
         // Undone at the end of each case.

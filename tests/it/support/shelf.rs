@@ -64,3 +64,21 @@ pub(crate) fn files(folder: &Path) -> Files {
     };
     files.map(file).collect()
 }
+
+#[test]
+fn a_set_is_lent_to_one_at_a_time_and_is_there_for_the_next() {
+    let made = |byte| move || vec![vec![(PathBuf::from("key"), 0o600, vec![byte])]];
+    let held = |lent: &Lent| {
+        let folder = tempfile::tempdir().unwrap();
+        lent.unpack(0, &folder.path().join("h"));
+        fs::read(folder.path().join("h/key")).unwrap()
+    };
+    let (first, second) = (Lent::of("bytes", made(1)), Lent::of("bytes", made(2)));
+    let also_first = Arc::clone(&first);
+    assert_eq!((held(&first), held(&second)), (vec![1], vec![2]));
+    drop(first);
+    assert_eq!(held(&Lent::of("bytes", made(3))), [3], "a home of the first is still there");
+    drop(also_first);
+    let next = [Lent::of("bytes", made(4)), Lent::of("bytes", made(4))].map(|lent| held(&lent));
+    assert!(next.contains(&vec![1]) && next.contains(&vec![3]), "{next:?}");
+}
