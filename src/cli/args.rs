@@ -331,8 +331,8 @@ pub struct InboxArgs {
     /// Only of this conversation, in both directions
     #[arg(long, value_name = "ID")]
     pub thread: Option<String>,
-    /// Only with this text in them
-    #[arg(long, value_name = "TEXT")]
+    /// Only with all of these words; the last may be the beginning of one
+    #[arg(long, value_name = "WORDS")]
     pub query: Option<String>,
     /// Only those that the agent has not seen
     #[arg(long)]

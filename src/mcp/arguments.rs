@@ -111,7 +111,7 @@ pub(super) struct List {
     from: Option<String>,
     /// Only this conversation
     thread: Option<String>,
-    /// Only with this text
+    /// With these words
     query: Option<String>,
     /// Only what you have not seen
     unread: Option<bool>,

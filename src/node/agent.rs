@@ -4,9 +4,8 @@ use rusqlite::Connection;
 
 use super::{
     api::{
-        AgentRequest, ApiError, ApproverInfo, ErrorKind, Inbox, InboxRequest, InviteMade,
-        MessagePart, NetworkInfo, News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked,
-        UseInvite, Whoami,
+        AgentRequest, ApiError, ApproverInfo, ErrorKind, InviteMade, MessagePart, NetworkInfo,
+        News, NewsOf, Outstanding, PeerRef, Peers, Reply, Revoked, UseInvite, Whoami,
     },
     clock,
     codes::entry_of,
@@ -14,7 +13,6 @@ use super::{
     lowered,
     outbound::Reading,
     state::{Answer, Node, reply, store_failed, usage},
-    talks::cut,
     views::prefix,
 };
 use crate::{
@@ -28,17 +26,13 @@ use crate::{
     identity,
     store::{
         self, StoreError,
-        messages::{self, Filter, HistoryRow, MessageRow},
-        peers,
-        sessions::{self, Open},
+        messages::{self, HistoryRow, MessageRow},
+        peers, sessions,
         unread::Unread,
     },
     trust::{PeerState, TrustMove},
     wire::{Invite, invite},
 };
-
-/// A page of the inbox, how many messages are unread, and which of these the session has not seen.
-type InboxPage = (Vec<MessageRow>, u64, Vec<i64>);
 
 impl Node {
     /// Answers an agent.
@@ -234,73 +228,6 @@ impl Node {
         Ok((invite, row))
     }
 
-    fn inbox(&mut self, request: &InboxRequest, session: Option<SessionName>, answer: Answer) {
-        let filter = match self.filter(request) {
-            Ok(filter) => {
-                // A person's command lists what is for any session.
-                let open = session.as_ref().map(|_| self.handle.open_names());
-                Filter { session: session.clone(), open: open.unwrap_or_default(), ..filter }
-            }
-            Err(error) => return reply(answer, Err(error)),
-        };
-        let mark_read = request.mark_read;
-        let (limit, from, looks) = (filter.limit, filter.peer, filter.query.is_some());
-        let op = move |db: &Connection| {
-            let more = Filter { limit: limit + 1, ..filter.clone() };
-            let rows = messages::page(db, &more)?;
-            let (unread, unseen) = match &filter.session {
-                None => (messages::counts(db)?.unread, Vec::new()),
-                Some(name) => {
-                    let unread = sessions::unread(db, name, &filter.open)?;
-                    (unread, sessions::unseen(db, name, &rows)?)
-                }
-            };
-            Ok((rows, unread, unseen))
-        };
-        let then = move |node: &mut Self, found: Result<InboxPage, _>| match found {
-            Err(error) => reply(answer, Err(store_failed(&error))),
-            Ok((mut rows, unread, unseen)) => {
-                let more = cut(&mut rows, limit);
-                let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
-                let messages = rows.iter().map(|row| node.message_view(row)).collect();
-                let (held, held_total) = node.held_view(from.as_ref());
-                let inbox = Inbox { messages, unread, next_cursor, held, held_total };
-                let whole = |row: &&MessageRow| row.text.len() <= limits::PREVIEW_BYTES_MAX;
-                let read = rows.iter().filter(|row| mark_read && whole(row)).cloned().collect();
-                let read = reading(read, session, &unseen);
-                node.show_messages(&rows, read, Reply::Inbox(inbox), answer);
-            }
-        };
-        // A text that is looked for is in no index: each message is opened.
-        if looks { self.scan(op, then) } else { self.read(op, then) }
-    }
-
-    fn filter(&self, request: &InboxRequest) -> Result<Filter, ApiError> {
-        let limit = request.limit.unwrap_or(limits::PAGE_DEFAULT);
-        if !(1..=limits::PAGE_MAX).contains(&limit) {
-            let message = format!("limit is {limit}; it goes from 1 to {}", limits::PAGE_MAX);
-            return Err(usage(message, "choose a number in between"));
-        }
-        let after = match &request.cursor {
-            None => 0,
-            Some(cursor) => cursor.parse().map_err(|_| {
-                usage("cursor is not one that was given", "pass next_cursor of the page before")
-            })?,
-        };
-        let ids = "copy the id from a message";
-        Ok(Filter {
-            peer: request.from.as_deref().map(|name| self.find_peer(name)).transpose()?,
-            thread: parse_opt(request.thread.as_deref(), ids)?,
-            query: request.query.clone().filter(|query| !query.is_empty()),
-            unread: request.unread,
-            session: None,
-            open: Open::default(),
-            reply_to: parse_opt(request.reply_to.as_deref(), ids)?,
-            after,
-            limit,
-        })
-    }
-
     fn read_message(
         &mut self,
         id: &str,
@@ -431,7 +358,11 @@ impl Node {
 }
 
 /// What a session reads of these, where `unseen` is what it has not seen.
-fn reading(rows: Vec<MessageRow>, session: Option<SessionName>, unseen: &[i64]) -> Reading {
+pub(super) fn reading(
+    rows: Vec<MessageRow>,
+    session: Option<SessionName>,
+    unseen: &[i64],
+) -> Reading {
     let numbers = rows.iter().map(|row| row.number);
     let unseen = numbers.filter(|number| unseen.contains(number)).collect();
     Reading { rows, session, unseen }

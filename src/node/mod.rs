@@ -24,6 +24,7 @@ pub mod handle;
 mod held;
 mod human;
 mod inbound;
+mod inbox;
 mod inline;
 mod judge;
 mod keep;

@@ -36,18 +36,24 @@ impl Node {
         match job {
             Err(error) => reply(answer, Err(error)),
             Ok(None) => reply(answer, Ok(Reply::Found(Found { hits: vec![], older: None }))),
-            Ok(Some(job)) => self.catch_up(job, limit, answer),
+            Ok(Some(job)) => {
+                self.catch_up(answer, move |node, answer| node.look(job, limit, answer));
+            }
         }
     }
 
     /// Brings the index up to date, a batch for each write: what arrives meanwhile is stored in
     /// between.
-    fn catch_up(&mut self, job: Search, limit: u32, answer: Answer) {
+    pub(super) fn catch_up(
+        &mut self,
+        answer: Answer,
+        then: impl FnOnce(&mut Self, Answer) + Send + 'static,
+    ) {
         let op = |db: &Connection| search::index_batch(db, limits::INDEX_BATCH);
         self.write(op, move |node, more| match more {
             Err(error) => reply(answer, Err(store_failed(&error))),
-            Ok(true) => node.catch_up(job, limit, answer),
-            Ok(false) => node.look(job, limit, answer),
+            Ok(true) => node.catch_up(answer, then),
+            Ok(false) => then(node, answer),
         });
     }
 
@@ -78,7 +84,7 @@ impl Node {
 }
 
 /// The query, if it is one.
-fn words(query: &str) -> Result<Option<Query>, ApiError> {
+pub(super) fn words(query: &str) -> Result<Option<Query>, ApiError> {
     let (size, limit) = (query.len(), limits::SEARCH_QUERY_BYTES_MAX);
     if size > limit {
         let message = format!("the query is {size} bytes; the limit is {limit}");

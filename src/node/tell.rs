@@ -134,7 +134,6 @@ fn fresh(
     let mut filter = Filter {
         peer: None,
         thread: None,
-        query: None,
         unread: true,
         session,
         open,

@@ -8,7 +8,7 @@ use super::{
     said::{self, ENVELOPE, TEXT},
     seal::{self, OVERHEAD_BYTES, Place},
     sessions,
-    unread::{self, Unread},
+    unread::{Asked, Unread},
 };
 use crate::{
     base::{Digest, MessageId, PeerId, SessionName, ThreadId, Timestamp},
@@ -351,8 +351,6 @@ pub struct Filter {
     pub peer: Option<PeerId>,
     /// Only this conversation's; both directions.
     pub thread: Option<ThreadId>,
-    /// Only with this in the text, whatever the case of ASCII letters.
-    pub query: Option<String>,
     /// Only those that the agent has not seen.
     pub unread: bool,
     /// The session that asks: what is unread is what it has not seen.
@@ -373,12 +371,16 @@ pub struct Filter {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreError> {
-    let until = match filter.session.as_ref().filter(|_| filter.unread) {
-        Some(session) => sessions::known_until(db, session)?,
-        None => 0,
-    };
-    let page = page::page(filter, until);
+    let page = page::page(filter, known_until(db, filter)?);
     all(db, "messages", &page.sql, rusqlite::params_from_iter(page.values), read)
+}
+
+/// Up to which message nothing is new to the session that asks that somebody has seen.
+pub(super) fn known_until(db: &Connection, filter: &Filter) -> Result<i64, StoreError> {
+    match filter.session.as_ref().filter(|_| filter.unread) {
+        Some(session) => sessions::known_until(db, session),
+        None => Ok(0),
+    }
 }
 
 /// The numbers come from the index in their order, so that no message is sorted.
@@ -469,7 +471,7 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
         ))
     };
     Ok(Counts {
-        unread: count("SELECT coalesce(sum(many), 0) FROM unread_counts")?,
+        unread: nobody_saw().count(db)?,
         queued: waiting("queued")?,
         held: waiting("held")?,
     })
@@ -480,7 +482,11 @@ pub fn counts(db: &Connection) -> Result<Counts, StoreError> {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn unread_by_peer(db: &Connection, peers_max: u32) -> Result<Unread, StoreError> {
-    unread::add_up(db, "SELECT peer, many FROM unread_counts", [], peers_max)
+    nobody_saw().most(db, peers_max)
+}
+
+fn nobody_saw() -> Asked {
+    Asked { open: "[]".to_owned(), ..Asked::default() }
 }
 
 /// Our messages whose time is over, and of which no receipt came.

@@ -19,12 +19,17 @@ pub(super) fn place(row: &Columns<'_>, column: &'static str) -> Result<Place, St
 
 /// The text of the row, or what stands for it.
 pub(super) fn text(row: &Columns<'_>) -> Result<String, StoreError> {
+    Ok(readable(row)?.unwrap_or_else(|| UNREADABLE.to_owned()))
+}
+
+/// The text of the row, where it opens.
+pub(super) fn readable(row: &Columns<'_>) -> Result<Option<String>, StoreError> {
     match row.opened_text("text", &place(row, TEXT)?) {
         Err(error @ StoreError::Sealed { .. }) => {
             tracing::error!(%error, "a message cannot be read");
-            Ok(UNREADABLE.to_owned())
+            Ok(None)
         }
-        text => text,
+        text => text.map(Some),
     }
 }
 

@@ -13,9 +13,9 @@ use rusqlite::{Connection, params};
 
 use super::{
     StoreError,
-    messages::{self, MessageRow},
-    migrate,
-    rows::Columns,
+    messages::{self, Filter, MessageRow},
+    migrate, page,
+    rows::{Columns, all},
     said,
     seal::{self, Blind},
     words::{self, Query},
@@ -136,9 +136,9 @@ pub struct HitRows {
 
 /// The index comes first in the join: it gives its hits newest first, and none is sorted.
 pub(super) const SEARCH: &str = "
-    SELECT messages.* FROM words CROSS JOIN messages ON messages.number = words.rowid
-    WHERE words MATCH ?1 AND words.rowid < ?2 AND (?3 IS NULL OR messages.peer = ?3)
-    ORDER BY words.rowid DESC";
+    SELECT words.rowid AS number, (?3 IS NULL OR messages.peer = ?3) IS TRUE AS fits
+    FROM words CROSS JOIN messages ON messages.number = words.rowid
+    WHERE words MATCH ?1 AND words.rowid < ?2 ORDER BY words.rowid DESC";
 
 /// Messages with these words that are in the index, newest first.
 ///
@@ -146,31 +146,81 @@ pub(super) const SEARCH: &str = "
 /// When the database fails, or a row is not what we wrote.
 pub fn search(db: &Connection, search: &Search) -> Result<HitRows, StoreError> {
     let marks = (search.marks.0.as_str(), search.marks.1.as_str());
-    let limit = usize::try_from(search.limit).unwrap_or(usize::MAX);
-    let query = query(db, &search.query)?;
-    let mut statement = db.prepare_cached(SEARCH)?;
+    let tokens = tokens(db, &search.query)?;
     let peer = search.peer.as_ref().map(PeerId::as_bytes);
-    let mut rows = statement.query(params![query, search.before, peer])?;
-    let mut found = HitRows::default();
-    let mut looks = 0;
-    while found.hits.len() < limit
-        && let Some(row) = rows.next()?
+    let mut statement = db.prepare_cached(SEARCH)?;
+    let numbers = statement.query(params![tokens, search.before, peer])?;
+    let (hits, stopped) = walk(db, numbers, (search.limit, search.looks), |row| {
+        let text = said::readable(row)?;
+        let Some(marked) = text.and_then(|text| search.query.mark(&text, marks)) else {
+            return Ok(None);
+        };
+        Ok(Some(HitRow { message: messages::read(row)?, marked }))
+    })?;
+    Ok(HitRows { hits, stopped })
+}
+
+/// A page of the inbox, of messages with words.
+#[derive(Clone, Debug, Default)]
+pub struct FoundRows {
+    /// Oldest first.
+    pub rows: Vec<MessageRow>,
+    /// It opened as many messages as it may: there may be more after this place.
+    pub stopped: Option<i64>,
+}
+
+/// The messages that `filter` means, that have these words and are in the index, oldest first. At
+/// most `looks` are opened for it.
+///
+/// # Errors
+/// When the database fails, or a row is not what we wrote.
+pub fn page(
+    db: &Connection,
+    filter: &Filter,
+    query: &Query,
+    looks: u32,
+) -> Result<FoundRows, StoreError> {
+    let until = messages::known_until(db, filter)?;
+    let found = page::found(filter, tokens(db, query)?, until);
+    let mut statement = db.prepare_cached(&found.sql)?;
+    let numbers = statement.query(rusqlite::params_from_iter(found.values))?;
+    let (rows, stopped) = walk(db, numbers, (filter.limit, looks), |row| {
+        let has_them = said::readable(row)?.is_some_and(|text| query.is_in(&text));
+        has_them.then(|| messages::read(row)).transpose()
+    })?;
+    Ok(FoundRows { rows, stopped })
+}
+
+/// Opens those of the messages that fit, until there are `limit`. Where it opened `looks` before,
+/// or went over [`limits::SEARCH_STEPS`] times as many, it says at which place it stopped.
+fn walk<T>(
+    db: &Connection,
+    mut numbers: rusqlite::Rows<'_>,
+    (limit, looks): (u32, u32),
+    open: impl Fn(&Columns<'_>) -> Result<Option<T>, StoreError>,
+) -> Result<(Vec<T>, Option<i64>), StoreError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut found, mut opened, mut steps) = (Vec::new(), 0, 0);
+    while found.len() < limit
+        && let Some(row) = numbers.next()?
     {
-        let row = Columns { table: "messages", row, db };
-        looks += 1;
-        if let Some(marked) = search.query.mark(&said::text(&row)?, marks) {
-            found.hits.push(HitRow { message: messages::read(&row)?, marked });
+        let number: i64 = row.get("number")?;
+        steps += 1;
+        if row.get("fits")? {
+            opened += 1;
+            let sql = "SELECT * FROM messages WHERE number = ?1";
+            found.extend(all(db, "messages", sql, [number], &open)?.into_iter().flatten());
         }
-        if looks >= search.looks && found.hits.len() < limit {
-            found.stopped = Some(row.get("number")?);
-            break;
+        let enough = opened >= looks || steps >= looks.saturating_mul(limits::SEARCH_STEPS);
+        if enough && found.len() < limit {
+            return Ok((found, Some(number)));
         }
     }
-    Ok(found)
+    Ok((found, None))
 }
 
 /// The words' tokens as a query of FTS5: all of them are there.
-fn query(db: &Connection, query: &Query) -> Result<String, StoreError> {
+fn tokens(db: &Connection, query: &Query) -> Result<String, StoreError> {
     let last = query.parts.len().saturating_sub(1);
     let mut tokens = BTreeSet::new();
     for (at, part) in query.parts.iter().enumerate() {

@@ -4,13 +4,15 @@
 //! `messages.unread` says whether nobody has seen a message. This says it for one session, by the
 //! rule in `SCHEMA.md`; `sessions.after` keeps what has to be looked at short.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     StoreError,
     messages::MessageRow,
     rows::{all, ms},
-    unread::{self, Unread},
+    unread::{Asked, Unread},
 };
 use crate::{
     base::{SessionName, Timestamp, limits},
@@ -205,15 +207,6 @@ pub(super) const SEEN: [&str; 3] = [
         WHERE r.session IN (?1, other.name) AND r.message = messages.number)",
 ];
 
-/// How many messages are new to the session, of whom: [`UNSEEN`] as it was counted, and [`SEEN`].
-pub(super) fn new_by_peer() -> String {
-    let seen = SEEN.map(|seen| format!(" UNION ALL SELECT peer, 1 AS many FROM {seen}")).concat();
-    format!(
-        "SELECT peer, many FROM unread_counts
-         WHERE session IN ('', ?1) OR session NOT IN (SELECT value FROM json_each(?3)){seen}"
-    )
-}
-
 /// Up to which message nothing is new to a session that somebody has seen. Everything, to one that
 /// is not known: it begins now.
 ///
@@ -241,8 +234,7 @@ pub fn unread_by_peer(
     open: &Open,
     peers_max: u32,
 ) -> Result<Unread, StoreError> {
-    let params = params![name.as_str(), known_until(db, name)?, open.json()];
-    unread::add_up(db, &new_by_peer(), params, peers_max)
+    new_to(db, name, open)?.most(db, peers_max)
 }
 
 /// How many messages are new to a session.
@@ -250,14 +242,29 @@ pub fn unread_by_peer(
 /// # Errors
 /// When the database fails.
 pub fn unread(db: &Connection, name: &SessionName, open: &Open) -> Result<u64, StoreError> {
-    let sql = format!("SELECT coalesce(sum(many), 0) FROM ({})", new_by_peer());
-    let params = params![name.as_str(), known_until(db, name)?, open.json()];
-    Ok(db.prepare_cached(&sql)?.query_row(params, |row| row.get(0))?)
+    new_to(db, name, open)?.count(db)
+}
+
+/// [`UNSEEN`] as it was counted, and [`SEEN`].
+fn new_to(db: &Connection, name: &SessionName, open: &Open) -> Result<Asked, StoreError> {
+    let open = open.json();
+    let mut besides = HashMap::new();
+    let mut seen = db.prepare_cached(&seen_by_others())?;
+    let mut rows = seen.query(params![name.as_str(), known_until(db, name)?, open])?;
+    while let Some(row) = rows.next()? {
+        *besides.entry(row.get(0)?).or_default() += 1;
+    }
+    Ok(Asked { session: Some(name.to_string()), open, besides })
+}
+
+/// Of whom the messages of [`SEEN`] are.
+pub(super) fn seen_by_others() -> String {
+    SEEN.map(|seen| format!("SELECT peer FROM {seen}")).join(" UNION ALL ")
 }
 
 pub(super) const ELSEWHERE: &str = "
     SELECT name, sum(many) AS many FROM (
-        SELECT session AS name, many FROM unread_counts
+        SELECT session AS name, many FROM unread_totals
         WHERE session <> ?1 AND session IN (SELECT value FROM json_each(?3))
         UNION ALL
         SELECT other.name AS name, 1 AS many FROM sessions AS other

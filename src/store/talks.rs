@@ -12,7 +12,7 @@ use super::{
     StoreError,
     messages::{self, HistoryRow, MessageRow},
     rows::{Columns, all},
-    said,
+    said, unread,
 };
 use crate::{
     base::{PeerId, ThreadId, Timestamp},
@@ -42,8 +42,7 @@ pub(super) const TALKS: &str = "
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn talks(db: &Connection) -> Result<Vec<TalkRow>, StoreError> {
-    let unread: HashMap<PeerId, u64> =
-        messages::unread_by_peer(db, u32::MAX)?.most.into_iter().collect();
+    let unread = unread::of_each(db)?;
     let mut talks = all(db, "messages", TALKS, [], |row| {
         let last = messages::read(row)?;
         Ok(TalkRow {
@@ -84,7 +83,8 @@ pub(super) const THREADS: &str = "
            begin.peer AS peer, begin.outgoing AS outgoing, begin.text AS text,
            newest.stored_ms AS stored_ms
     FROM talked CROSS JOIN messages AS begin ON begin.number = talked.first
-    CROSS JOIN messages AS newest ON newest.number = talked.last
+    CROSS JOIN messages AS newest INDEXED BY messages_by_talk
+    ON newest.peer = ?1 AND newest.thread = talked.which AND newest.number = talked.last
     ORDER BY talked.last DESC";
 
 /// The threads with a peer, the one with the newest message first, at most `limit`.

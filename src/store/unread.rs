@@ -1,10 +1,10 @@
 //! How many messages are unread, and of whom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, OptionalExtension as _, Params, params};
 
-use super::StoreError;
+use super::{StoreError, rows::all};
 use crate::base::PeerId;
 
 /// Unread messages, in numbers.
@@ -16,34 +16,149 @@ pub struct Unread {
     pub most: Vec<(PeerId, u64)>,
 }
 
-/// Adds up the rows `peer, many` that `sql` gives, which may name a peer more than once. This is
-/// asked for after every call of an agent, and so in one pass: `GROUP BY` with `ORDER BY` takes
-/// several times as long for a thousand peers.
-pub(super) fn add_up(
+/// A peer's key, as the tables have it.
+type Key = [u8; 32];
+
+/// Who has most is looked up in so many lists at most, of so many peers that were counted besides at
+/// most; of more, everything is added up.
+const LISTS_MAX: usize = 8;
+const BESIDES_MAX: usize = 100;
+
+/// The lists in `unread_counts` that are new to the session ?1 where the sessions ?2 are open, with what
+/// each adds up to. All of them, where there is no ?1 and none is open.
+const LISTS: &str = "
+    SELECT session, many FROM unread_totals
+    WHERE session IN ('', ?1) OR session NOT IN (SELECT value FROM json_each(?2))";
+
+/// What is in these lists.
+const LISTED: &str = "
+    SELECT peer, many FROM unread_counts
+    WHERE session IN ('', ?1) OR session NOT IN (SELECT value FROM json_each(?2))";
+
+/// Those with most in one list, most first.
+pub(super) const FIRST: &str = "
+    SELECT peer, many FROM unread_counts INDEXED BY unread_most
+    WHERE session = ?1 ORDER BY many DESC, peer LIMIT ?2";
+
+/// What a session has not seen.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The session. None: what no session has seen.
+    pub(super) session: Option<String>,
+    /// The sessions that are open, as SQL takes them.
+    pub(super) open: String,
+    /// What else is new to it, of whom.
+    pub(super) besides: HashMap<Key, u64>,
+}
+
+impl Asked {
+    /// How many messages.
+    pub(super) fn count(&self, db: &Connection) -> Result<u64, StoreError> {
+        Ok(self.sum(&self.lists(db)?))
+    }
+
+    /// How many, and of whom: of the `peers_max` with most of them. This is asked for after every call
+    /// of an agent, so not every peer is looked at.
+    pub(super) fn most(self, db: &Connection, peers_max: u32) -> Result<Unread, StoreError> {
+        let lists = self.lists(db)?;
+        let all = self.sum(&lists);
+        let most = if lists.len() > LISTS_MAX || self.besides.len() > BESIDES_MAX {
+            let mut most = add_up(db, LISTED, params![self.session, self.open], self.besides)?;
+            sort(&mut most, peers_max);
+            most
+        } else {
+            first(db, &lists, &self.besides, peers_max)?
+        };
+        let most = most.into_iter().map(|(key, many)| Ok((peer(&key)?, many)));
+        Ok(Unread { all, most: most.collect::<Result<_, StoreError>>()? })
+    }
+
+    fn lists(&self, db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+        all(db, "unread_totals", LISTS, params![self.session, self.open], |row| {
+            Ok((row.get("session")?, row.get("many")?))
+        })
+    }
+
+    fn sum(&self, lists: &[(String, u64)]) -> u64 {
+        lists.iter().map(|(_, many)| many).chain(self.besides.values()).sum()
+    }
+}
+
+/// How many nobody has seen of each peer.
+pub(super) fn of_each(db: &Connection) -> Result<HashMap<PeerId, u64>, StoreError> {
+    let each = add_up(db, "SELECT peer, many FROM unread_counts", [], HashMap::new())?;
+    each.into_iter().map(|(key, many)| Ok((peer(&key)?, many))).collect()
+}
+
+/// A peer that is behind the first of each list has no more than what stands there, added up: once
+/// that is no more than what the last of the found ones has, these are the first.
+fn first(
+    db: &Connection,
+    lists: &[(String, u64)],
+    besides: &HashMap<Key, u64>,
+    peers_max: u32,
+) -> Result<Vec<(Key, u64)>, StoreError> {
+    let wanted = usize::try_from(peers_max).unwrap_or(usize::MAX);
+    let mut depth = wanted;
+    loop {
+        let mut named: BTreeSet<Key> = besides.keys().copied().collect();
+        let mut behind = 0;
+        for (list, _) in lists {
+            let rows = all(db, "unread_counts", FIRST, params![list, as_i64(depth)], |row| {
+                Ok((row.get::<Key>("peer")?, row.get::<u64>("many")?))
+            })?;
+            // A list that is shorter has nobody behind.
+            behind += rows.last().filter(|_| rows.len() == depth).map_or(0, |(_, many)| *many);
+            named.extend(rows.into_iter().map(|(peer, _)| peer));
+        }
+        let mut most = Vec::with_capacity(named.len());
+        for peer in named {
+            let mut many = besides.get(&peer).copied().unwrap_or_default();
+            for (list, _) in lists {
+                let sql = "SELECT many FROM unread_counts WHERE session = ?1 AND peer = ?2";
+                let of = db.prepare_cached(sql)?.query_row(params![list, peer], |row| row.get(0));
+                many += of.optional()?.unwrap_or(0_u64);
+            }
+            most.push((peer, many));
+        }
+        sort(&mut most, peers_max);
+        let least = most.last().filter(|_| most.len() == wanted).map(|(_, many)| *many);
+        if behind == 0 || least.is_some_and(|least| least >= behind) {
+            return Ok(most);
+        }
+        depth = depth.saturating_mul(4);
+    }
+}
+
+fn as_i64(depth: usize) -> i64 {
+    i64::try_from(depth).unwrap_or(i64::MAX)
+}
+
+fn sort(most: &mut Vec<(Key, u64)>, peers_max: u32) {
+    most.sort_unstable_by(|(a, few), (b, many)| many.cmp(few).then_with(|| a.cmp(b)));
+    most.truncate(usize::try_from(peers_max).unwrap_or(usize::MAX));
+}
+
+/// Adds up the rows `peer, many` that `sql` gives, which may name a peer more than once, in one pass:
+/// `GROUP BY` with `ORDER BY` takes several times as long for a thousand peers.
+fn add_up(
     db: &Connection,
     sql: &str,
     params: impl Params,
-    peers_max: u32,
-) -> Result<Unread, StoreError> {
-    let mut by_peer: HashMap<[u8; 32], u64> = HashMap::new();
-    let mut all = 0;
+    mut by_peer: HashMap<Key, u64>,
+) -> Result<Vec<(Key, u64)>, StoreError> {
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     while let Some(row) = rows.next()? {
-        let many: u64 = row.get(1)?;
-        all += many;
-        *by_peer.entry(row.get(0)?).or_default() += many;
+        *by_peer.entry(row.get(0)?).or_default() += row.get::<_, u64>(1)?;
     }
-    let mut most: Vec<_> = by_peer.into_iter().collect();
-    most.sort_unstable_by(|(a, few), (b, many)| many.cmp(few).then_with(|| a.cmp(b)));
-    most.truncate(usize::try_from(peers_max).unwrap_or(usize::MAX));
+    Ok(by_peer.into_iter().collect())
+}
+
+fn peer(key: &Key) -> Result<PeerId, StoreError> {
     let wrong = || StoreError::Row {
         table: "unread_counts",
         problem: "peer is not what was written".to_owned(),
     };
-    let most = most
-        .into_iter()
-        .map(|(peer, many)| Ok((PeerId::from_slice(&peer).ok_or_else(wrong)?, many)))
-        .collect::<Result<_, StoreError>>()?;
-    Ok(Unread { all, most })
+    PeerId::from_slice(key).ok_or_else(wrong)
 }

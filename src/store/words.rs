@@ -1,12 +1,14 @@
 //! Words of a text, as they are looked for: small letters without accents.
 //!
-//! A word is a run of letters and digits (and of the marks on them), as in Unicode's categories. The
-//! same rules make what is indexed and what is looked for, so they must not change without a new
-//! index. All of it is linear in the text.
+//! A word is a run of letters and digits (and of the marks on them), as in Unicode's categories. In a
+//! script that puts no spaces between words, each letter is one, so that several that are looked for
+//! beside each other are found inside a line. The same rules make what is indexed and what is looked
+//! for, so they must not change without a new index. All of it is linear in the text.
 
 use std::{collections::HashMap, ops::Range};
 
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+use unicode_script::{Script, UnicodeScript as _};
 
 /// How many characters the beginnings have under which a word is found, beside the whole word. A
 /// beginning of another length is found under the next shorter one.
@@ -24,17 +26,19 @@ pub(super) struct Word {
 /// The words of a text, in its order.
 pub(super) fn words(text: &str) -> Vec<Word> {
     let mut found: Vec<Word> = Vec::new();
-    let mut inside = false;
+    // A word that a letter goes on with, and one that only marks do.
+    let (mut open, mut inside) = (false, false);
     for (at, c) in text.char_indices() {
         let joins = inside && is_combining_mark(c);
         if !c.is_alphanumeric() && !joins {
-            inside = false;
+            (open, inside) = (false, false);
             continue;
         }
-        if !inside {
+        let alone = !joins && stands_alone(c);
+        if !joins && (alone || !open) {
             found.push(Word { folded: String::new(), span: at..at });
         }
-        inside = true;
+        (open, inside) = (if joins { open } else { !alone }, true);
         if let Some(word) = found.last_mut() {
             word.span.end = at + c.len_utf8();
             fold(c, &mut word.folded);
@@ -42,6 +46,30 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     }
     found.retain(|word| !word.folded.is_empty());
     found
+}
+
+/// Whether a letter is of a script that is written without spaces between words (UAX 29, section 4,
+/// names them).
+fn stands_alone(c: char) -> bool {
+    !c.is_ascii()
+        && matches!(
+            c.script(),
+            Script::Han
+                | Script::Hiragana
+                | Script::Katakana
+                | Script::Bopomofo
+                | Script::Yi
+                | Script::Thai
+                | Script::Lao
+                | Script::Khmer
+                | Script::Myanmar
+                | Script::Tai_Le
+                | Script::New_Tai_Lue
+                | Script::Tai_Tham
+                | Script::Tai_Viet
+                | Script::Balinese
+                | Script::Javanese
+        )
 }
 
 fn fold(c: char, to: &mut String) {
@@ -100,6 +128,11 @@ impl Query {
             }
         }
         (!parts.is_empty()).then_some(Self { parts, open })
+    }
+
+    /// Whether the text has all of it.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.spans(text).is_some()
     }
 
     /// The text with `marks` before and after each place that was looked for; `None` where
@@ -187,7 +220,9 @@ mod tests {
         };
         check("Grüße aus ZÜRICH, 300 EUR", &["gruße", "aus", "zurich", "300", "eur"]);
         check("Zu\u{308}rich near-by column's", &["zurich", "near", "by", "column", "s"]);
-        check("日本語 text", &["日本語", "text"]);
+        check("日本語 text", &["日", "本", "語", "text"]);
+        check("第3回がABテスト", &["第", "3", "回", "か\u{3099}", "ab", "テ", "ス", "ト"]);
+        check("ภาษาที่", &["ภ", "า", "ษ", "า", "ที่"]);
         check("ΟΔΟΣ οδος ὁδός", &["οδοσ", "οδοσ", "οδοσ"]);
         check("हिन्दी", &["हिन्दी"]);
         check("\u{301} - … \0 _ 😀", &[]);
@@ -215,6 +250,9 @@ mod tests {
         check("to x", "to xylo tomb", Some("<to> <xylo> tomb"));
         check("to -", "tom", None);
         check("a-b", "a bee", Some("<a bee>"));
+        check("明日", "会議は明日です", Some("会議は<明日>です"));
+        check("日明", "会議は明日です", None);
+        check("3回", "第3回", Some("第<3回>"));
         assert_eq!(Query::of(" - \0 …"), None);
     }
 }

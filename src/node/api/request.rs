@@ -119,7 +119,8 @@ pub struct InboxRequest {
     pub from: Option<String>,
     /// Only of this conversation, in both directions.
     pub thread: Option<String>,
-    /// Only with this text in them.
+    /// Only with all of these words, in any order; the last may be the beginning of one. At most
+    /// [`SEARCH_QUERY_BYTES_MAX`](crate::base::limits::SEARCH_QUERY_BYTES_MAX) bytes.
     pub query: Option<String>,
     /// Only those that the agent has not seen.
     pub unread: bool,

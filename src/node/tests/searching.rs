@@ -83,3 +83,47 @@ async fn a_query_that_is_too_long_is_refused_with_its_bound_and_any_other_is_ans
         assert!(found(&alice, query).await.is_empty(), "{query:?}");
     }
 }
+
+fn list(query: &str) -> InboxRequest {
+    InboxRequest { query: Some(query.to_owned()), ..InboxRequest::default() }
+}
+
+async fn listed(side: &Side, request: InboxRequest) -> Vec<Value> {
+    let inbox = side.agent(AgentRequest::Inbox(request)).await;
+    inbox["messages"].as_array().unwrap().iter().map(|message| message["text"].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_agent_finds_what_is_in_its_inbox_by_words_oldest_first_and_nothing_else() {
+    let (bob, mut mallory) = bob_and_mallory().await;
+    for (n, text) in [(1, "Grüße aus Zürich"), (2, "and ZURICH again"), (3, "Bern, nothing else")]
+    {
+        let envelope = mallory.text(n, text);
+        mallory.say(envelope).await;
+        // What arrived a moment ago is in the index.
+        assert_eq!(listed(&bob, list("zurich")).await.len(), usize::from(n).min(2));
+    }
+    let hidden = mallory.hidden(4);
+    assert_eq!(mallory.say(hidden).await, Said::HeldByPeer);
+    assert!(listed(&bob, list("look")).await.is_empty(), "what is held is its human's to find");
+    bob.send("carol", "Zurich, from us").await;
+    assert_eq!(listed(&bob, list("zur")).await, ["Grüße aus Zürich", "and ZURICH again"]);
+    assert!(listed(&bob, list("zur bern")).await.is_empty());
+    let first = InboxRequest { limit: Some(1), mark_read: true, ..list("zurich") };
+    let page = bob.agent(AgentRequest::Inbox(first)).await;
+    assert_eq!(page["messages"][0]["text"], "Grüße aus Zürich");
+    let cursor = Some(page["next_cursor"].as_str().unwrap().to_owned());
+    let second = InboxRequest { cursor, ..list("zurich") };
+    assert_eq!(listed(&bob, second).await, ["and ZURICH again"]);
+    let unread = InboxRequest { unread: true, ..list("zurich") };
+    assert_eq!(listed(&bob, unread).await, ["and ZURICH again"], "the first was shown");
+    let nobody = InboxRequest { from: Some("carol".into()), ..list("zurich") };
+    assert!(listed(&bob, nobody).await.is_empty());
+    for (query, problem) in [
+        (" … ", "query has no word"),
+        (&*"x ".repeat(1000), "the query is 2000 bytes; the limit is 1024"),
+    ] {
+        let error = bob.ask(Request::Agent(AgentRequest::Inbox(list(query)))).await.unwrap_err();
+        assert_eq!((error.kind, &*error.message), (ErrorKind::Usage, problem));
+    }
+}

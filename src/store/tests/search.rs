@@ -5,9 +5,12 @@ use super::{
     *,
 };
 use crate::{
-    base::limits,
+    base::{SessionName, ThreadId, limits},
     store::{
+        messages::Filter,
+        page,
         search::{self, HitRow, Search},
+        sessions::{self, Introduced},
         words::Query,
     },
 };
@@ -71,6 +74,8 @@ fn words_are_found_whatever_their_case_and_marks_and_the_last_may_be_a_beginning
     check("ecole", &[3]);
     check("école NORM", &[3]);
     check("日本", &[4]);
+    check("本語", &[4]);
+    check("日語", &[]);
     check("near", &[5, 2]);
     check("near-by", &[2]);
     check("near -", &[5, 2]);
@@ -187,6 +192,83 @@ fn a_search_walks_the_index_from_its_end_and_stops() {
     assert_eq!(numbers(&asked), [97, 96, 95]);
     asked.peer = Some(filled_peer(1));
     assert_eq!(numbers(&asked), [94, 90, 86]);
+}
+
+#[test]
+fn a_page_with_words_is_the_page_without_and_what_has_the_words_of_it() {
+    let folder = Folder::new();
+    let db = folder.made();
+    fill(&db, 600, 4, 3);
+    let (api, web) = (SessionName::parse("api").unwrap(), SessionName::parse("web").unwrap());
+    let known = Introduced { name: api.clone(), client: None, project: None };
+    db.execute_batch(
+        "UPDATE messages SET unread = 1 WHERE outgoing = 0 AND number % 3 = 0;
+         UPDATE messages SET session = 'web' WHERE number % 5 = 0;
+         UPDATE messages SET state = 'held_by_peer' WHERE number % 7 = 0;
+         UPDATE messages SET reply_to = zeroblob(16) WHERE number % 11 = 0;",
+    )
+    .unwrap();
+    sessions::remember(&db, &known, &[], NOW).unwrap();
+    db.execute_batch("UPDATE sessions SET after = 0").unwrap();
+    sessions::set_seen(&db, &api, &[2, 34, 36]).unwrap();
+    index(&db);
+    let query = Query::of("every word1").unwrap();
+    let (mut found, mut checked) = (0, 0);
+    for bits in 0..64_u8 {
+        let has = |bit: u8| bits & (1 << bit) != 0;
+        let filter = Filter {
+            peer: has(0).then(|| filled_peer(2)),
+            thread: has(1).then(|| ThreadId::from_slice(b"0000000200000001").unwrap()),
+            reply_to: has(2).then(|| MessageId::from_bytes([0; 16])),
+            unread: has(3),
+            session: has(4).then(|| api.clone()),
+            open: has(5).then(|| web.clone()).into_iter().collect(),
+            after: 0,
+            limit: 10_000,
+        };
+        let mut plain = messages::page(&db, &filter).unwrap();
+        plain.retain(|row| row.text.starts_with("word1"));
+        let expected: Vec<i64> = plain.iter().map(|row| row.number).collect();
+        let numbers = |filter: &Filter| -> Vec<i64> {
+            let page = search::page(&db, filter, &query, 10_000).unwrap();
+            assert_eq!(page.stopped, None);
+            page.rows.iter().map(|row| row.number).collect()
+        };
+        assert_eq!(numbers(&filter), expected, "{filter:?}");
+        if let [_, _, third, ..] = *expected {
+            let part = Filter { after: expected[1], limit: 1, ..filter };
+            assert_eq!(numbers(&part), [third], "{part:?}");
+            checked += 1;
+        }
+        found += expected.len();
+    }
+    assert!(found > 500 && checked > 20, "{found} {checked}");
+}
+
+#[test]
+fn a_page_of_the_inbox_with_words_stops_where_a_search_does_and_goes_on_from_there() {
+    let folder = Folder::new();
+    let db = folder.made();
+    fill(&db, 400, 4, 2);
+    index(&db);
+    // Words that are in every message, and beside each other in none.
+    let apart = Query::of("every-word").unwrap();
+    let filter = Filter { limit: 5, ..Filter::default() };
+    let page = |filter: &Filter, looks| search::page(&db, filter, &apart, looks).unwrap();
+    let mut after = 0;
+    for _ in 0..4 {
+        let part = page(&Filter { after, ..filter.clone() }, 50);
+        assert!(part.rows.is_empty());
+        after = part.stopped.unwrap();
+    }
+    assert_eq!(after, 399, "50 of those in the inbox at a time, which are every second one");
+    assert_eq!(page(&Filter { after, ..filter.clone() }, 50).stopped, None);
+    // Of somebody with whom nothing was said.
+    let nobody = Filter { peer: Some(filled_peer(9)), ..filter };
+    assert_eq!(page(&nobody, 10).stopped, Some(10 * i64::from(limits::SEARCH_STEPS)));
+    let plan = plan(&db, &page::found(&nobody, "\"x\"".to_owned(), 0).sql);
+    assert_eq!(plan.len(), 2, "nothing is sorted: {plan:#?}");
+    assert!(plan[1].contains("messages USING INTEGER PRIMARY KEY"), "{plan:#?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::{
         messages::{Filter, HistoryRow},
         page::page,
         sessions::{self, Introduced, Open},
+        unread,
     },
 };
 
@@ -259,8 +260,9 @@ fn nothing_that_a_session_asks_walks_the_inbox() {
     let seen = "SEARCH messages USING COVERING INDEX messages_seen (session=? AND number>?)";
     let to_read = "messages_to_read (outgoing=?";
     let reads = "PRIMARY KEY (session=? AND message=?)";
-    check(&sessions::new_by_peer(), &[seen, "SCAN unread_counts", reads]);
-    check(sessions::ELSEWHERE, &[seen, "SEARCH unread_counts USING PRIMARY KEY", reads]);
+    check(&sessions::seen_by_others(), &[seen, reads]);
+    check(unread::FIRST, &["unread_counts USING COVERING INDEX unread_most (session=?)"]);
+    check(sessions::ELSEWHERE, &[seen, "SEARCH unread_totals USING PRIMARY KEY", reads]);
     check(sessions::FIRST_UNREAD, &["messages_to_read (outgoing=? AND rowid>?)"]);
     let reads_of_two = "session_reads_by_message (message=? AND session=?)";
     for (sql, reads) in [

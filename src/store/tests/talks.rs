@@ -55,7 +55,8 @@ fn no_query_of_a_conversation_walks_a_table_or_sorts_one() {
     let by_thread = "messages_by_talk (peer=? AND thread=? AND number<?)";
     assert_eq!(check(talks::PART_OF_THREAD, &[by_thread]).len(), 1);
     check(talks::TALKS, &["SCAN talks", "USING INTEGER PRIMARY KEY"]);
-    check(talks::THREADS, &["SEARCH threads USING INDEX threads_by_last (peer=?)"]);
+    let newest = "newest USING COVERING INDEX messages_by_talk (peer=? AND thread=? AND number=?)";
+    check(talks::THREADS, &["SEARCH threads USING INDEX threads_by_last (peer=?)", newest]);
     check(talks::HISTORIES, &["history_by_message (message=?)"]);
     check(messages::ROOM, &["messages_unread (peer=?)"]);
     check(messages::WAITING_FOR, &["messages_waiting (outgoing=? AND state=?)"]);
