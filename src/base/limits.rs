@@ -317,9 +317,6 @@ pub const KEYRING_WAIT: Duration = Duration::from_secs(15);
 /// Messages that one search opens and holds against its words, before it answers with what it found
 /// and where to go on: a second of work on a small machine.
 pub const SEARCH_LOOKS_MAX: u32 = 20_000;
-/// How many times as many messages with its words a search passes over that are somebody else's, or
-/// of another conversation, without opening them.
-pub const SEARCH_STEPS: u32 = 10;
 /// What is looked for: more than anybody types, and few enough words to look for at once.
 pub const SEARCH_QUERY_BYTES_MAX: usize = KIB;
 /// Words before the first place that was found, and from there on: two lines of the page.

@@ -108,7 +108,8 @@ pub(super) async fn inbox(ctx: &Ctx, args: InboxArgs) -> anyhow::Result<Exit> {
 fn inbox_text(inbox: &Inbox, style: Style) -> String {
     let held = held_text(inbox, style);
     if inbox.messages.is_empty() {
-        return format!("No messages.{held}");
+        let so_far = inbox.next_cursor.as_ref().map_or("", |_| " so far");
+        return format!("No messages{so_far}.{held}");
     }
     let texts: Vec<_> = inbox.messages.iter().map(|one| message_text(one, style)).collect();
     let unread = format!("{} not seen by the agent", inbox.unread);

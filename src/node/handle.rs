@@ -273,7 +273,8 @@ impl AgentHandle {
     }
 
     /// A page of the inbox; when it is empty, waits for a message until `wait` is over. Waits on
-    /// events, and reads the store again after each.
+    /// events, and reads the store again after each. A page that is empty because as much was looked
+    /// through as may be at once is not waited on: its cursor goes on.
     ///
     /// # Errors
     /// What the node answers, or that it is gone.
@@ -283,7 +284,8 @@ impl AgentHandle {
         loop {
             let reply = self.ask(AgentRequest::Inbox(request.clone())).await?;
             let Reply::Inbox(inbox) = reply else { return Err(unexpected()) };
-            if !inbox.messages.is_empty() || !changed_before(&mut events, until).await {
+            let is_some = !inbox.messages.is_empty() || inbox.next_cursor.is_some();
+            if is_some || !changed_before(&mut events, until).await {
                 return Ok(inbox);
             }
         }

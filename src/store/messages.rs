@@ -371,16 +371,12 @@ pub struct Filter {
 /// # Errors
 /// When the database fails, or a row is not what we wrote.
 pub fn page(db: &Connection, filter: &Filter) -> Result<Vec<MessageRow>, StoreError> {
-    let page = page::page(filter, known_until(db, filter)?);
+    let until = match filter.session.as_ref().filter(|_| filter.unread) {
+        Some(session) => sessions::known_until(db, session)?,
+        None => 0,
+    };
+    let page = page::page(filter, until);
     all(db, "messages", &page.sql, rusqlite::params_from_iter(page.values), read)
-}
-
-/// Up to which message nothing is new to the session that asks that somebody has seen.
-pub(super) fn known_until(db: &Connection, filter: &Filter) -> Result<i64, StoreError> {
-    match filter.session.as_ref().filter(|_| filter.unread) {
-        Some(session) => sessions::known_until(db, session),
-        None => Ok(0),
-    }
 }
 
 /// The numbers come from the index in their order, so that no message is sorted.

@@ -1,8 +1,7 @@
 //! The statement behind a page of the inbox.
 //!
 //! A page costs as much as it shows: what is unread is taken from the indexes of what is unread, so
-//! many numbers from each as fit a page, and only these messages are read. Where words are looked
-//! for, it is what the index of words gives that is walked ([`found`]).
+//! many numbers from each as fit a page, and only these messages are read.
 
 use rusqlite::types::Value;
 
@@ -22,7 +21,7 @@ impl Query {
 
     /// What every message of the page has in common.
     fn narrow(&mut self, filter: &Filter) -> String {
-        let mut narrow = format!("messages.number > {}", self.bind(filter.after));
+        let mut narrow = format!("number > {}", self.bind(filter.after));
         let mut and = |clause: &str, value: String| {
             for part in [" AND ", clause, " ", &value] {
                 narrow.push_str(part);
@@ -41,27 +40,13 @@ impl Query {
     }
 }
 
-/// A statement with what is unread bound to its first three parameters, wherever it is said.
-/// `known_until` is of [`sessions::known_until`], where a session asks for what is unread.
-fn begun(filter: &Filter, known_until: i64) -> Query {
-    let session = filter.session.as_ref().map(ToString::to_string);
-    Query {
-        sql: String::new(),
-        values: vec![session.into(), known_until.into(), filter.open.json().into()],
-    }
-}
-
-/// Which messages are in the inbox, and in a conversation.
-const fn listed(filter: &Filter) -> &'static str {
-    match filter.thread {
-        Some(_) => "(outgoing = 1 OR state IN ('accepted', 'read', 'replied'))",
-        None => "outgoing = 0 AND state IN ('accepted', 'read', 'replied')",
-    }
-}
-
-/// The messages that `filter` means, oldest first.
+/// The messages that `filter` means, oldest first. `known_until` is of
+/// [`sessions::known_until`], where a session asks for what is unread.
 pub(super) fn page(filter: &Filter, known_until: i64) -> Query {
-    let mut query = begun(filter, known_until);
+    // These three are ?1, ?2 and ?3 wherever what is unread is said.
+    let session = filter.session.as_ref().map(ToString::to_string);
+    let values = vec![session.into(), known_until.into(), filter.open.json().into()];
+    let mut query = Query { sql: String::new(), values };
     let narrow = query.narrow(filter);
     let limit = query.bind(i64::from(filter.limit));
     let end = format!("ORDER BY number LIMIT {limit}");
@@ -78,34 +63,14 @@ pub(super) fn page(filter: &Filter, known_until: i64) -> Query {
         let parts = parts.join(" UNION ALL ");
         format!("SELECT * FROM messages WHERE number IN ({parts}) {end}")
     } else {
+        let which = match filter.thread {
+            Some(_) => "(outgoing = 1 OR state IN ('accepted', 'read', 'replied'))",
+            None => "outgoing = 0 AND state IN ('accepted', 'read', 'replied')",
+        };
         // Whoever waits for one answer does not walk all that was said with the peer.
         let by = filter.reply_to.map_or("", |_| "INDEXED BY messages_by_reply");
-        let which = listed(filter);
         format!("SELECT * FROM messages {by} WHERE {which} AND {narrow} {end}")
     };
-    query
-}
-
-/// The numbers of the messages that have these tokens, oldest first, and of each whether `filter`
-/// means it.
-pub(super) fn found(filter: &Filter, tokens: String, known_until: i64) -> Query {
-    let mut query = begun(filter, known_until);
-    let narrow = query.narrow(filter);
-    let which = if filter.unread {
-        // Little is new to a session that others have seen: it is gathered once.
-        let seen = sessions::SEEN.map(|seen| format!("SELECT messages.number FROM {seen}"));
-        let seen = seen.join(" UNION ALL ");
-        let seen = filter.session.as_ref().map(|_| format!(" OR messages.number IN ({seen})"));
-        format!("(({}){})", sessions::UNSEEN, seen.unwrap_or_default())
-    } else {
-        listed(filter).to_owned()
-    };
-    let (tokens, after) = (query.bind(tokens), query.bind(filter.after));
-    query.sql = format!(
-        "SELECT words.rowid AS number, ({which} AND {narrow}) IS TRUE AS fits
-         FROM words CROSS JOIN messages ON messages.number = words.rowid
-         WHERE words MATCH {tokens} AND words.rowid > {after} ORDER BY words.rowid"
-    );
     query
 }
 

@@ -9,13 +9,13 @@
 
 use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Params, params};
 
 use super::{
     StoreError,
     messages::{self, Filter, MessageRow},
-    migrate, page,
-    rows::{Columns, all},
+    migrate,
+    rows::Columns,
     said,
     seal::{self, Blind},
     words::{self, Query},
@@ -136,9 +136,9 @@ pub struct HitRows {
 
 /// The index comes first in the join: it gives its hits newest first, and none is sorted.
 pub(super) const SEARCH: &str = "
-    SELECT words.rowid AS number, (?3 IS NULL OR messages.peer = ?3) IS TRUE AS fits
-    FROM words CROSS JOIN messages ON messages.number = words.rowid
-    WHERE words MATCH ?1 AND words.rowid < ?2 ORDER BY words.rowid DESC";
+    SELECT messages.* FROM words CROSS JOIN messages ON messages.number = words.rowid
+    WHERE words MATCH ?1 AND words.rowid < ?2 AND (?3 IS NULL OR messages.peer = ?3)
+    ORDER BY words.rowid DESC";
 
 /// Messages with these words that are in the index, newest first.
 ///
@@ -146,11 +146,9 @@ pub(super) const SEARCH: &str = "
 /// When the database fails, or a row is not what we wrote.
 pub fn search(db: &Connection, search: &Search) -> Result<HitRows, StoreError> {
     let marks = (search.marks.0.as_str(), search.marks.1.as_str());
-    let tokens = tokens(db, &search.query)?;
     let peer = search.peer.as_ref().map(PeerId::as_bytes);
-    let mut statement = db.prepare_cached(SEARCH)?;
-    let numbers = statement.query(params![tokens, search.before, peer])?;
-    let (hits, stopped) = walk(db, numbers, (search.limit, search.looks), |row| {
+    let params = params![tokens(db, &search.query)?, search.before, peer];
+    let (hits, stopped) = walk(db, SEARCH, params, (search.limit, search.looks), |row| {
         let text = said::readable(row)?;
         let Some(marked) = text.and_then(|text| search.query.mark(&text, marks)) else {
             return Ok(None);
@@ -169,6 +167,13 @@ pub struct FoundRows {
     pub stopped: Option<i64>,
 }
 
+/// The inbox, as an agent sees it, oldest first.
+pub(super) const PAGE: &str = "
+    SELECT messages.* FROM words CROSS JOIN messages ON messages.number = words.rowid
+    WHERE words MATCH ?1 AND words.rowid > ?2 AND (?3 IS NULL OR messages.peer = ?3)
+    AND outgoing = 0 AND state IN ('accepted', 'read', 'replied')
+    ORDER BY words.rowid";
+
 /// The messages that `filter` means, that have these words and are in the index, oldest first. At
 /// most `looks` are opened for it.
 ///
@@ -180,40 +185,65 @@ pub fn page(
     query: &Query,
     looks: u32,
 ) -> Result<FoundRows, StoreError> {
-    let until = messages::known_until(db, filter)?;
-    let found = page::found(filter, tokens(db, query)?, until);
-    let mut statement = db.prepare_cached(&found.sql)?;
-    let numbers = statement.query(rusqlite::params_from_iter(found.values))?;
-    let (rows, stopped) = walk(db, numbers, (filter.limit, looks), |row| {
+    if filter.unread || filter.thread.is_some() || filter.reply_to.is_some() {
+        return page_of_few(db, filter, query, looks);
+    }
+    let peer = filter.peer.as_ref().map(PeerId::as_bytes);
+    let params = params![tokens(db, query)?, filter.after, peer];
+    let (rows, stopped) = walk(db, PAGE, params, (filter.limit, looks), |row| {
         let has_them = said::readable(row)?.is_some_and(|text| query.is_in(&text));
         has_them.then(|| messages::read(row)).transpose()
     })?;
     Ok(FoundRows { rows, stopped })
 }
 
-/// Opens those of the messages that fit, until there are `limit`. Where it opened `looks` before,
-/// or went over [`limits::SEARCH_STEPS`] times as many, it says at which place it stopped.
+/// The same of what is unread, of a conversation or of answers: less than what has a common word, and
+/// in indexes of its own.
+fn page_of_few(
+    db: &Connection,
+    filter: &Filter,
+    query: &Query,
+    looks: u32,
+) -> Result<FoundRows, StoreError> {
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let mut part = Filter { limit: limits::PAGE_MAX.min(looks), ..filter.clone() };
+    let (mut found, mut opened) = (FoundRows::default(), 0);
+    while found.rows.len() < limit && opened < looks {
+        let rows = messages::page(db, &part)?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        part.after = last.number;
+        opened += part.limit;
+        let fits = |row: &MessageRow| row.text != said::UNREADABLE && query.is_in(&row.text);
+        found.rows.extend(rows.into_iter().filter(fits));
+    }
+    if found.rows.len() < limit {
+        found.stopped = Some(part.after);
+    }
+    found.rows.truncate(limit);
+    Ok(found)
+}
+
+/// Opens the messages that `sql` gives until `limit` of them fit. Where it opened `looks` before, it
+/// says at which place it stopped.
 fn walk<T>(
     db: &Connection,
-    mut numbers: rusqlite::Rows<'_>,
+    sql: &str,
+    params: impl Params,
     (limit, looks): (u32, u32),
     open: impl Fn(&Columns<'_>) -> Result<Option<T>, StoreError>,
 ) -> Result<(Vec<T>, Option<i64>), StoreError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut found, mut opened, mut steps) = (Vec::new(), 0, 0);
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let (mut found, mut opened) = (Vec::new(), 0);
     while found.len() < limit
-        && let Some(row) = numbers.next()?
+        && let Some(row) = rows.next()?
     {
-        let number: i64 = row.get("number")?;
-        steps += 1;
-        if row.get("fits")? {
-            opened += 1;
-            let sql = "SELECT * FROM messages WHERE number = ?1";
-            found.extend(all(db, "messages", sql, [number], &open)?.into_iter().flatten());
-        }
-        let enough = opened >= looks || steps >= looks.saturating_mul(limits::SEARCH_STEPS);
-        if enough && found.len() < limit {
-            return Ok((found, Some(number)));
+        let row = Columns { table: "messages", row, db };
+        opened += 1;
+        found.extend(open(&row)?);
+        if opened >= looks && found.len() < limit {
+            return Ok((found, Some(row.get("number")?)));
         }
     }
     Ok((found, None))

@@ -234,7 +234,7 @@ pub fn unread_by_peer(
     open: &Open,
     peers_max: u32,
 ) -> Result<Unread, StoreError> {
-    new_to(db, name, open)?.most(db, peers_max)
+    at_once(db, || new_to(db, name, open)?.most(db, peers_max))
 }
 
 /// How many messages are new to a session.
@@ -242,7 +242,20 @@ pub fn unread_by_peer(
 /// # Errors
 /// When the database fails.
 pub fn unread(db: &Connection, name: &SessionName, open: &Open) -> Result<u64, StoreError> {
-    new_to(db, name, open)?.count(db)
+    at_once(db, || new_to(db, name, open)?.count(db))
+}
+
+/// What is read in several statements is of one moment: a message that is seen between two of them
+/// would be in neither.
+fn at_once<T>(
+    db: &Connection,
+    read: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    // Where there is a transaction, as in a write, it is.
+    let moment = db.is_autocommit().then(|| db.unchecked_transaction()).transpose()?;
+    let found = read();
+    drop(moment);
+    found
 }
 
 /// [`UNSEEN`] as it was counted, and [`SEEN`].

@@ -190,6 +190,8 @@ async fn a_damaged_database_is_not_used() {
 
 #[test]
 fn the_documented_schema_is_the_real_one() {
+    let version = format!("schema version {}.\n", migrate::newest());
+    assert!(include_str!("SCHEMA.md").contains(&version), "{version}");
     let folder = Folder::new();
     let db = folder.made();
     let mut real = String::new();

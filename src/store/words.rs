@@ -8,7 +8,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
-use unicode_script::{Script, UnicodeScript as _};
+use unicode_script::{Script, ScriptExtension, UnicodeScript as _};
 
 /// How many characters the beginnings have under which a word is found, beside the whole word. A
 /// beginning of another length is found under the next shorter one.
@@ -48,28 +48,33 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     found
 }
 
-/// Whether a letter is of a script that is written without spaces between words (UAX 29, section 4,
-/// names them).
+/// Scripts that are written without spaces between words.
+const UNSPACED: [Script; 15] = [
+    Script::Han,
+    Script::Hiragana,
+    Script::Katakana,
+    Script::Bopomofo,
+    Script::Yi,
+    Script::Thai,
+    Script::Lao,
+    Script::Khmer,
+    Script::Myanmar,
+    Script::Tai_Le,
+    Script::New_Tai_Lue,
+    Script::Tai_Tham,
+    Script::Tai_Viet,
+    Script::Balinese,
+    Script::Javanese,
+];
+
+/// Whether a letter is of one of these, or of several scripts that have one of these among them, as
+/// the mark that makes a kana long (UAX 24, section 1.3).
 fn stands_alone(c: char) -> bool {
+    let scripts: ScriptExtension = c.script_extension();
     !c.is_ascii()
-        && matches!(
-            c.script(),
-            Script::Han
-                | Script::Hiragana
-                | Script::Katakana
-                | Script::Bopomofo
-                | Script::Yi
-                | Script::Thai
-                | Script::Lao
-                | Script::Khmer
-                | Script::Myanmar
-                | Script::Tai_Le
-                | Script::New_Tai_Lue
-                | Script::Tai_Tham
-                | Script::Tai_Viet
-                | Script::Balinese
-                | Script::Javanese
-        )
+        && !scripts.is_common()
+        && !scripts.is_inherited()
+        && UNSPACED.iter().any(|script| scripts.contains_script(*script))
 }
 
 fn fold(c: char, to: &mut String) {
@@ -222,6 +227,9 @@ mod tests {
         check("Zu\u{308}rich near-by column's", &["zurich", "near", "by", "column", "s"]);
         check("日本語 text", &["日", "本", "語", "text"]);
         check("第3回がABテスト", &["第", "3", "回", "か\u{3099}", "ab", "テ", "ス", "ト"]);
+        check("サーバー3号", &["サ", "ー", "ハ\u{3099}", "ー", "3", "号"]);
+        check("エラーABC ｴﾗｰ", &["エ", "ラ", "ー", "abc", "ｴ", "ﾗ", "ｰ"]);
+        check("naïve ²x ٣٤ ०१", &["naive", "²x", "٣٤", "०१"]);
         check("ภาษาที่", &["ภ", "า", "ษ", "า", "ที่"]);
         check("ΟΔΟΣ οδος ὁδός", &["οδοσ", "οδοσ", "οδοσ"]);
         check("हिन्दी", &["हिन्दी"]);

@@ -29,6 +29,10 @@ pub fn search(frame: &Frame<'_>, view: &SearchView<'_>) -> Markup {
                 "Every word has to be in a message; the last may be a beginning. Held messages are \
                  searched too."
             },
+            Some(Found { hits, older: Some(older) }) if hits.is_empty() => div .empty {
+                p .big { "Nothing was found so far." }
+                p { a .button href=(older_link(view, *older)) { "Look in older messages" } }
+            },
             Some(found) if found.hits.is_empty() => div .empty {
                 p .big { "Nothing was found." }
                 p {

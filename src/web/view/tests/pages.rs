@@ -188,6 +188,7 @@ fn talk_pages(cast: &Cast) -> Vec<(&'static str, String)> {
     let found =
         Found { hits: if cast.any { hits } else { Vec::new() }, older: cast.any.then_some(3) };
     let list = peer_list(cast);
+    let so_far = Found { hits: vec![], older: Some(7) };
     let asked = SearchView {
         query: &cast.typed,
         peer: list.first().map(|p| p.id.as_str()),
@@ -203,6 +204,11 @@ fn talk_pages(cast: &Cast) -> Vec<(&'static str, String)> {
         ),
         ("message", message(&frame("Message", Lock::Locked), &whole).into_string()),
         ("search", search(&frame("Search", Lock::Locked), &asked).into_string()),
+        (
+            "search-so-far",
+            search(&frame("Search", Lock::Locked), &SearchView { found: Some(&so_far), ..asked })
+                .into_string(),
+        ),
         (
             "search-new",
             search(&frame("Search", Lock::Locked), &SearchView { found: None, query: "", ..asked })
