@@ -60,10 +60,11 @@ async fn run() -> Running {
 fn reply(request: &Request) -> Result<Reply, ApiError> {
     match request {
         Request::Human(_) => Ok(Reply::Status(Status { running: true, ..Status::default() })),
-        Request::Agent(AgentRequest::Inbox(_)) => Ok(Reply::Inbox(Inbox {
+        Request::Agent(AgentRequest::Inbox(asked)) => Ok(Reply::Inbox(Inbox {
             messages: Vec::new(),
             unread: 3,
-            next_cursor: None,
+            // As where a search has looked through as much as it may.
+            next_cursor: asked.query.as_ref().map(|_| "20000".to_owned()),
             held: Vec::new(),
             held_total: 0,
         })),
@@ -100,6 +101,10 @@ async fn a_client_can_wait_for_a_message() {
     let mut client = Client::connect(&running.home).await.unwrap();
     let waited = client.inbox(InboxRequest::default(), Duration::from_secs(1)).await.unwrap();
     assert_eq!(waited.unread, 3);
+    let rare = InboxRequest { query: Some("rare".to_owned()), ..InboxRequest::default() };
+    let goes_on = client.inbox(rare, Duration::from_mins(1));
+    let goes_on = tokio::time::timeout(Duration::from_secs(20), goes_on).await.unwrap().unwrap();
+    assert_eq!(goes_on.next_cursor.as_deref(), Some("20000"), "it is not waited on");
     let error = client.send(SendRequest::default(), Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(error, ClientError::Api(_)));
 }
