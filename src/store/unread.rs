@@ -23,6 +23,8 @@ type Key = [u8; 32];
 /// most; of more, everything is added up.
 const LISTS_MAX: usize = 8;
 const BESIDES_MAX: usize = 100;
+/// So many times as many of each list are looked at as are wanted.
+const DEPTH: u32 = 4;
 
 /// The lists in `unread_counts` that are new to the session ?1 where the sessions ?2 are open, with what
 /// each adds up to. All of them, where there is no ?1 and none is open.
@@ -62,12 +64,14 @@ impl Asked {
     pub(super) fn most(self, db: &Connection, peers_max: u32) -> Result<Unread, StoreError> {
         let lists = self.lists(db)?;
         let all = self.sum(&lists);
-        let most = if lists.len() > LISTS_MAX || self.besides.len() > BESIDES_MAX {
+        let few = lists.len() <= LISTS_MAX && self.besides.len() <= BESIDES_MAX;
+        let first = if few { first(db, &lists, &self.besides, peers_max)? } else { None };
+        let most = if let Some(most) = first {
+            most
+        } else {
             let mut most = add_up(db, LISTED, params![self.session, self.open], self.besides)?;
             sort(&mut most, peers_max);
             most
-        } else {
-            first(db, &lists, &self.besides, peers_max)?
         };
         let most = most.into_iter().map(|(key, many)| Ok((peer(&key)?, many)));
         Ok(Unread { all, most: most.collect::<Result<_, StoreError>>()? })
@@ -90,48 +94,41 @@ pub(super) fn of_each(db: &Connection) -> Result<HashMap<PeerId, u64>, StoreErro
     each.into_iter().map(|(key, many)| Ok((peer(&key)?, many))).collect()
 }
 
-/// A peer that is behind the first of each list has no more than what stands there, added up: once
-/// that is no more than what the last of the found ones has, these are the first.
+/// Those with most, as far as the beginnings of the lists tell. A peer that is behind all of them has no
+/// more than what stands at their ends, added up: `None` where that is more than what the last of those
+/// that were found has.
 fn first(
     db: &Connection,
     lists: &[(String, u64)],
     besides: &HashMap<Key, u64>,
     peers_max: u32,
-) -> Result<Vec<(Key, u64)>, StoreError> {
-    let wanted = usize::try_from(peers_max).unwrap_or(usize::MAX);
-    let mut depth = wanted;
-    loop {
-        let mut named: BTreeSet<Key> = besides.keys().copied().collect();
-        let mut behind = 0;
-        for (list, _) in lists {
-            let rows = all(db, "unread_counts", FIRST, params![list, as_i64(depth)], |row| {
-                Ok((row.get::<Key>("peer")?, row.get::<u64>("many")?))
-            })?;
-            // A list that is shorter has nobody behind.
-            behind += rows.last().filter(|_| rows.len() == depth).map_or(0, |(_, many)| *many);
-            named.extend(rows.into_iter().map(|(peer, _)| peer));
-        }
-        let mut most = Vec::with_capacity(named.len());
-        for peer in named {
-            let mut many = besides.get(&peer).copied().unwrap_or_default();
-            for (list, _) in lists {
-                let sql = "SELECT many FROM unread_counts WHERE session = ?1 AND peer = ?2";
-                let of = db.prepare_cached(sql)?.query_row(params![list, peer], |row| row.get(0));
-                many += of.optional()?.unwrap_or(0_u64);
-            }
-            most.push((peer, many));
-        }
-        sort(&mut most, peers_max);
-        let least = most.last().filter(|_| most.len() == wanted).map(|(_, many)| *many);
-        if behind == 0 || least.is_some_and(|least| least >= behind) {
-            return Ok(most);
-        }
-        depth = depth.saturating_mul(4);
+) -> Result<Option<Vec<(Key, u64)>>, StoreError> {
+    let depth = peers_max.saturating_mul(DEPTH);
+    let mut named: BTreeSet<Key> = besides.keys().copied().collect();
+    let mut behind = 0;
+    for (list, _) in lists {
+        let rows = all(db, "unread_counts", FIRST, params![list, depth], |row| {
+            Ok((row.get::<Key>("peer")?, row.get::<u64>("many")?))
+        })?;
+        // A list that is shorter has nobody behind.
+        let is_cut = u32::try_from(rows.len()).is_ok_and(|count| count == depth);
+        behind += rows.last().filter(|_| is_cut).map_or(0, |(_, many)| *many);
+        named.extend(rows.into_iter().map(|(peer, _)| peer));
     }
-}
-
-fn as_i64(depth: usize) -> i64 {
-    i64::try_from(depth).unwrap_or(i64::MAX)
+    let mut most = Vec::with_capacity(named.len());
+    for peer in named {
+        let mut many = besides.get(&peer).copied().unwrap_or_default();
+        for (list, _) in lists {
+            let sql = "SELECT many FROM unread_counts WHERE session = ?1 AND peer = ?2";
+            let of = db.prepare_cached(sql)?.query_row(params![list, peer], |row| row.get(0));
+            many += of.optional()?.unwrap_or(0_u64);
+        }
+        most.push((peer, many));
+    }
+    sort(&mut most, peers_max);
+    // What is behind means that as many as are wanted were found.
+    let least = most.last().map_or(0, |(_, many)| *many);
+    Ok((behind <= least).then_some(most))
 }
 
 fn sort(most: &mut Vec<(Key, u64)>, peers_max: u32) {
