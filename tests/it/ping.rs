@@ -1,10 +1,10 @@
 //! How a peer is reached, and what is wrong with the network: `ping`, `peers` and `doctor`.
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Home, SOON, alice, pairing::friends, until};
+use crate::support::{Home, SOON, alice, pairing::friends, ports, until};
 
 /// A copy of a home whose node does not run, as a person makes one, with another page's port.
 fn copied(home: &Home) -> Home {
@@ -93,7 +93,7 @@ fn doctor_tells_of_a_relay_that_is_not_there_and_of_the_rest() {
     }
 
     alice.stop();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::own();
     let file = alice.path().join("config.toml");
     let config = fs::read_to_string(&file).unwrap();
     let (before, page) = config.split_once("[page]").unwrap();

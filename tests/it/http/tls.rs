@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::Arc,
 };
 
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::{caller::Caller, configure};
-use crate::support::{Home, SOON, alice, http::Request};
+use crate::support::{Home, SOON, alice, http::Request, ports};
 
 /// Puts a certificate for `box.test` and its key into the home.
 fn certificate(home: &Home) -> CertificateDer<'static> {
@@ -57,9 +57,7 @@ fn other_machines_come_over_tls_alone_and_never_to_the_page() {
     let home = alice();
     let caller = Caller::new(&home, "remote");
     let root = certificate(&home);
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::own()));
     assert!(!home.warnings().contains("other machines"));
     configure(&home, &listen(address));
     assert!(home.warnings().contains("clients of other machines can come"), "{}", home.warnings());

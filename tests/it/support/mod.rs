@@ -8,13 +8,13 @@ pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod output;
 pub(crate) mod pairing;
+pub(crate) mod ports;
 pub(crate) mod pty;
 pub(crate) mod shelf;
 pub(crate) mod wait;
 
 use std::{
     fs::{self, File},
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -109,8 +109,7 @@ impl Home {
     /// Gives the page a port of its own: the tests' nodes start and end beside each other, and none
     /// may take another's place in between.
     pub(crate) fn set_page_port(&self) {
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = ports::own();
         let file = self.path().join("config.toml");
         let config = fs::read_to_string(&file).unwrap();
         fs::write(&file, format!("{config}\n[page]\nport = {port}\n")).unwrap();
