@@ -51,8 +51,9 @@ fn whoever_has_most_is_named() {
 #[test]
 fn whoever_is_behind_in_each_list_and_first_in_all_of_them_is_named() {
     let db = crate::store::migrate::open_in_memory(&owner().id()).unwrap();
-    let front = |session: u8| (0..8).map(move |n| (session, 10 * session + n, 10));
-    let rows = front(0).chain(front(1)).chain([(0, 30, 6), (1, 30, 6)]).collect();
+    // More than are looked at, in each of the two.
+    let front = |session: u8| (0..40).map(move |n| (session, 50 * session + n, 10));
+    let rows = front(0).chain(front(1)).chain([(0, 100, 6), (1, 100, 6)]).collect();
     check(&db, rows, (&BTreeSet::new(), &HashMap::new()), 1).unwrap();
 }
 
