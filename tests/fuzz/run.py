@@ -1,9 +1,10 @@
 """Fuzzes every target for some seconds: python3 tests/fuzz/run.py SECONDS [TARGET...]
 
-Starts from the inputs in corpus/ and from the vectors, keeps there the smallest set of small inputs that
-reaches the same code, and writes what it saw to RESULTS.md. As many targets run beside each other as there
-are cores. Needs a nightly toolchain and cargo-fuzz; where there is no rustup, the nightly cargo comes first in
-PATH. Ends with 1 when an input breaks a property.
+Starts from the inputs in corpus/, from the vectors, and from all that earlier runs on this machine found, which
+is in the build's folder. Keeps in corpus/ small inputs of the smallest set that reaches the same code, and writes
+what it saw to RESULTS.md. As many targets run beside each other as there are cores. Needs a nightly toolchain and
+cargo-fuzz; where there is no rustup, the nightly cargo comes first in PATH. Ends with 1 when an input breaks a
+property.
 """
 
 import concurrent.futures
@@ -62,8 +63,7 @@ def fuzz(*arguments):
 
 def one(target, seconds, work):
     corpus = work / target
-    shutil.rmtree(corpus, ignore_errors=True)
-    corpus.mkdir(parents=True)
+    corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds(target)):
         (corpus / f"seed{number}").write_bytes(seed)
     # No sanitizer: there is no unsafe code of ours for it to look at, and runs are twice as many without.
