@@ -20,7 +20,7 @@ mod grants;
 pub mod hook;
 mod init;
 mod item;
-mod join;
+pub mod join;
 mod known;
 mod measure;
 mod messages;

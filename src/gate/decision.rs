@@ -146,7 +146,9 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn encode(&self) -> Vec<u8> {
+    /// The bytes that are signed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let answer = match self.answer {
             Answer::Approve => "approve",
             Answer::Deny => "deny",

@@ -13,7 +13,7 @@ use crate::base::limits;
 
 /// Which addresses count.
 #[derive(Clone, Debug)]
-pub(super) struct AddressRules {
+pub struct AddressRules {
     /// Which networks.
     reach: Reach,
     /// The relays that we use ourselves.
@@ -31,7 +31,10 @@ pub(super) enum Relays {
 
 impl AddressRules {
     /// The rules of a reach.
-    pub(super) fn of(reach: Reach, settings: &NetSettings) -> Result<Self, NetError> {
+    ///
+    /// # Errors
+    /// A relay that is no URL, or none that this reach may use.
+    pub fn of(reach: Reach, settings: &NetSettings) -> Result<Self, NetError> {
         let relays = match (&settings.relays, reach) {
             (None, Reach::Internet) => Relays::Public,
             (None, Reach::Lan | Reach::Loopback) => Relays::Own(Vec::new()),
@@ -44,7 +47,8 @@ impl AddressRules {
     }
 
     /// Which networks.
-    pub(super) const fn reach(&self) -> Reach {
+    #[must_use]
+    pub const fn reach(&self) -> Reach {
         self.reach
     }
 
@@ -62,7 +66,8 @@ impl AddressRules {
     }
 
     /// The addresses among a peer's that we dial.
-    pub(super) fn dialable(&self, addresses: &[String]) -> Vec<TransportAddr> {
+    #[must_use]
+    pub fn dialable(&self, addresses: &[String]) -> Vec<TransportAddr> {
         let few = addresses.iter().take(limits::ADDRESSES_MAX);
         few.filter(|text| text.len() <= limits::ADDRESS_BYTES_MAX)
             .filter_map(|text| self.parse(text))
@@ -73,7 +78,7 @@ impl AddressRules {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return self.may_dial(address).then_some(TransportAddr::Ip(address));
         }
-        let url: RelayUrl = text.parse().ok()?;
+        let url: RelayUrl = text.parse().ok().filter(is_web)?;
         let known = match &self.relays {
             Relays::Public => url.scheme() == "https",
             Relays::Own(own) => {
@@ -91,7 +96,8 @@ impl AddressRules {
 
     /// Those of `addresses` that we would dial, and that neither we nor whoever is at `known` uses:
     /// relays, and in internet mode each `ip:port` outside a private network.
-    pub(super) fn strange(&self, addresses: &[String], known: &[String]) -> Vec<String> {
+    #[must_use]
+    pub fn strange(&self, addresses: &[String], known: &[String]) -> Vec<String> {
         let ours = match &self.relays {
             Relays::Public => RelayMode::Default.relay_map().urls::<Vec<RelayUrl>>(),
             Relays::Own(own) => own.clone(),
@@ -151,8 +157,13 @@ fn is_near(ip: IpAddr) -> bool {
 }
 
 fn relay(text: &str, reach: Reach) -> Result<RelayUrl, NetError> {
-    let url: RelayUrl = text.parse().map_err(|_| NetError::Relay(redacted(text)))?;
+    let url = text.parse().ok().filter(is_web).ok_or_else(|| NetError::Relay(redacted(text)))?;
     is_within(&url, reach).then_some(url).ok_or_else(|| NetError::NotLoopback(redacted(text)))
+}
+
+/// Whether a relay can be asked by such a URL.
+fn is_web(url: &RelayUrl) -> bool {
+    matches!(url.scheme(), "http" | "https")
 }
 
 /// A URL of the configuration as it may be shown: without user and password, whether it is a URL
@@ -228,6 +239,9 @@ mod tests {
             check(rules, "http://relay.example:3340", plain);
         }
         check(&own, "http://other.example", false);
+        let here = self::rules(Reach::Loopback, Some(&["http://127.0.0.1:3340"])).unwrap();
+        check(&here, "http://127.0.0.1:3341", true);
+        check(&here, "other://127.0.0.1:3340", false);
     }
 
     #[test]
@@ -253,9 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_that_is_no_url_is_named_in_the_error() {
-        let error = rules(Reach::Internet, Some(&["not a url"])).unwrap_err().to_string();
-        assert!(error.contains("not a url"), "{error}");
+    fn a_relay_that_is_no_url_of_one_is_named_in_the_error() {
+        for text in ["not a url", "wss://relay.example"] {
+            let error = rules(Reach::Internet, Some(&[text])).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("https://host"), "{error}");
+        }
     }
 
     #[test]

@@ -13,14 +13,14 @@ const BUFFER_BYTES_MIN: usize = 4 * 1024;
 /// A frame longer than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame is {size} bytes; the limit is {limit}")]
-pub(super) struct TooLong {
+pub struct TooLong {
     size: usize,
     limit: usize,
 }
 
 /// Bytes that arrived, of which frames are taken.
 #[derive(Debug)]
-pub(super) struct FrameBuffer {
+pub struct FrameBuffer {
     bytes: Vec<u8>,
     /// Before it: frames that were taken.
     start: usize,
@@ -31,13 +31,14 @@ pub(super) struct FrameBuffer {
 
 impl FrameBuffer {
     /// An empty one.
-    pub(super) fn new(frame_bytes_max: usize) -> Self {
+    #[must_use]
+    pub fn new(frame_bytes_max: usize) -> Self {
         let bytes = vec![0; BUFFER_BYTES_MIN];
         Self { bytes, start: 0, end: 0, frame_bytes_max }
     }
 
     /// Space to read into. When the last read filled all there was, there is twice as much.
-    fn space(&mut self) -> &mut [u8] {
+    pub fn space(&mut self) -> &mut [u8] {
         self.bytes.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
@@ -52,7 +53,7 @@ impl FrameBuffer {
     }
 
     /// So much of the space was filled.
-    fn filled(&mut self, count: usize) {
+    pub fn filled(&mut self, count: usize) {
         self.end = self.bytes.len().min(self.end + count);
     }
 
@@ -60,7 +61,7 @@ impl FrameBuffer {
     ///
     /// # Errors
     /// When the frame that begins here is too long, whether or not the rest has arrived.
-    pub(super) fn take(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let held = self.bytes.get(self.start..self.end).unwrap_or_default();
         let Some((length, rest)) = held.split_first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -118,7 +119,7 @@ impl FrameStream {
 }
 
 /// Adds a frame with its length before it.
-pub(super) fn put(bytes: &mut Vec<u8>, frame: &[u8]) {
+pub fn put(bytes: &mut Vec<u8>, frame: &[u8]) {
     // Every frame is bounded far below 4 GiB by the wire's own limits.
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_be_bytes());

@@ -10,8 +10,8 @@
 //! from a network that this machine is in are dropped.
 
 mod book;
-mod message;
-mod names;
+pub mod message;
+pub mod names;
 #[cfg(test)]
 mod tests;
 

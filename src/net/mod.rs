@@ -15,19 +15,19 @@
 //! Being linked means that the other side's node said hello, not that QUIC connected.
 
 mod accept;
-mod address;
+pub mod address;
 mod check;
 mod clock;
 #[doc = include_str!("DISCOVERY.md")]
 pub mod discovery {}
 pub mod door;
 mod endpoint;
-mod framing;
+pub mod framing;
 mod frozen;
 mod gates;
 mod handle;
 mod keep;
-mod lan;
+pub mod lan;
 mod link;
 mod lookup;
 mod pair;

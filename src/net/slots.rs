@@ -6,7 +6,7 @@
 //! can read it, put another in its place or take it away; that delays a pairing and decides
 //! nothing in it. On a LAN the slot is a name that is asked for by mDNS, and the door answers.
 
-mod record;
+pub mod record;
 mod server;
 
 use std::{sync::Arc, time::Duration};

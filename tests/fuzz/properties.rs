@@ -1,6 +1,9 @@
 //! What every decoder must hold on any bytes: it does not panic, and what it reads has one
 //! encoding, the one that it was read from. The fuzz targets and `tests/it` both run these.
 
+mod files;
+mod net;
+
 use std::str;
 
 use countersign::{
@@ -14,6 +17,8 @@ use countersign::{
         code::{Code, exchange::CodeFrame},
     },
 };
+pub use files::{approver, archive, audit, client_file, decision, known};
+pub use net::{address, framing, lan, slot};
 
 /// What the scanner holds on any bytes: no detector fails, every finding lies in the text, there are
 /// no more of them than is said, and the same is found again.
@@ -60,10 +65,24 @@ pub const ALL: [Property; 12] = [
 /// A property of what has no vectors, behind the name of its fuzz target.
 pub type Further = (&'static str, fn(&[u8]));
 
-/// Properties of what has no vectors, by the names of their fuzz targets: texts of the user's own
-/// machine, and the scanner, which is slow.
-pub const FURTHER: [Further; 4] =
-    [("policy", policy), ("config", config), ("request", request), ("scan", scan)];
+/// Properties of what has no vectors, by the names of their fuzz targets: what comes before a frame is
+/// read, files and texts of the user's own machine, and the scanner, which is slow.
+pub const FURTHER: [Further; 14] = [
+    ("policy", policy),
+    ("config", config),
+    ("request", request),
+    ("scan", scan),
+    ("framing", framing),
+    ("lan", lan),
+    ("slot", slot),
+    ("address", address),
+    ("decision", decision),
+    ("approver", approver),
+    ("archive", archive),
+    ("audit", audit),
+    ("client_file", client_file),
+    ("known", known),
+];
 
 /// An envelope that is read is the bytes that it was read from.
 pub fn envelope(bytes: &[u8]) {

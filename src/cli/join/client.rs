@@ -41,7 +41,7 @@ pub enum Scope {
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
     /// JSON, where comments and commas before a closing brace are let through.
     Json,
     /// TOML.
@@ -52,7 +52,7 @@ pub(super) enum Form {
 
 /// How the client reaches the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub enum Transport {
     /// It starts a process.
     Stdio {
         /// The program.
@@ -143,7 +143,8 @@ impl Client {
     }
 
     /// The format of that file.
-    pub(super) const fn form(self) -> Form {
+    #[must_use]
+    pub const fn form(self) -> Form {
         match self {
             Self::Codex => Form::Toml,
             Self::Goose => Form::Yaml,
@@ -157,7 +158,8 @@ impl Client {
     }
 
     /// The key below which that file has its servers by name.
-    pub(super) const fn container(self) -> &'static str {
+    #[must_use]
+    pub const fn container(self) -> &'static str {
         match self {
             Self::ClaudeCode | Self::ClaudeDesktop | Self::Cursor | Self::Gemini => "mcpServers",
             Self::Vscode => "servers",
@@ -173,7 +175,8 @@ impl Client {
     }
 
     /// Its entry for a server of that name.
-    pub(super) fn entry(self, name: &str, transport: &Transport) -> Entry {
+    #[must_use]
+    pub fn entry(self, name: &str, transport: &Transport) -> Entry {
         let mut fields: Vec<(&'static str, Field)> = Vec::new();
         if self == Self::Goose {
             let kind = match transport {
@@ -264,7 +267,8 @@ impl Client {
     }
 
     /// The question that an entry of this client may need.
-    pub(super) fn question(self, transport: &Transport) -> Option<Question> {
+    #[must_use]
+    pub fn question(self, transport: &Transport) -> Option<Question> {
         let is_open = matches!(transport, Transport::Http { token: None, .. });
         (self == Self::Vscode && is_open).then(Question::for_token)
     }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 /// A value of an entry. Clients need no more kinds than these.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub enum Field {
     /// A text.
     Text(String),
     /// A number of seconds.
@@ -26,11 +26,11 @@ impl From<&str> for Field {
 
 /// An entry's fields, in the order in which they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry(pub(super) Vec<(&'static str, Field)>);
+pub struct Entry(pub(super) Vec<(&'static str, Field)>);
 
 /// A question that a client asks its user for a secret: VS Code's `inputs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub struct Question {
     /// What an entry names it by.
     pub(super) id: &'static str,
     /// Its fields, with the id.
@@ -39,7 +39,8 @@ pub(super) struct Question {
 
 impl Entry {
     /// As plain data, to compare with what a parser reads.
-    pub(super) fn json(&self) -> Json {
+    #[must_use]
+    pub fn json(&self) -> Json {
         let fields = self.0.iter().map(|(name, field)| ((*name).to_owned(), field.json()));
         Json::Object(fields.collect())
     }

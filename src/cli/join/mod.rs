@@ -1,8 +1,8 @@
 #![doc = include_str!("CLIENTS.md")]
 
-mod client;
-mod edit;
-mod entry;
+pub mod client;
+pub mod edit;
+pub mod entry;
 mod file;
 mod machine;
 mod options;

@@ -23,31 +23,43 @@ const TTL_LEGACY_S: u32 = 10;
 
 /// One question for a name of ours, or of somebody who uses this program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) label: Label,
+pub struct Question {
+    /// The name.
+    pub label: Label,
     /// The answer may go to the asker alone.
-    pub(super) unicast: bool,
+    pub unicast: bool,
 }
 
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) label: Label,
-    pub(super) address: Ipv4Addr,
-    pub(super) port: u16,
+pub struct Answer {
+    /// The name.
+    pub label: Label,
+    /// The host that it stands for.
+    pub address: Ipv4Addr,
+    /// The UDP port there.
+    pub port: u16,
     /// Of a slot, whose door it is.
-    pub(super) door: Option<PeerId>,
+    pub door: Option<PeerId>,
 }
 
 /// What a message is to us.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    Questions { id: u16, questions: Vec<Question> },
+pub enum Heard {
+    /// Somebody asks.
+    Questions {
+        /// The number of the message.
+        id: u16,
+        /// At least one, and at most [`limits::LAN_RECORDS_MAX`].
+        questions: Vec<Question>,
+    },
+    /// Somebody answers: at least one, and at most [`limits::LAN_RECORDS_MAX`].
     Answers(Vec<Answer>),
 }
 
 /// A message that asks for a name.
-pub(super) fn question(label: &Label, unicast: bool) -> Option<Vec<u8>> {
+#[must_use]
+pub fn question(label: &Label, unicast: bool) -> Option<Vec<u8>> {
     let mut message = Message::new(0, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = false;
     let mut query = Query::query(name(label)?, RecordType::SRV);
@@ -60,7 +72,8 @@ pub(super) fn question(label: &Label, unicast: bool) -> Option<Vec<u8>> {
 
 /// A message that answers. To an asker at another port than mDNS's, with the number and the
 /// question of its message (RFC 6762 section 6.7).
-pub(super) fn answer(answer: &Answer, legacy_id: Option<u16>) -> Option<Vec<u8>> {
+#[must_use]
+pub fn answer(answer: &Answer, legacy_id: Option<u16>) -> Option<Vec<u8>> {
     let mut message = Message::new(legacy_id.unwrap_or(0), MessageType::Response, OpCode::Query);
     message.metadata.authoritative = true;
     message.metadata.recursion_desired = false;
@@ -88,7 +101,8 @@ fn label(name: &Name) -> Option<Label> {
 }
 
 /// Reads a message; `None` for what is none, and for what is not about names of this kind.
-pub(super) fn read(bytes: &[u8]) -> Option<Heard> {
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<Heard> {
     if bytes.len() > limits::LAN_MESSAGE_BYTES_MAX {
         return None;
     }
@@ -229,7 +243,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_break_it(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            read(&bytes);
+            drop(read(&bytes));
         }
 
         #[test]
@@ -240,7 +254,7 @@ mod tests {
             let mut bytes = answer(&said, None).unwrap();
             let at = at % bytes.len();
             bytes[at] = to;
-            read(&bytes);
+            drop(read(&bytes));
         }
     }
 }

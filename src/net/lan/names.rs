@@ -10,7 +10,7 @@ use crate::{
 
 /// One name: the first 16 bytes of a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Label([u8; 16]);
+pub struct Label([u8; 16]);
 
 impl Label {
     fn of(digest: Digest) -> Self {

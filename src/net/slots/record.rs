@@ -25,7 +25,10 @@ pub(super) fn publishable(contact: &Contact, rules: &AddressRules) -> Vec<Transp
 }
 
 /// The record with `contact`, or the empty one.
-pub(super) fn sign(
+///
+/// # Errors
+/// When it is longer than a record may be.
+pub fn sign(
     slot: &SecretKey,
     contact: Option<&Contact>,
     rules: &AddressRules,
@@ -41,7 +44,8 @@ pub(super) fn sign(
 
 /// The contact in a record whose signature was verified; `None` for an empty or too old one, and
 /// for what is no contact that could be dialed.
-pub(super) fn read(packet: &SignedPacket, rules: &AddressRules) -> Option<Contact> {
+#[must_use]
+pub fn read(packet: &SignedPacket, rules: &AddressRules) -> Option<Contact> {
     read_at(packet, rules, Timestamp::now())
 }
 

@@ -18,7 +18,7 @@ use super::{
 
 /// Why a text cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EditError {
+pub enum EditError {
     /// No parser reads it.
     #[error("line {line}, column {column}: {what}")]
     Broken {
@@ -39,22 +39,22 @@ pub(super) enum EditError {
 
 /// Which entry of which file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
+pub struct Target<'a> {
     /// The file's format.
-    pub(super) form: Form,
+    pub form: Form,
     /// The key that holds all entries.
-    pub(super) container: &'static str,
+    pub container: &'static str,
     /// The entry's name.
-    pub(super) name: &'a str,
+    pub name: &'a str,
     /// The question that belongs to it.
-    pub(super) question: Option<&'a Question>,
+    pub question: Option<&'a Question>,
 }
 
 /// The entry in `text`, as a parser reads it.
 ///
 /// # Errors
 /// [`EditError::Broken`] and [`EditError::Shape`].
-pub(super) fn find(text: &str, target: Target<'_>) -> Result<Option<Json>, EditError> {
+pub fn find(text: &str, target: Target<'_>) -> Result<Option<Json>, EditError> {
     let all = values(text, target.form)?;
     match all.get(target.container) {
         None | Some(Json::Null) => Ok(None),
@@ -63,18 +63,33 @@ pub(super) fn find(text: &str, target: Target<'_>) -> Result<Option<Json>, EditE
     }
 }
 
-/// `text` with the entry, in the place of one that is there under its name.
+/// `text` with the entry, in the place of one that is there under its name. Where it is there already,
+/// nothing is touched.
 ///
 /// # Errors
 /// [`EditError`].
-pub(super) fn put(text: &str, target: Target<'_>, entry: &Entry) -> Result<String, EditError> {
-    find(text, target)?;
+pub fn put(text: &str, target: Target<'_>, entry: &Entry) -> Result<String, EditError> {
+    if find(text, target)? == Some(entry.json()) && has_question(text, target)? {
+        return Ok(text.to_owned());
+    }
     let new = in_lines(text, |text| match target.form {
         Form::Json => json::put(text, target, entry),
         Form::Toml => toml::put(text, target, entry),
         Form::Yaml => yaml::put(text, target, entry),
     })?;
     if is_put(text, &new, target, entry) { Ok(new) } else { Err(EditError::NoPlace) }
+}
+
+/// Whether the question is there, or there is none.
+fn has_question(text: &str, target: Target<'_>) -> Result<bool, EditError> {
+    let Some(question) = target.question else { return Ok(true) };
+    let all = values(text, target.form)?;
+    let asked = all.get("inputs").and_then(Json::as_array);
+    Ok(asked.is_some_and(|all| all.iter().any(|one| is_of(one, question))))
+}
+
+fn is_of(one: &Json, question: &Question) -> bool {
+    one.get("id") == Some(&Json::from(question.id))
 }
 
 /// Whether a parser finds the entry in `new`, and all else as in `old`.
@@ -94,7 +109,7 @@ fn is_rest_same(old: &str, new: &str, target: Target<'_>) -> bool {
 ///
 /// # Errors
 /// [`EditError`].
-pub(super) fn take(text: &str, target: Target<'_>) -> Result<String, EditError> {
+pub fn take(text: &str, target: Target<'_>) -> Result<String, EditError> {
     if find(text, target)?.is_none() {
         return Ok(text.to_owned());
     }
@@ -140,7 +155,7 @@ fn rest(text: &str, target: Target<'_>) -> Result<Json, EditError> {
         entries.remove(target.name);
     }
     if let Some((question, Json::Array(questions))) = target.question.zip(all.get_mut("inputs")) {
-        questions.retain(|one| one.get("id") != Some(&Json::from(question.id)));
+        questions.retain(|one| !is_of(one, question));
     }
     let is_empty = |value: &Json| match value {
         Json::Object(entries) => entries.is_empty(),
