@@ -2,9 +2,9 @@
 
 Starts from the inputs in corpus/, from the vectors, and from all that earlier runs on this machine found, which
 is in the build's folder. Keeps in corpus/ small inputs of the smallest set that reaches the same code, and writes
-what it saw to RESULTS.md. As many targets run beside each other as there are cores. Needs a nightly toolchain and
-cargo-fuzz; where there is no rustup, the nightly cargo comes first in PATH. Ends with 1 when an input breaks a
-property.
+what it saw to RESULTS.md. Whatever broke a property is added to found/, and stays there. As many targets run
+beside each other as there are cores. Needs a nightly toolchain and cargo-fuzz; where there is no rustup, the
+nightly cargo comes first in PATH. Ends with 1 when an input breaks a property.
 """
 
 import concurrent.futures
@@ -33,9 +33,9 @@ def targets():
 
 
 def seeds(target):
-    kept = FOLDER / "corpus" / f"{target}.hex"
-    if kept.exists():
-        yield from (bytes.fromhex(line) for line in kept.read_text().split())
+    for kept in (FOLDER / "corpus" / f"{target}.hex", FOLDER / "found" / f"{target}.hex"):
+        if kept.exists():
+            yield from (bytes.fromhex(line) for line in kept.read_text().split())
     vectors = TOP / "tests" / "vectors" / f"{VECTORS.get(target, target)}.json"
     if vectors.exists():
         for vector in json.loads(vectors.read_text())["vectors"]:
@@ -61,6 +61,14 @@ def fuzz(*arguments):
     return subprocess.CompletedProcess(command, running.returncode, output), used.ru_utime + used.ru_stime
 
 
+def keep_what_broke(target):
+    for artifact in (FOLDER / "artifacts" / target).glob("*-*"):
+        (FOLDER / "found").mkdir(exist_ok=True)
+        with open(FOLDER / "found" / f"{target}.hex", "a") as found:
+            found.write(artifact.read_bytes().hex() + "\n")
+        artifact.unlink()
+
+
 def one(target, seconds, work):
     corpus = work / target
     corpus.mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,7 @@ def one(target, seconds, work):
     covered = re.findall(r"cov: (\d+)", ran.stdout)
     if ran.returncode:
         print(ran.stdout[-4000:])
+        keep_what_broke(target)
     fuzz("cmin", "--sanitizer", "none", target, str(corpus), "--", f"-max_len={BYTES_MAX}")
     inputs = sorted((path.read_bytes() for path in corpus.iterdir()), key=lambda b: (len(b), b))
     small = [data for data in inputs if len(data) <= KEPT_BYTES_MAX]

@@ -104,21 +104,26 @@ proptest! {
     }
 }
 
-/// The inputs that fuzzing kept for a target: one a line, in hexadecimal digits.
-fn kept(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
-    let text = fs::read_to_string(folder.join(format!("{target}.hex"))).expect("a kept corpus");
+/// The inputs of a target in one of the folders of `tests/fuzz`: one a line, in hexadecimal digits.
+fn inputs_in(folder: &str, target: &str) -> Vec<Vec<u8>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(folder);
+    let text = fs::read_to_string(file.join(format!("{target}.hex"))).unwrap_or_default();
     text.lines().map(|line| HEXLOWER.decode(line.as_bytes()).expect("hex")).collect()
 }
 
 #[test]
-fn what_fuzzing_kept_breaks_no_decoder() {
+fn what_fuzzing_kept_or_found_breaks_no_decoder() {
     let all = properties::ALL.map(|(name, _, property)| (name, property));
+    let mut found = 0;
     for (name, property) in all.into_iter().chain(properties::FURTHER) {
-        let inputs = kept(name);
-        assert!(!inputs.is_empty(), "{name} was never fuzzed: tests/fuzz/run.py");
-        for bytes in &inputs {
+        let kept = inputs_in("corpus", name);
+        assert!(!kept.is_empty(), "{name} was never fuzzed: tests/fuzz/run.py");
+        // What broke the property once.
+        let broke = inputs_in("found", name);
+        found += broke.len();
+        for bytes in kept.iter().chain(&broke) {
             property(bytes);
         }
     }
+    assert!(found > 0, "the inputs that broke a property are gone");
 }
