@@ -154,6 +154,14 @@ fn what_was_written_below_an_entry_of_toml_stays() {
 }
 
 #[test]
+fn an_entry_of_toml_that_somebody_wrote_beside_goes_and_what_is_above_it_stays() {
+    let ours = "[mcp_servers.countersign] # mine\ncommand = \"x\"\n";
+    let text = format!("a = 1\n\n# theirs\n{ours}\n[z]\nb = 1\n");
+    let taken = take(&text, target(Client::Codex, None));
+    assert_eq!(taken.as_deref(), Ok("a = 1\n\n# theirs\n\n[z]\nb = 1\n"));
+}
+
+#[test]
 fn an_entry_that_goose_wrote_again_is_taken_out_whole() {
     let old = "extensions:\n  a:\n    args:\n    - x\n";
     let ours = "  countersign:\n    args:\n    - mcp\n    envs:\n      A: b\n";

@@ -74,7 +74,11 @@ fn cut(text: &str, target: Target<'_>) -> Option<String> {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let head = format!("[{}.{}]", target.container, target.name);
     let part = format!("[{}.{}.", target.container, target.name);
-    let from = lines.iter().position(|line| line.trim() == head)?;
+    let is_head = |line: &&str| {
+        let rest = line.trim().strip_prefix(&head).map(str::trim_start);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
+    let from = lines.iter().position(is_head)?;
     let is_next = |line: &&&str| line.starts_with('[') && !line.starts_with(&part);
     let after = lines.iter().skip(from + 1);
     let inner = after.clone().take_while(|line| !is_next(line)).count();
