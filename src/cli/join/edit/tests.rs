@@ -162,6 +162,14 @@ fn an_entry_of_toml_that_somebody_wrote_beside_goes_and_what_is_above_it_stays()
 }
 
 #[test]
+fn an_entry_of_toml_is_told_from_a_text_that_has_the_same_lines() {
+    let text = "a = '''\n[mcp_servers.countersign]\nb = 1\n'''\n# theirs\n";
+    let ours = "\n[mcp_servers.countersign]\ncommand = \"x\"\n";
+    let taken = take(&format!("{text}{ours}"), target(Client::Codex, None));
+    assert_eq!(taken.as_deref(), Ok(text));
+}
+
+#[test]
 fn an_entry_that_goose_wrote_again_is_taken_out_whole() {
     let old = "extensions:\n  a:\n    args:\n    - x\n";
     let ours = "  countersign:\n    args:\n    - mcp\n    envs:\n      A: b\n";

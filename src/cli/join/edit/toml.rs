@@ -52,7 +52,7 @@ pub(super) fn put(text: &str, target: Target<'_>, entry: &Entry) -> Result<Strin
 }
 
 pub(super) fn take(text: &str, target: Target<'_>) -> Result<String, EditError> {
-    if let Some(cut) = cut(text, target).filter(|cut| is_taken(text, cut, target)) {
+    if let Some(cut) = cuts(text, target).find(|cut| is_taken(text, cut, target)) {
         return Ok(cut);
     }
     let mut document = document(text)?;
@@ -69,17 +69,25 @@ pub(super) fn take(text: &str, target: Target<'_>) -> Result<String, EditError> 
 }
 
 /// The text without the lines of the entry's table, and without the empty line above it. What stands
-/// between it and the next table belongs to that one.
-fn cut(text: &str, target: Target<'_>) -> Option<String> {
+/// between it and the next table belongs to that one. There are more of these where the same lines
+/// stand in a text of several lines too.
+fn cuts<'a>(text: &'a str, target: Target<'_>) -> impl Iterator<Item = String> + 'a {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let head = format!("[{}.{}]", target.container, target.name);
     let part = format!("[{}.{}.", target.container, target.name);
-    let is_head = |line: &&str| {
+    let is_head = move |line: &&str| {
         let rest = line.trim().strip_prefix(&head).map(str::trim_start);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
     };
-    let from = lines.iter().position(is_head)?;
-    let is_next = |line: &&&str| line.starts_with('[') && !line.starts_with(&part);
+    (0..lines.len())
+        .filter(move |from| lines.get(*from).is_some_and(&is_head))
+        .map(move |from| cut(text, from, &part))
+}
+
+/// The text without the table that begins in that line; the names of its own tables begin with `part`.
+fn cut(text: &str, from: usize, part: &str) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let is_next = |line: &&&str| line.starts_with('[') && !line.starts_with(part);
     let after = lines.iter().skip(from + 1);
     let inner = after.clone().take_while(|line| !is_next(line)).count();
     let is_content = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
@@ -89,5 +97,5 @@ fn cut(text: &str, target: Target<'_>) -> Option<String> {
         from.checked_sub(1).filter(|above| lines.get(*above).is_some_and(|l| l.trim() == ""));
     let from = above.unwrap_or(from);
     let kept = lines.iter().enumerate().filter(|(at, _)| !(from..to).contains(at));
-    Some(kept.map(|(_, line)| *line).collect())
+    kept.map(|(_, line)| *line).collect()
 }
