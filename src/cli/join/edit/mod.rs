@@ -69,7 +69,8 @@ pub fn find(text: &str, target: Target<'_>) -> Result<Option<Json>, EditError> {
 /// # Errors
 /// [`EditError`].
 pub fn put(text: &str, target: Target<'_>, entry: &Entry) -> Result<String, EditError> {
-    if find(text, target)? == Some(entry.json()) && has_question(text, target)? {
+    let there = find(text, target)?;
+    if there == Some(entry.json()) && has_question(text, target)? {
         return Ok(text.to_owned());
     }
     let new = in_lines(text, |text| match target.form {
@@ -77,7 +78,10 @@ pub fn put(text: &str, target: Target<'_>, entry: &Entry) -> Result<String, Edit
         Form::Toml => toml::put(text, target, entry),
         Form::Yaml => yaml::put(text, target, entry),
     })?;
-    if is_put(text, &new, target, entry) { Ok(new) } else { Err(EditError::NoPlace) }
+    // What could not be taken out again is not put in.
+    let is_good =
+        is_put(text, &new, target, entry) && (there.is_some() || take(&new, target).is_ok());
+    if is_good { Ok(new) } else { Err(EditError::NoPlace) }
 }
 
 /// Whether the question is there, or there is none.
