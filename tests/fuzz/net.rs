@@ -17,7 +17,7 @@ use iroh_dns::pkarr::SignedPacket;
 
 const REACHES: [Reach; 3] = [Reach::Internet, Reach::Lan, Reach::Loopback];
 
-/// The rules of each reach: with relays of iroh's makers, without any, and with one of our own.
+/// The rules of each reach: with the relays that it has by default, and with one of our own.
 static RULES: LazyLock<Vec<AddressRules>> = LazyLock::new(|| {
     let one = Some(vec!["http://127.0.0.1:3340".to_owned()]);
     let settings = |relays| NetSettings { relays, ..NetSettings::default() };

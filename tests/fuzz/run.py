@@ -62,11 +62,16 @@ def fuzz(*arguments):
 
 
 def keep_what_broke(target):
-    for artifact in (FOLDER / "artifacts" / target).glob("*-*"):
-        (FOLDER / "found").mkdir(exist_ok=True)
-        with open(FOLDER / "found" / f"{target}.hex", "a") as found:
-            found.write(artifact.read_bytes().hex() + "\n")
+    file = FOLDER / "found" / f"{target}.hex"
+    lines = file.read_text().split() if file.exists() else []
+    for artifact in sorted((FOLDER / "artifacts" / target).iterdir()):
+        # What was only slow broke nothing.
+        if not artifact.name.startswith("slow-unit-"):
+            lines.append(artifact.read_bytes().hex())
         artifact.unlink()
+    file.parent.mkdir(exist_ok=True)
+    # Each once, in the order in which they were found.
+    file.write_text("".join(line + "\n" for line in dict.fromkeys(lines)))
 
 
 def one(target, seconds, work):
