@@ -26,7 +26,7 @@ mod standing;
 mod talk;
 mod witness;
 
-use std::{future::Future, time::Duration};
+use std::{cell::Cell, future::Future, sync::Mutex, time::Duration};
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
@@ -77,10 +77,7 @@ pub(super) fn database(home: &Home) -> rusqlite::Connection {
 pub(super) fn home(name: &str) -> (Home, ApproverKey, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path()).unwrap();
-    let seed = clock::random();
-    let passphrase = Secret::new("maple orbit velvet 93".to_owned());
-    let nonces = SealNonces { salt: clock::random(), nonce: clock::random() };
-    let sealed = SealedApprover::seal(&Secret::new(seed), &passphrase, &nonces).unwrap();
+    let (seed, sealed) = next_human();
     keys::create_approver(&home.approver_file(), &sealed).unwrap();
     keys::create_identity(&home.identity_file(), &Secret::new(clock::random())).unwrap();
     let network = NetworkConfig { mode: Some(NetworkMode::Loopback), ..NetworkConfig::default() };
@@ -88,6 +85,24 @@ pub(super) fn home(name: &str) -> (Home, ApproverKey, tempfile::TempDir) {
     let config = Config { network, storage: in_file(), ..Config::of(name) };
     keys::write_new(&home.config_file(), config.to_toml().as_bytes()).unwrap();
     (home, ApproverKey::from_seed(&Secret::new(seed)), folder)
+}
+
+/// A human with a key of their own, sealed. That takes a tenth of a second and 64 MiB, so tests share their humans:
+/// no two homes of one test have the same, and the first home of each test has the first.
+pub(super) fn next_human() -> ([u8; 32], SealedApprover) {
+    static SEALED: Mutex<Vec<([u8; 32], SealedApprover)>> = Mutex::new(Vec::new());
+    // A test is a thread.
+    thread_local!(static MET: Cell<usize> = const { Cell::new(0) });
+    let next = MET.replace(MET.get() + 1);
+    let mut humans = SEALED.lock().unwrap();
+    while humans.len() <= next {
+        let seed = clock::random();
+        let passphrase = Secret::new("maple orbit velvet 93".to_owned());
+        let nonces = SealNonces { salt: clock::random(), nonce: clock::random() };
+        humans
+            .push((seed, SealedApprover::seal(&Secret::new(seed), &passphrase, &nonces).unwrap()));
+    }
+    humans[next].clone()
 }
 
 pub(super) async fn side(name: &str) -> Side {

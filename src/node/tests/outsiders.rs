@@ -56,10 +56,7 @@ async fn another_approver_does_not_let_in_what_was_held_for_the_first() {
     let (alice, bob) = paired().await;
     let id = held_by(&alice, &bob).await;
     let (home, _, folder) = bob.stop().await;
-    let passphrase = Secret::new("maple orbit velvet 93".to_owned());
-    let (seed, nonces) =
-        (clock::random(), SealNonces { salt: clock::random(), nonce: clock::random() });
-    let sealed = SealedApprover::seal(&Secret::new(seed), &passphrase, &nonces).unwrap();
+    let (seed, sealed) = next_human();
     std::fs::remove_file(home.approver_file()).unwrap();
     keys::create_approver(&home.approver_file(), &sealed).unwrap();
     let other = ApproverKey::from_seed(&Secret::new(seed));

@@ -27,7 +27,7 @@ use std::{num::NonZero, thread};
 use world::Stats;
 
 /// Runs in a test of every change; `COUNTERSIGN_SIM_SEEDS` says how many others.
-const RUNS: u64 = 30;
+const RUNS: u64 = 20;
 
 fn runs() -> u64 {
     number("COUNTERSIGN_SIM_SEEDS").unwrap_or(RUNS)
