@@ -14,14 +14,14 @@ use std::{
 use crate::{
     cases::{CASES, Case},
     outcome::{Outcome, Ran, table},
-    support::wait,
+    support::{require, wait},
 };
 
 /// The first argument of a case's own process.
 pub(crate) const INSIDE: &str = "--inside";
 
 /// Cases that run side by side.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 /// A case that may take longer spends its time in waiting.
 const MOSTLY_WAITS: Duration = Duration::from_mins(5);
 
@@ -118,8 +118,7 @@ fn missing() -> Option<String> {
 /// Says loudly that nothing is tested, and fails where that is not allowed.
 fn skip(what: &str) -> ExitCode {
     eprintln!("\n!!! NOT TESTED: the lab; there is {what}.\n");
-    let required = std::env::var("COUNTERSIGN_TEST_REQUIRE").unwrap_or_default();
-    if required.split(',').any(|required| required.trim() == "lab") {
+    if require::is_required("lab") {
         eprintln!("COUNTERSIGN_TEST_REQUIRE has `lab`");
         return ExitCode::FAILURE;
     }

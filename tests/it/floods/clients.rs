@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::measure::{Bounds, MEMORY, check, send, sized};
-use crate::support::{Home, pairing::friends};
+use crate::support::{Home, pairing::friends, require::slow};
 
 const MIB: u64 = 1024 * 1024;
 /// Clients at the socket, and what each asks for; in the long form the second.
@@ -36,6 +36,9 @@ fn read_slowly<S: std::io::Read>(streams: &mut [S], time: Duration) {
 
 #[test]
 fn clients_that_read_a_byte_a_second_hold_up_nobody_else() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     let big = "x".repeat(4000);
     for number in 0..100 {

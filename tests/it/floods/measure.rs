@@ -22,7 +22,7 @@ use countersign::{
 };
 use serde_json::Value;
 
-use crate::support::{Home, SOON};
+use crate::support::{Home, SOON, require};
 
 /// Between two looks whether a message has arrived.
 const LOOK: Duration = Duration::from_millis(2);
@@ -37,14 +37,9 @@ const DISK_A_MESSAGE: u64 = 4096;
 const HEAD: &str = "| flood | p99 before, ms | p99 during, ms | ratio | messages | memory, MiB more | \
                     disk, MiB more | waiting | alerts |\n|---|---|---|---|---|---|---|---|---|";
 
-/// Whether the floods are as large as their names say.
-pub(super) fn is_long() -> bool {
-    std::env::var("COUNTERSIGN_TEST_LONG").is_ok_and(|long| long == "1")
-}
-
 /// The one number in a test, the other in the long form.
 pub(super) fn sized(short: usize, long: usize) -> usize {
-    if is_long() { long } else { short }
+    if require::is_long() { long } else { short }
 }
 
 /// Asks a node one thing.
@@ -159,7 +154,7 @@ pub(super) fn check(
         f64::from(u32::try_from(grown.1).unwrap()) / 1024.0 / 1024.0,
     );
     eprintln!("{line}");
-    if is_long() {
+    if require::is_long() {
         // On a line of its own, whatever the test's name stands on.
         println!("\nfigures:\n{HEAD}\n{line}\n");
     }

@@ -9,7 +9,9 @@ use std::{
 use countersign::base::limits;
 
 use super::measure::{Bounds, MEMORY, check, send, sized};
-use crate::support::{Home, SOON, mallory, pair, pairing::friends, pty::Terminal, until};
+use crate::support::{
+    Home, SOON, mallory, pair, pairing::friends, pty::Terminal, require::slow, until,
+};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -43,6 +45,9 @@ fn lets_all_out(home: &Home) {
 
 #[test]
 fn a_trusted_peer_that_sends_without_end_fills_its_own_share_and_no_more() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     let mallory = mallory();
     pair(&alice, &mallory);
@@ -63,6 +68,9 @@ fn a_trusted_peer_that_sends_without_end_fills_its_own_share_and_no_more() {
 
 #[test]
 fn ten_thousand_items_asked_for_are_twenty_of_one_peer() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     let mallory = mallory();
     pair(&alice, &mallory);

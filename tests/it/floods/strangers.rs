@@ -14,7 +14,7 @@ use rustls::crypto::aws_lc_rs;
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use super::measure::{Bounds, MEMORY, check, sized};
-use crate::support::{Home, mallory, pair, pairing::friends};
+use crate::support::{Home, mallory, pair, pairing::friends, require::slow};
 
 const MIB: u64 = 1024 * 1024;
 /// Dials at once.
@@ -106,6 +106,9 @@ where
 
 #[test]
 fn ten_thousand_strangers_that_knock_cost_nobody_anything() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     alice.json(&["invite"]);
     let to = address(&alice);
@@ -119,6 +122,9 @@ fn ten_thousand_strangers_that_knock_cost_nobody_anything() {
 
 #[test]
 fn a_thousand_connections_that_say_nothing_cost_nobody_anything() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     let carol = mallory();
     pair(&alice, &carol);

@@ -15,6 +15,7 @@ use crate::support::{
     Home, SOON, alice,
     http::{Connection, Request},
     pairing::friends,
+    require::slow,
     until,
 };
 
@@ -135,6 +136,9 @@ fn heads_that_are_too_long_are_refused() {
 
 #[test]
 fn whoever_is_slow_or_silent_is_let_go() {
+    if !slow() {
+        return;
+    }
     let alice = alice();
     let visitor = Visitor::open(&alice);
     let part = |bytes: &[u8]| {
@@ -178,6 +182,9 @@ fn whoever_is_slow_or_silent_is_let_go() {
 
 #[test]
 fn three_hundred_connections_at_once_keep_nobody_out_for_long() {
+    if !slow() {
+        return;
+    }
     let alice = alice();
     let visitor = Visitor::open(&alice);
     let crowd: Vec<Connection> =
@@ -200,6 +207,9 @@ fn three_hundred_connections_at_once_keep_nobody_out_for_long() {
 
 #[test]
 fn ten_thousand_messages_of_a_thread_are_shown_in_parts() {
+    if !slow() {
+        return;
+    }
     let (alice, bob) = friends();
     bob.send("alice", "the first");
     alice.received_text("the first");

@@ -15,28 +15,19 @@ use std::{
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::{SOON, wait};
+use super::{SOON, require, wait};
 pub(crate) use wire::Browser;
 
 /// The tallest picture that is taken: a long conversation is not one sheet.
 const PICTURE_HEIGHT_MAX: f64 = 6000.0;
 
-/// Whether the environment says that a test without a browser is a failure.
-fn required() -> bool {
-    let required = env::var("COUNTERSIGN_TEST_REQUIRE").unwrap_or_default();
-    required.split(',').any(|what| what.trim() == "browser")
-}
-
-/// Says loudly that something is not tested, and fails where that is not allowed.
-fn skip(what: &str) {
-    assert!(!required(), "COUNTERSIGN_TEST_REQUIRE has `browser`, and there is {what}");
-    eprintln!("\n!!! NOT TESTED: there is {what}.\n");
-}
-
 /// A browser, where this machine has one.
 pub(crate) fn browser() -> Option<Browser> {
     let Some(program) = program() else {
-        skip("no Chromium; install it, or set COUNTERSIGN_TEST_CHROMIUM to its path");
+        require::skip(
+            "browser",
+            "no Chromium; install it, or set COUNTERSIGN_TEST_CHROMIUM to its path",
+        );
         return None;
     };
     Some(Browser::launch(&program))
@@ -398,7 +389,7 @@ fn axe() -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    skip("no axe-core; set COUNTERSIGN_TEST_AXE to axe.min.js");
+    require::skip("browser", "no axe-core; set COUNTERSIGN_TEST_AXE to axe.min.js");
     None
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod output;
 pub(crate) mod pairing;
 pub(crate) mod ports;
 pub(crate) mod pty;
+pub(crate) mod require;
 pub(crate) mod shelf;
 pub(crate) mod wait;
 

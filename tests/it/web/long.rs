@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Person;
-use crate::support::{browser::browser, pairing::friends};
+use crate::support::{browser::browser, pairing::friends, require::slow};
 
 const MESSAGES: u32 = 10_000;
 /// Far above what it takes, so that a busy machine fails no test.
@@ -57,6 +57,9 @@ fn repeat(database: &rusqlite::Connection, messages: u32) {
 
 #[test]
 fn ten_thousand_messages_are_painted_at_once() {
+    if !slow() {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let (home, bob) = friends();
     bob.send("alice", "Some words, as people say them.");

@@ -10,7 +10,9 @@ use super::{Person, journey, secret};
 use crate::support::{
     Home, SOON,
     browser::{Browser, Page, browser},
-    pair, pty, until,
+    pair, pty,
+    require::slow,
+    until,
 };
 
 /// A phone and a desk, by day and by night.
@@ -130,6 +132,9 @@ fn judge_each(alice: &Person<'_>, pages: &[(&str, String)]) {
 
 #[test]
 fn decisions_are_good_to_read_on_a_phone_and_on_a_desk_by_day_and_by_night() {
+    if !slow() {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let homes = a_busy_week(&browser);
     let alice = Person::at(&browser, &homes[0]);
@@ -151,6 +156,9 @@ fn decisions_are_good_to_read_on_a_phone_and_on_a_desk_by_day_and_by_night() {
 
 #[test]
 fn what_was_said_is_good_to_read_on_a_phone_and_on_a_desk_by_day_and_by_night() {
+    if !slow() {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let homes = a_busy_week(&browser);
     let alice = Person::at(&browser, &homes[0]);
@@ -179,6 +187,9 @@ fn what_was_said_is_good_to_read_on_a_phone_and_on_a_desk_by_day_and_by_night() 
 
 #[test]
 fn the_first_pages_are_good_to_read_too() {
+    if !slow() {
+        return;
+    }
     let Some(browser) = browser() else { return };
     let home = Home::empty("alice", "mauve otter drifts past nine lanterns");
     home.run(&["page", "--name", "Alice"]).expect(0);

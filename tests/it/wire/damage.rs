@@ -13,6 +13,7 @@ use super::{
     invites,
     vectors::{good_inputs, inputs},
 };
+use crate::support::require::slow;
 
 /// Past this, every bit would take too long; the large vectors differ only in length.
 const SMALL: usize = 1200;
@@ -47,6 +48,9 @@ fn a_damaged_envelope_is_refused_whatever_the_damage() {
 
 #[test]
 fn a_damaged_countersigned_envelope_is_refused_or_not_countersigned() {
+    if !slow() {
+        return;
+    }
     for bytes in small("countersignature") {
         let read = Envelope::decode(&bytes).unwrap();
         let approver = read.countersignature().unwrap().approver;
